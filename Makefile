@@ -1,0 +1,76 @@
+# make run    the whole study: environment, results/, reports/report.html
+# make test   every check
+# make lock   new pinned versions
+# Options: CORES=4, VENV=somewhere, PYTHON=python3.12, ARGS='--configfile mine.yaml' (handed to Snakemake),
+#   CONFIG='seed=7' (single values of the configuration)
+
+CORES ?= all
+VENV ?= .venv
+ARGS ?=
+CONFIG ?=
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo "$$python"; break; }; done)
+
+export PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+INSTALL = $(VENV)/bin/python -m pip install --quiet --constraint requirements.lock
+SNAKEMAKE = scorepath run --cores $(CORES) $(ARGS) --config $(CONFIG)
+
+.PHONY: run test lock clean-results
+.DEFAULT_GOAL := run
+
+# After failed jobs a second pass reports on what exists; a study that cannot start (a wrong config) has none.
+run: $(VENV)/.installed
+	@$(SNAKEMAKE) && status=0 || status=$$?; \
+	if [ $$status -eq 0 ]; then \
+		scorepath answer || status=$$?; \
+	elif $(SNAKEMAKE) --dry-run --quiet all >/dev/null 2>&1; then \
+		echo "Some jobs failed; reporting on what exists."; \
+		$(SNAKEMAKE) partial=true && scorepath answer || true; \
+	fi; \
+	exit $$status
+
+test: $(VENV)/.installed-test
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	mypy
+	python -m pytest -n auto
+
+clean-results:
+	rm -rf results reports
+
+$(VENV)/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Scorepath needs Python 3.11 or newer with its venv module, and found none."; \
+		echo "On Debian and Ubuntu: apt-get install python3-venv. Elsewhere: make PYTHON=/path/to/python3"; \
+		exit 1; \
+	fi
+	@echo "Creating the Python environment $(VENV)"
+	@"$(PYTHON)" -m venv $(VENV)
+
+# The stamps stand for finished installations, so that set-up happens once.
+$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing pinned dependencies into $(VENV) (once; torch is large, so this takes minutes)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing pinned dependencies and test tools into $(VENV) (once; torch is large, so this takes minutes)"
+	@$(INSTALL) --editable '.[test,slurm]'
+	@touch $@ $(VENV)/.installed
+
+lock:
+	rm -rf .venv-lock
+	"$(PYTHON)" -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --editable '.[test,slurm]'
+	{ grep '^#' requirements.lock; .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
+		> requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	{ sed '/- pip:/q' workflow/envs/scorepath.yaml; grep -v '^#' requirements.lock | sed 's/^/      - /'; } \
+		> scorepath.yaml.new
+	mv scorepath.yaml.new workflow/envs/scorepath.yaml
+	rm -rf .venv-lock

@@ -1,0 +1,37 @@
+# When do pathwise gradients beat REINFORCE? A cell is environment x estimator x noise level sigma.
+#
+#   results/plan.json                                             every cell and its status (`scorepath plan`)
+#   results/references/{environment}/policies.npz                 checkpoints, the same for all estimators
+#   results/references/{environment}/sigma={sigma}.npz            reference gradients at the checkpoints
+#   results/gradients/{environment}/{estimator}/sigma={sigma}.csv gradient statistics, one row per block
+#   results/training/{environment}/{estimator}/sigma={sigma}.csv  learning curves
+#   results/costs/{environment}.csv                               seconds and memory per sample
+#   results/tables/{table}.csv                                    tidy tables (docs/outputs.md)
+#   results/figures/{figure}.svg                                  figures
+#   reports/report.html                                           the answer
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# A study file is whole: one given with --configfile replaces config.yaml.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/references.smk"
+include: "workflow/rules/gradients.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "reports/report.html",

@@ -1,0 +1,189 @@
+"""The command line: one subcommand per rule, so that every job of the workflow can be run by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from scorepath import worker
+from scorepath.study import PLAN, Plan
+
+# One thread per job: parallelism comes from jobs. It has to be said before numpy and torch are imported.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Check the configuration and write results/plan.json."""
+    from scorepath.planning import make_plan
+    from scorepath.validation import load_yaml
+
+    for path in arguments.files:
+        load_yaml(Path(path))  # refuses duplicate keys, which Snakemake's own parser lets pass
+    raw = json.load(sys.stdin) if arguments.config == "-" else load_yaml(Path(arguments.config))
+    made = make_plan(raw)
+    made.save()
+    running = {stage: len(made.running(stage)) for stage in ("gradients", "training")}
+    print(f"{PLAN}: {running['gradients']} gradient cells and {running['training']} training cells to run")
+
+
+def reference_policies(arguments: argparse.Namespace) -> None:
+    """Find the checkpoints of an environment."""
+    from scorepath.references.store import make_policies
+
+    make_policies(Plan.load().study, arguments.environment)
+
+
+def reference(arguments: argparse.Namespace) -> None:
+    """Compute the reference gradients of an environment at one noise level."""
+    from scorepath.references.store import make_reference
+
+    make_reference(Plan.load().study, arguments.environment, arguments.sigma)
+
+
+def gradients(arguments: argparse.Namespace) -> None:
+    """Measure one cell's gradient statistics."""
+    from scorepath.gradients import measure_cell
+
+    loaded = Plan.load()
+    cell = loaded.cell("gradients", arguments.environment, arguments.estimator, arguments.sigma)
+    _require_running(cell.status, cell.reason)
+    measure_cell(loaded.study, cell.environment, cell.estimator, cell.sigma)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train one cell's population."""
+    from scorepath.training import train_cell
+
+    loaded = Plan.load()
+    cell = loaded.cell("training", arguments.environment, arguments.estimator, arguments.sigma)
+    _require_running(cell.status, cell.reason)
+    train_cell(loaded.study, cell.environment, cell.estimator, cell.sigma)
+
+
+def costs(arguments: argparse.Namespace) -> None:
+    """Time all estimators of an environment."""
+    from scorepath.costs import measure_costs
+
+    measure_costs(Plan.load(), arguments.environment)
+
+
+def exact_curves(arguments: argparse.Namespace) -> None:
+    """Write the exact curves that figures draw over measurements."""
+    from scorepath.references.curves import make_curves
+
+    make_curves(Plan.load().study)
+
+
+def tables(arguments: argparse.Namespace) -> None:
+    """Gather cells and references into tables."""
+    from scorepath.tables import gather
+
+    gather(Plan.load())
+
+
+def cost_tables(arguments: argparse.Namespace) -> None:
+    """Gather timings into the costs and verdicts_compute tables."""
+    from scorepath.tables import gather_costs
+
+    gather_costs(Plan.load())
+
+
+def figure(arguments: argparse.Namespace) -> None:
+    """Draw one figure from the tables."""
+    from scorepath.figures import draw_figure
+
+    draw_figure(arguments.name, Path("results/tables"), Path("results/figures") / f"{arguments.name}.svg")
+
+
+def report(arguments: argparse.Namespace) -> None:
+    """Render reports/report.html from tables and figures."""
+    from scorepath.reporting.report import render_report
+
+    render_report(Path("results/tables"), Path("results/figures"), PLAN, Path("reports/report.html"))
+
+
+def answer(arguments: argparse.Namespace) -> None:
+    """Print the report's path and the answer in a sentence or two."""
+    from scorepath.reporting.answer import answer_sentences
+
+    for sentence in answer_sentences(Path("results/tables")):
+        print(sentence)
+    print(f"The report: {Path('reports/report.html').resolve()}")
+
+
+NUMERICAL = (reference_policies, reference, gradients, train, costs)
+"""The subcommands that need torch and little else: those a warm worker takes over."""
+
+
+def _require_running(status: str, reason: str) -> None:
+    if status != "run":
+        raise LookupError(f"this cell is not computed ({status}): {reason}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All subcommands and their arguments."""
+    top = argparse.ArgumentParser(prog="scorepath", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    def command(function: object, *positional: str) -> argparse.ArgumentParser:
+        name = getattr(function, "__name__", "").replace("_", "-")
+        sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        for argument in positional:
+            sub.add_argument(argument, type=float if argument == "sigma" else str)
+        sub.set_defaults(run=function)
+        return sub
+
+    # `run` is taken care of before arguments are parsed; it stands here for --help
+    command(worker.run, "snakemake_arguments")
+    planner = command(plan)
+    planner.add_argument("config", nargs="?", default="config.yaml", help="a YAML file, or - for JSON on stdin")
+    planner.add_argument("files", nargs="*", help="YAML files behind that JSON, to be checked themselves")
+    command(reference_policies, "environment")
+    command(reference, "environment", "sigma")
+    command(gradients, "environment", "estimator", "sigma")
+    command(train, "environment", "estimator", "sigma")
+    command(costs, "environment")
+    for function in (exact_curves, tables, cost_tables, report, answer):
+        command(function)
+    command(figure, "name")
+    return top
+
+
+def run_here(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand in this process; errors that a person can mend are one sentence, exit status 1."""
+    parsed = parser().parse_args(arguments)
+    try:
+        if parsed.run in NUMERICAL:
+            import torch
+
+            torch.set_num_threads(1)
+        parsed.run(parsed)
+    except (ValueError, LookupError, OSError) as error:
+        if os.environ.get("SCOREPATH_TRACEBACK"):
+            traceback.print_exc()
+        text = error.args[0] if isinstance(error, LookupError) and error.args else error
+        print(f"scorepath: {text}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main() -> int:
+    """Run one subcommand, in the warm worker if there is one; `run` hands its arguments to Snakemake."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["run"]:
+        return worker.run(arguments[1:])
+    if arguments and arguments[0] in {function.__name__.replace("_", "-") for function in NUMERICAL}:
+        status = worker.delegate(arguments)
+        if status is not None:
+            return status
+    return run_here(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""What one sample costs in seconds and memory: all estimators of an environment, timed in turn on a quiet machine."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scorepath.files import write_rows
+from scorepath.noise import Noise, Stream
+from scorepath.references.store import load_policies
+from scorepath.registry import make_environment, make_estimator
+from scorepath.rollout import Simulator
+from scorepath.study import RESULTS, Plan
+
+BATCHES = 8
+"""Training batches per timed call: the size of a population of eight seeds."""
+SIGMA = 0.1
+
+
+def costs_path(environment: str) -> Path:
+    """Where an environment's timings lie."""
+    return RESULTS / "costs" / f"{environment}.csv"
+
+
+def estimators_of(plan: Plan, environment: str) -> list[str]:
+    """The estimators that run in an environment at some positive noise level, in the study's order."""
+    return list(
+        dict.fromkeys(c.estimator for c in plan.running("gradients") if c.environment == environment and c.sigma > 0)
+    )
+
+
+def measure_costs(plan: Plan, environment: str) -> None:
+    """Time every estimator of an environment, interleaved, single-threaded, after one warm-up call each."""
+    study = plan.study
+    instance, policy = make_environment(study.environments[environment])
+    parameters = load_policies(environment).parameters[0]
+    samples = study.gradients.batch_size
+    dtype = getattr(torch, study.gradients.dtype)
+    stream = Stream(study.seed, environment, "costs")
+    simulator = Simulator(instance, policy, parameters, SIGMA)
+    past = simulator.rollout(Noise(instance, stream, range(BATCHES), samples, dtype).rollout)
+    seconds: dict[str, list[float]] = {name: [] for name in estimators_of(plan, environment)}
+    memory = dict.fromkeys(seconds, 0)
+    for repeat in range(study.cost_repeats + 1):
+        for name, times in seconds.items():
+            estimator = make_estimator(study.estimators[name])
+            noise = Noise(instance, stream, [f"{repeat}/{batch}" for batch in range(BATCHES)], samples, dtype)
+            _reset_peak_memory()
+            start = time.perf_counter()
+            estimator.estimate(simulator, noise, past)
+            elapsed = time.perf_counter() - start
+            memory[name] = max(memory[name], _peak_memory())
+            if repeat:  # the first round warms up
+                times.append(elapsed / (BATCHES * samples))
+    generator = np.random.default_rng(study.seed)
+    rows = []
+    for name, times in seconds.items():
+        resampled = np.median(generator.choice(times, (1000, len(times))), axis=1)
+        low, high = np.quantile(resampled, [0.025, 0.975])
+        rows.append({
+            "environment": environment,
+            "estimator": name,
+            "batch_size": samples,
+            "horizon": instance.horizon,
+            "seconds_per_sample": float(np.median(times)),
+            "seconds_per_sample_low": float(low),
+            "seconds_per_sample_high": float(high),
+            "peak_memory_bytes": memory[name],
+        })
+    write_rows(costs_path(environment), rows)
+
+
+def _reset_peak_memory() -> None:
+    """Start a new high-water mark of resident memory, where the kernel allows it (Linux)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+
+
+def _peak_memory() -> int:
+    """High-water mark of resident memory in bytes since the last reset; of the process's life elsewhere."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,123 @@
+"""The environment protocol: a pure, batched step function and the facts the study needs about it.
+
+An environment is a frozen dataclass whose fields are its physical knobs, so a sweep over a knob is data in
+`config.yaml` and never a subclass. One module per family; the file name is the family's name.
+
+Shapes. Every tensor has any number of leading (batch) dimensions `...` and, last, its own size:
+
+| symbol | tensor | shape |
+|---|---|---|
+| s | state | (..., state_dim) |
+| o | observation, what the policy sees | (..., observation_dim) |
+| a | action; one-hot when the actions are discrete | (..., action_dim) |
+| w | process noise, standard normal | (..., process_noise_dim) |
+| r | reward of one step | (...,) |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from scorepath.policies import Policy
+
+ReferenceClass = Literal["closed_form", "linear_solve", "recursion", "quadrature", "certified_monte_carlo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """One named instance's physics. Subclasses add knobs as fields and override what differs.
+
+    The return of a trajectory is `R = sum_t discount^t r_t + discount^T terminal_reward(s_T)`.
+
+    Raises:
+        ValueError: from `__post_init__`, when a knob has no physical meaning; the message names the knob.
+    """
+
+    discount: float = 1.0
+
+    # --- declarations, read once by `scorepath plan` -------------------------------------------------------
+    source: ClassVar[str]
+    """Where the dynamics come from (author and year, or "Scorepath")."""
+    reference_class: ClassVar[ReferenceClass]
+    """How the exact gradient is obtained; see `scorepath.references`."""
+    discrete_actions: ClassVar[bool] = False
+    """Discrete actions: the policy's mean function gives logits and noise is Gumbel noise of scale sigma."""
+    differentiable: ClassVar[bool] = True
+    """Whether `step` can be differentiated with respect to state and action by torch."""
+    continuous: ClassVar[bool] = True
+    """Whether the return is a continuous function of the actions: then the pathwise gradient is unbiased."""
+    terminal_reward_only: ClassVar[bool] = False
+    """Whether the only reward is the terminal one: then rewards to go equal the return."""
+    default_policy: ClassVar[str] = "open_loop"
+    """The policy used unless `config.yaml` says otherwise: open_loop, linear or mlp."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.discount <= 1.0:
+            raise ValueError(f"discount must lie in (0, 1], got {self.discount}")
+
+    # --- sizes: class attributes or properties --------------------------------------------------------------
+    @property
+    def horizon(self) -> int:
+        """Number of decisions T in one trajectory."""
+        return 1
+
+    @property
+    def state_dim(self) -> int:
+        return 1
+
+    @property
+    def observation_dim(self) -> int:
+        return self.state_dim
+
+    @property
+    def action_dim(self) -> int:
+        return 1
+
+    @property
+    def initial_noise_dim(self) -> int:
+        """Number of standard normals that `initial_state` consumes; 0 for a fixed start."""
+        return 0
+
+    @property
+    def process_noise_dim(self) -> int:
+        """Number of standard normals that each `step` consumes; 0 for deterministic dynamics."""
+        return 0
+
+    # --- physics --------------------------------------------------------------------------------------------
+    def initial_state(self, noise: Tensor) -> Tensor:
+        """State at time 0, (..., state_dim), from standard normals of shape (..., initial_noise_dim).
+
+        The result has `noise`'s leading dimensions, dtype and device, also when `initial_noise_dim` is 0.
+        """
+        return noise.new_zeros(*noise.shape[:-1], self.state_dim)
+
+    def observe(self, state: Tensor) -> Tensor:
+        """What the policy sees of a state: (..., observation_dim)."""
+        return state
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Next state (..., state_dim) and reward (...,). Pure: no in-place writes, no randomness of its own."""
+        raise NotImplementedError
+
+    def terminal_reward(self, state: Tensor) -> Tensor:
+        """Reward (...,) for the state after the last step, discounted by `discount ** horizon`."""
+        return torch.zeros_like(state[..., 0])
+
+    # --- exact objective --------------------------------------------------------------------------------------
+    def expected_return(self, policy: Policy, parameters: Tensor, sigma: float) -> Tensor:
+        """The exact objective J_sigma(parameters), a scalar that torch can differentiate, in float64.
+
+        Only for the reference classes closed_form and recursion. `parameters` is the flat float64 vector of
+        `policy`. With sigma = 0 it is the return of the noiseless policy.
+        """
+        raise NotImplementedError(f"{type(self).__name__} declares no exact objective")
+
+    def first_mean(self, policy: Policy, parameters: Tensor) -> Tensor:
+        """The policy's mean action at a fixed start, (action_dim,): all that a one-decision objective depends on."""
+        state = self.initial_state(parameters.new_zeros(1, self.initial_noise_dim))
+        return policy.mean(parameters, self.observe(state), 0)[0]

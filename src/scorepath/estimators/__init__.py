@@ -1,0 +1,1 @@
+"""Estimators, one module each; `base` is the protocol they follow."""

@@ -1,0 +1,109 @@
+"""The estimator protocol: one choice of action signal, and what it needs, costs and promises.
+
+An estimator is a frozen dataclass whose fields are its options; one module per estimator, the file name is its
+name. Most are action-space estimators: they override `signal`. Those that perturb parameters override `gradients`.
+
+| symbol | tensor | shape |
+|---|---|---|
+| eps, score | action noise; score of the policy at the sampled action | (batches, samples, horizon, action_dim) |
+| R, G_t | return; rewards to go, discounted to time 0 | (batches, samples); (batches, samples, horizon) |
+| delta | action signal | (batches, samples, horizon, action_dim) |
+| g | per-trajectory gradient | (batches, samples, P) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from scorepath import pullback
+from scorepath.environments.base import Environment
+from scorepath.noise import Noise
+from scorepath.rollout import Simulator, Trajectories
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimator:
+    """Declarations first, then the one or two methods that do the work."""
+
+    source: ClassVar[str]
+    """Author and year."""
+    family: ClassVar[str]
+    """score_function, pathwise, measure_valued, parameter_space or mixture."""
+    bias: ClassVar[str]
+    """When it is unbiased for grad J_sigma and what its bias is otherwise, in one sentence."""
+    needs_noise: ClassVar[bool] = True
+    """It correlates returns with the action noise, so it does not exist at sigma = 0."""
+    needs_differentiable_dynamics: ClassVar[bool] = False
+    needs_continuous_actions: ClassVar[bool] = False
+    needs_past: ClassVar[bool] = False
+    """It learns from earlier trajectories (a fitted baseline); they are not charged, see docs/outputs.md."""
+    couples_samples: ClassVar[bool] = False
+    """The samples of a batch enter each other's gradients, so their spread is not the estimator's variance."""
+    mixes: ClassVar[tuple[str, ...]] = ()
+    """Names of the estimators whose signals it mixes."""
+
+    def unbiased(self, environment: Environment) -> bool:
+        """Whether its expectation is declared to be exactly grad J_sigma in this environment, for sigma > 0."""
+        return True
+
+    def environment_steps(self, environment: Environment) -> float:
+        """Environment steps that one sample costs."""
+        return environment.horizon
+
+    def not_applicable(self, environment: Environment, sigma: float) -> str | None:
+        """Why this estimator does not exist here, or None."""
+        if sigma == 0 and self.needs_noise:
+            return "without action noise the policy has no score function"
+        if self.needs_continuous_actions and environment.discrete_actions:
+            return "actions are discrete"
+        if self.needs_differentiable_dynamics and not environment.differentiable:
+            return "dynamics not differentiable"
+        return None
+
+    def identical_to(self, environment: Environment, sigma: float) -> str | None:
+        """The name of an estimator that gives the very same numbers here, or None."""
+        return None
+
+    def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterator[Tensor]:
+        """Per-trajectory gradients as chunks (some batches, samples, P), in the order of the batches.
+
+        Args:
+            simulator: environment, policy, parameters and noise level.
+            noise: the random numbers of all batches.
+            past: earlier trajectories, for estimators that declare `needs_past`; None where there are none yet.
+        """
+        raise NotImplementedError
+
+    def estimate(
+        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
+    ) -> tuple[Tensor, Trajectories | None]:
+        """The gradient estimate of each batch, (batches, P), as an optimiser step uses it; and its trajectories.
+
+        The trajectories can serve the next estimate as its `past`; an estimator without any of its own gives None.
+        """
+        return torch.cat([chunk.mean(1) for chunk in self.gradients(simulator, noise, past)]), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionSignalEstimator(Estimator):
+    """An estimator that is one choice of action signal, pulled back through the policy."""
+
+    def signal(
+        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
+    ) -> tuple[Trajectories, Tensor]:
+        """Trajectories and the action signal on them, (batches, samples, horizon, action_dim)."""
+        raise NotImplementedError
+
+    def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterator[Tensor]:
+        return pullback.per_trajectory_gradients(*self.signal(simulator, noise, past))
+
+    def estimate(
+        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
+    ) -> tuple[Tensor, Trajectories | None]:
+        trajectories, signal = self.signal(simulator, noise, past)
+        return pullback.mean_gradients(trajectories, signal), trajectories.detach()

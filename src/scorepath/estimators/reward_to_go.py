@@ -1,0 +1,31 @@
+"""Reward-to-go: an action is only credited with what came after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from scorepath.environments.base import Environment
+from scorepath.estimators.base import ActionSignalEstimator
+from scorepath.noise import Noise
+from scorepath.rollout import Simulator, Trajectories
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardToGo(ActionSignalEstimator):
+    """Approximates grad J_sigma. With `delta_t = G_t * eps_t / sigma`. Requires returns and sigma > 0."""
+
+    source: ClassVar[str] = "Sutton, McAllester, Singh & Mansour 2000"
+    family: ClassVar[str] = "score_function"
+    bias: ClassVar[str] = "unbiased: earlier rewards do not depend on later noise"
+
+    def identical_to(self, environment: Environment, sigma: float) -> str | None:
+        return "reinforce" if environment.horizon == 1 or environment.terminal_reward_only else None
+
+    def signal(
+        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
+    ) -> tuple[Trajectories, Tensor]:
+        trajectories = simulator.rollout(noise.rollout)
+        return trajectories, trajectories.rewards_to_go[..., None] * trajectories.score

@@ -1,0 +1,97 @@
+"""The two sides of the identity: both mean gradients, measured along the exact gradient and in units of its length.
+
+1 means that an estimator's mean is the exact gradient (along its own direction); where the return jumps, the pathwise
+side misses the boundary term.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scorepath.figures import style
+from scorepath.figures.tables import in_order, label, read_table
+
+TITLE = "Both sides of the identity: mean gradient along the exact gradient, in units of its length"
+SIDES = ("reinforce", "pathwise")
+LIMITS = (-0.6, 2.6)
+COLUMNS = 5
+
+
+def projections(tables: Path) -> pd.DataFrame:
+    """Rows of REINFORCE and pathwise at the start with `ratio`, `ratio_low`, `ratio_high` and the reference's facts."""
+    statistics = read_table(tables, "gradient_statistics")
+    statistics = statistics[statistics["estimator"].isin(SIDES) & (statistics["sigma"] > 0)]
+    statistics = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
+    references = read_table(tables, "references").drop(columns=["samples"])
+    rows = statistics.merge(references, on=["environment", "sigma", "checkpoint"], how="left")
+    norm = rows["gradient_norm"].where(rows["gradient_norm"] > 0)
+    for suffix in ("", "_low", "_high"):
+        rows[f"ratio{suffix}"] = rows[f"projection{suffix}"] / norm
+    return rows
+
+
+def draw(tables: Path, output: Path) -> None:
+    rows = projections(tables).dropna(subset=["ratio"])
+    environments = in_order(rows, "environment")
+    if not environments:
+        style.empty(output, TITLE)
+        return
+    styles = style.estimator_styles(tables)
+    positions = style.sigma_positions(rows["sigma"].tolist())
+    with style.style():
+        figure, facets = style.grid(
+            len(environments), COLUMNS, 1.1, top=0.85, bottom=0.88, left=0.68, wspace=0.16, hspace=0.42
+        )
+        for index, (axes, name) in enumerate(zip(facets, environments, strict=True)):
+            axes.axhline(1, color=style.INK, lw=0.9, zorder=1)
+            axes.axhline(0, color="#9a9a9a", lw=0.6, zorder=1)
+            for side, shift in zip(SIDES, (0.93, 1.075), strict=True):
+                own = rows[(rows["environment"] == name) & (rows["estimator"] == side)].sort_values("sigma")
+                x = own["sigma"].map(positions).to_numpy(float) * shift
+                y = own["ratio"].to_numpy(float)
+                look = styles[side]
+                style.points(axes, x, y, style.error_lengths(own, "ratio"), look, line=False, size=4.4)
+                for outside, place, marker in ((y > LIMITS[1], LIMITS[1], "^"), (y < LIMITS[0], LIMITS[0], "v")):
+                    axes.plot(
+                        x[outside], np.full(outside.sum(), place), ls="", marker=marker, mfc="white", mec=look.colour,
+                        ms=5, clip_on=False, zorder=4,
+                    )  # fmt: skip
+            style.sigma_axis(axes, positions)
+            axes.set_ylim(*LIMITS)
+            axes.set_yticks([0, 1, 2], ["0", "1", "2"] if index % COLUMNS == 0 else ["", "", ""])
+            axes.set_title(label(name), loc="left", fontweight="bold", pad=6)
+            axes.tick_params(labelsize=7.5)
+            if index % COLUMNS == 0:
+                axes.set_ylabel("projection /\n‖exact gradient‖", fontsize=8)
+            if index >= len(environments) - COLUMNS:
+                axes.set_xlabel("noise level σ", fontsize=8.5)
+        style.heading(figure, TITLE)
+        style.legend(figure, style.estimator_handles([side for side in SIDES if side in styles], styles))
+        style.note(
+            figure,
+            f"{style.count_words(rows, 'samples')} trajectories per point, start of training; bars are 95 % intervals"
+            f" (cut at the frame).\nTriangles: mean outside {LIMITS[0]:g} to {LIMITS[1]:g}.".replace("-", "−"),
+        )
+        style.save(figure, output, TITLE, describe(rows))
+
+
+def describe(rows: pd.DataFrame) -> str:
+    """How many intervals contain 1, for each side, and where the pathwise side is furthest from it."""
+    parts = []
+    for side in SIDES:
+        own = rows[rows["estimator"] == side]
+        contains = (own["ratio_low"] <= 1) & (own["ratio_high"] >= 1)
+        if len(own):
+            parts.append(f"The 95 % interval of {label(side)} contains 1 in {contains.sum()} of {len(own)} points.")
+    own = rows[rows["estimator"] == "pathwise"]
+    short = own[(own["ratio_high"] < 0.9) | (own["ratio_low"] > 1.1)]
+    if len(short):
+        ranges = [
+            f"{label(name)} ({group['ratio'].min():.2f} to {group['ratio'].max():.2f})"
+            for name, group in short.groupby("environment", sort=False)
+        ]
+        parts.append(f"Pathwise is more than 10 % away from 1 in {', '.join(ranges)}.")
+    return " ".join(parts).replace("-", "−")

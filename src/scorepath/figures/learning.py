@@ -1,0 +1,120 @@
+"""Learning curves: the return of the noiseless policy while it is trained, against environment steps or seconds.
+
+A line is the interquartile mean over seeds, its band the pointwise 95 % percentile bootstrap over seeds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from scorepath.figures import style
+from scorepath.figures.tables import in_order, label, read_table, sigma_token
+
+RESAMPLES = 1000
+POINTS = 21  # at most, per curve
+COLUMNS = 4
+
+
+def interquartile_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of the middle half along the last axis; the outermost members count in part where n / 4 is no integer."""
+    ordered = np.sort(values, axis=-1)
+    count = ordered.shape[-1]
+    edges = np.clip(np.arange(count + 1), count / 4, 3 * count / 4)
+    weights = np.diff(edges)
+    return (ordered * weights).sum(-1) / weights.sum()
+
+
+def curve(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interquartile mean and its pointwise 95 % limits of returns (seeds, points), from a bootstrap over seeds."""
+    seeds = returns.shape[0]
+    picks = np.random.default_rng(0).integers(0, seeds, size=(RESAMPLES, seeds))
+    resampled = interquartile_mean(np.moveaxis(returns[picks], 1, -1))
+    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
+    return interquartile_mean(returns.T), low, high
+
+
+def draw_steps(tables: Path, output: Path) -> None:
+    training = read_table(tables, "training")
+    training["x"] = training["environment_steps"]
+    _draw(
+        tables, output, training, title="Learning at equal environment steps", unit="environment steps per seed",
+        small_print="Steps of branch rollouts are counted.",
+    )  # fmt: skip
+
+
+def draw_seconds(tables: Path, output: Path) -> None:
+    training = read_table(tables, "training")
+    costs = read_table(tables, "costs").drop_duplicates(["environment", "estimator"])
+    costs = costs[["environment", "estimator", "batch_size", "seconds_per_sample"]]
+    training = training.merge(costs, on=["environment", "estimator"], how="left")
+    training["x"] = training["iteration"] * training["batch_size"] * training["seconds_per_sample"]
+    _draw(
+        tables, output, training, title="Learning at equal seconds of gradient computation",
+        unit="seconds of gradient computation",
+        small_print="Seconds are iterations × batch size × the measured seconds per sample (one thread), without the"
+        " optimiser step.",
+    )  # fmt: skip
+
+
+def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, unit: str, small_print: str) -> None:
+    training = training.dropna(subset=["x", "return_deterministic", "seed"])
+    keys = ["environment", "sigma", "estimator"]
+    cells = {key: rows for key, rows in training.groupby(keys, sort=False)} if len(training) else {}
+    order = {name: place for place, name in enumerate(in_order(training, "environment"))}
+    facets = sorted({key[:2] for key in cells}, key=lambda facet: (order[facet[0]], facet[1]))
+    if not facets:
+        style.empty(output, title)
+        return
+    styles = style.estimator_styles(tables)
+    estimators = [name for name in styles if name in set(training["estimator"])]
+    ends: dict[tuple[str, float], dict[str, float]] = {}
+    with style.style():
+        figure, axes = style.grid(
+            len(facets), COLUMNS, 1.15, top=0.68 + 0.19 * (-(-len(estimators) // 5)), bottom=0.98, left=0.62,
+            wspace=0.32, hspace=0.5,
+        )  # fmt: skip
+        for index, (ax, (name, sigma)) in enumerate(zip(axes, facets, strict=True)):
+            ends[name, sigma] = {}
+            for estimator in (other for other in estimators if (name, sigma, other) in cells):
+                rows = cells[name, sigma, estimator].drop_duplicates(["x", "seed"])
+                wide = rows.set_index(["x", "seed"])["return_deterministic"].unstack("seed").sort_index()
+                wide = wide.iloc[np.unique(np.linspace(0, len(wide) - 1, min(POINTS, len(wide))).round().astype(int))]
+                middle, low, high = curve(wide.to_numpy(float).T)
+                look = styles[estimator]
+                ax.fill_between(wide.index, low, high, color=look.colour, alpha=0.18, lw=0)
+                ax.plot(wide.index, middle, color=look.colour, lw=1.4, ls=look.dash)
+                ends[name, sigma][estimator] = float(middle[-1])
+            ax.set_title(f"{label(name)}, σ = {sigma_token(sigma)}", loc="left", fontweight="bold", pad=3)
+            ax.tick_params(labelsize=7.5)
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.yaxis.set_major_locator(MaxNLocator(4))
+            ax.xaxis.set_major_formatter(FuncFormatter(style.short_number))
+            ax.yaxis.set_major_formatter(FuncFormatter(style.short_number))
+            ax.set_xlim(left=0)
+            if index % COLUMNS == 0:
+                ax.set_ylabel("return", fontsize=8)
+            if index >= len(facets) - COLUMNS:
+                ax.set_xlabel(unit, fontsize=8.5)
+        style.heading(figure, title)
+        style.legend(figure, style.estimator_handles(estimators, styles, lines=True))
+        seeds = training.groupby(["environment", "estimator", "sigma"])["seed"].nunique()
+        count = f"n = {seeds.min()}" if seeds.min() == seeds.max() else f"n = {seeds.min()} to {seeds.max()}"
+        style.note(
+            figure,
+            "Return of the policy without noise. Line: interquartile mean over seeds, band: pointwise 95 % bootstrap"
+            f" interval ({count} seeds);\nlearning rate per cell chosen on other seeds. {small_print}",
+        )
+        style.save(figure, output, title, _describe(ends))
+
+
+def _describe(ends: dict[tuple[str, float], dict[str, float]]) -> str:
+    parts = [
+        f"{label(name)} at sigma {sigma:g}: {label(max(finals, key=finals.__getitem__))}"
+        for (name, sigma), finals in ends.items()
+        if finals
+    ]
+    return "Highest interquartile mean of the final return, not tested for significance: " + "; ".join(parts) + "."

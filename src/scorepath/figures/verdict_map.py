@@ -1,0 +1,216 @@
+"""Who wins where: a tile per environment, noise level and checkpoint, at equal samples and at equal compute.
+
+Colour is log10(rival's mean squared error / pathwise mean squared error): blue where pathwise is better, orange where
+the best score-function estimator is. A ring marks a difference that its interval, after the control of the
+false-discovery rate, does not decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from scorepath.figures import style
+from scorepath.figures.tables import (
+    checkpoint_name,
+    checkpoints_in,
+    in_order,
+    label,
+    read_table,
+    read_verdicts,
+    sigma_token,
+)
+
+TITLE = "Which gradient has the smaller error? Pathwise against the best score-function estimator"
+CLIP = 3.0
+COLOURS = LinearSegmentedColormap.from_list(
+    "score-pathwise", ["#7A3200", "#D55E00", "#F3C9A8", "#F6F6F4", "#B5D6EA", "#0072B2", "#003A5E"]
+)
+GROUPS = (
+    "Pathwise ahead wherever decided",
+    "The winner depends on noise or training",
+    "Score function ahead wherever decided",
+    "Nothing decided",
+    "No comparison",
+)
+PANELS = (("equal_samples", "at equal samples"), ("equal_compute", "at equal measured seconds"))
+
+
+def group_of(verdicts: list[str]) -> str:
+    """The group of an environment from its verdicts at equal samples."""
+    decided = {verdict for verdict in verdicts if verdict in ("pathwise", "score_function")}
+    if decided == {"pathwise"}:
+        return GROUPS[0]
+    if decided == {"score_function"}:
+        return GROUPS[2]
+    if decided:
+        return GROUPS[1]
+    return GROUPS[3] if "undecided" in verdicts else GROUPS[4]
+
+
+def draw(tables: Path, output: Path) -> None:
+    verdicts = read_verdicts(tables)
+    verdicts = verdicts[verdicts["comparison"] == "pathwise_vs_best_score_function"]
+    verdicts = verdicts[verdicts["criterion"].isin([criterion for criterion, _ in PANELS])]
+    if verdicts.empty:
+        style.empty(output, TITLE)
+        return
+    compared = verdicts[verdicts["verdict"] != "not_applicable"]
+    sigmas = sorted((compared if len(compared) else verdicts)["sigma"].dropna().unique().tolist())
+    checkpoints = checkpoints_in(verdicts)
+    rows = _rows(verdicts, in_order(read_table(tables, "cells"), "environment"))
+    with style.style():
+        height = 0.245 * len(rows) + 1.95
+        figure = style.Figure(figsize=(style.WIDTH, height))
+        style.FigureCanvasSVG(figure)
+        panels = figure.subplots(1, 2, sharey=True)
+        figure.subplots_adjust(left=0.14, right=0.985, top=1 - 0.85 / height, bottom=1.0 / height, wspace=0.06)
+        for axes, (criterion, words) in zip(panels, PANELS, strict=True):
+            _panel(axes, verdicts[verdicts["criterion"] == criterion], rows, sigmas, checkpoints)
+            axes.set_title(words, pad=5)
+        panels[0].set_yticks(range(len(rows)), ["" if is_group else label(name) for name, is_group in rows], fontsize=9)
+        for index, (name, is_group) in enumerate(rows):
+            if is_group:
+                panels[0].text(
+                    -0.135 / 0.415, index + 0.12, name, transform=panels[0].get_yaxis_transform(), va="center",
+                    fontsize=8.5, color=style.QUIET, fontstyle="italic",
+                )  # fmt: skip
+        style.heading(figure, TITLE)
+        _keys(figure, height)
+        order = ", ".join(checkpoint_name(value) for value in checkpoints)
+        budget = sorted(verdicts["budget"].dropna().unique().tolist())
+        style.note(
+            figure,
+            f"Each tile is split by checkpoint, left to right: {order} (fraction of the way from the first to the best"
+            f" return).\nMean squared error of an average of {_numbers(budget)} samples (left) or of what the same"
+            " seconds buy (right). Colour is clipped at a factor of"
+            f" {10**CLIP:,.0f}.\nDecided: 95 % paired-bootstrap interval excludes 0, false-discovery rate controlled.",
+        )
+        style.save(figure, output, TITLE, describe(verdicts))
+
+
+def describe(verdicts: pd.DataFrame) -> str:
+    """The figure in words: counts of verdicts by criterion and the environments of each group."""
+    parts = []
+    for criterion, words in PANELS:
+        count = Counter(verdicts.loc[verdicts["criterion"] == criterion, "verdict"])
+        if count:
+            parts.append(
+                f"{words.capitalize()}: pathwise better in {count['pathwise']} tiles, score function in"
+                f" {count['score_function']}, undecided {count['undecided']}, not applicable"
+                f" {count['not_applicable']}."
+            )
+    samples = verdicts[verdicts["criterion"] == "equal_samples"]
+    for group in GROUPS:
+        names = [
+            label(name)
+            for name in in_order(samples, "environment")
+            if group_of(samples.loc[samples["environment"] == name, "verdict"].tolist()) == group
+        ]
+        if names:
+            parts.append(f"{group}: {', '.join(names)}.")
+    return " ".join(parts)
+
+
+def _numbers(values: list[float]) -> str:
+    return " or ".join(f"{value:,.0f}" for value in values) or "B"
+
+
+def _rows(verdicts: pd.DataFrame, order: list[str]) -> list[tuple[str, bool]]:
+    """Rows from the top: (name, whether it is the heading of a group); inside a group pathwise's best come first."""
+    samples = verdicts[verdicts["criterion"] == "equal_samples"]
+    samples = samples if len(samples) else verdicts
+    names = dict.fromkeys([*order, *in_order(verdicts, "environment")])
+    members: dict[str, list[tuple[float, str]]] = {group: [] for group in GROUPS}
+    for name in names:
+        own = samples[samples["environment"] == name]
+        if own.empty:
+            continue
+        values = own["value"].replace([np.inf, -np.inf], np.nan).dropna().clip(-CLIP, CLIP)
+        members[group_of(own["verdict"].tolist())].append((-float(values.mean()) if len(values) else 0.0, name))
+    rows: list[tuple[str, bool]] = []
+    for group in GROUPS:
+        if members[group]:
+            rows.append((group, True))
+            rows.extend((name, False) for _, name in sorted(members[group]))
+    return rows
+
+
+def _panel(
+    axes: Axes, verdicts: pd.DataFrame, rows: list[tuple[str, bool]], sigmas: list[float], checkpoints: list[float]
+) -> None:
+    width = 0.94 / max(1, len(checkpoints))
+    found = {
+        (row.environment, row.sigma, row.checkpoint): (row.value, row.verdict)
+        for row in verdicts.itertuples(index=False)
+    }
+    boxes: list[list[tuple[float, float]]] = []
+    colours: list[object] = []
+    rings: list[tuple[float, float]] = []
+    norm = Normalize(-CLIP, CLIP)
+    for y, (name, is_group) in enumerate(rows):
+        if is_group:
+            continue
+        for column, sigma in enumerate(sigmas):
+            states = [found.get((name, sigma, checkpoint)) for checkpoint in checkpoints]
+            left = column - 0.47
+            if all(state is None or state[1] == "not_applicable" for state in states):
+                boxes.append(_box(left, y, 0.94))
+                colours.append(style.NOT_APPLICABLE)
+                words = "no data" if all(state is None for state in states) else "n/a"
+                axes.text(column, y, words, ha="center", va="center", fontsize=8, color=style.QUIET)
+                continue
+            for index, state in enumerate(states):
+                boxes.append(_box(left + index * width, y, width))
+                if state is None or state[1] == "not_applicable" or math.isnan(state[0]):
+                    colours.append(style.NOT_APPLICABLE)
+                    continue
+                colours.append(COLOURS(norm(float(np.clip(state[0], -CLIP, CLIP)))))
+                if state[1] == "undecided":
+                    rings.append((left + (index + 0.5) * width, y))
+    axes.add_collection(PolyCollection(boxes, facecolors=colours, edgecolors="white", linewidths=0.6))
+    if rings:
+        axes.scatter(
+            *zip(*rings, strict=True), s=20, marker="o", facecolors="white", edgecolors=style.INK, linewidths=0.9
+        )
+    axes.set_xlim(-0.6, max(len(sigmas), 1) - 0.4)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xticks(range(len(sigmas)), [sigma_token(sigma) for sigma in sigmas])
+    axes.set_xlabel("noise level σ (standard deviation of the action noise)")
+    axes.grid(False)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _box(left: float, y: float, width: float) -> list[tuple[float, float]]:
+    return [(left, y - 0.44), (left + width, y - 0.44), (left + width, y + 0.44), (left, y + 0.44)]
+
+
+def _keys(figure: style.Figure, height: float) -> None:
+    bar = figure.add_axes((0.14, 1 - 0.46 / height, 0.33, 0.1 / height))
+    colorbar = figure.colorbar(ScalarMappable(Normalize(-CLIP, CLIP), COLOURS), cax=bar, orientation="horizontal")
+    ticks = [-CLIP, -2, -1, 0, 1, 2, CLIP]
+    colorbar.set_ticks(ticks, labels=["≥1000×", "100×", "10×", "1", "10×", "100×", "≥1000×"])
+    colorbar.outline.set_visible(False)
+    bar.tick_params(length=0, labelsize=8, pad=2)
+    y = 1 - 0.41 / height
+    figure.text(0.108, y, "score function\nbetter by", ha="right", va="center", fontsize=8.5, color="#9C4400")
+    figure.text(0.502, y, "pathwise\nbetter by", ha="left", va="center", fontsize=8.5, color="#005A8C")
+    ring = Line2D(
+        [], [], ls="", marker="o", mfc="white", mec=style.INK, mew=0.9, ms=4.6, label="undecided"
+    )  # fmt: skip
+    figure.legend(
+        handles=[ring, Patch(facecolor=style.NOT_APPLICABLE, label="not applicable, or no data")],
+        loc="center left", bbox_to_anchor=(0.6, y), ncols=2, frameon=False, handlelength=1.3,
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""Common random numbers as an explicit object.
+
+A stream is keyed by a stable hash of (study seed, environment, purpose) and each batch of trajectories by its
+replicate. Neither estimator nor noise level nor job order enters the key, so all estimators see the same noise, and
+adding a cell to the study changes no other cell. Draws are made in single precision and then cast, so that float32
+and float64 computations can be compared on the very same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scorepath.environments.base import Environment
+
+Distribution = Literal["normal", "exponential", "uniform"]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A family of independent generators, one per replicate and drawn quantity."""
+
+    seed: int
+    environment: str
+    purpose: str
+
+    def generator(self, replicate: str | int, quantity: str) -> np.random.Generator:
+        """A fresh generator; equal keys give equal numbers on every machine."""
+        key = "\x1f".join(map(str, (self.seed, self.environment, self.purpose, replicate, quantity)))
+        return np.random.Generator(np.random.Philox(key=int.from_bytes(hashlib.sha256(key.encode()).digest()[:16])))
+
+
+class RolloutNoise(NamedTuple):
+    """All the randomness of a set of trajectories."""
+
+    initial: Tensor  # (batches, samples, initial_noise_dim), standard normal
+    action: Tensor  # (batches, samples, horizon, action_dim), standard normal; Gumbel for discrete actions
+    process: Tensor  # (batches, samples, horizon, process_noise_dim), standard normal
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The random numbers behind `len(replicates)` batches of `samples` trajectories each."""
+
+    environment: Environment
+    stream: Stream
+    replicates: Sequence[str | int]
+    samples: int
+    dtype: torch.dtype = torch.float32
+    device: str = "cpu"
+
+    def draw(self, quantity: str, shape: tuple[int, ...], distribution: Distribution = "normal") -> Tensor:
+        """Draws of shape (batches, samples, *shape). Equal replicates get equal numbers."""
+        drawn: dict[str | int, np.ndarray] = {}
+        for replicate in dict.fromkeys(self.replicates):
+            generator = self.stream.generator(replicate, quantity)
+            draw = {
+                "normal": generator.standard_normal,
+                "exponential": generator.standard_exponential,
+                "uniform": generator.random,
+            }[distribution]
+            drawn[replicate] = draw((self.samples, *shape), dtype=np.float32)
+        batches = np.stack([drawn[replicate] for replicate in self.replicates])
+        return torch.from_numpy(batches).to(device=self.device, dtype=self.dtype)
+
+    @cached_property
+    def rollout(self) -> RolloutNoise:
+        """The noise of one rollout: the same numbers every time it is asked for."""
+        environment = self.environment
+        per_step = (environment.horizon, environment.action_dim)
+        if environment.discrete_actions:
+            action = -self.draw("action", per_step, "exponential").log()  # Gumbel(0, 1)
+        else:
+            action = self.draw("action", per_step)
+        return RolloutNoise(
+            initial=self.draw("initial", (environment.initial_noise_dim,)),
+            action=action,
+            process=self.draw("process", (environment.horizon, environment.process_noise_dim)),
+        )
+
+    def select(self, batches: slice) -> Noise:
+        """The same noise for some of the batches."""
+        return Noise(
+            self.environment, self.stream, self.replicates[batches], self.samples, self.dtype, self.device
+        )

@@ -1,0 +1,43 @@
+"""Exact lines to draw over measurements: variances against the noise level, where a formula or a quadrature gives one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scorepath.files import write_rows
+from scorepath.references.exact import exact_reference
+from scorepath.references.store import load_policies
+from scorepath.references.variances import exact_variance
+from scorepath.registry import make_environment
+from scorepath.study import RESULTS, Study
+
+NOISE_LEVELS = np.geomspace(0.005, 2.0, 41)
+CURVES = RESULTS / "tables" / "exact_curves.csv"
+
+
+def make_curves(study: Study) -> None:
+    """Exact variance and gradient norm at the first checkpoint of every environment that has them, on a fine grid."""
+    rows = []
+    for name, entry in study.environments.items():
+        environment, policy = make_environment(entry)
+        if environment.reference_class == "certified_monte_carlo":
+            continue
+        parameters = load_policies(name).parameters[0]
+        for sigma in map(float, NOISE_LEVELS):
+            norm = exact_reference(environment, policy, parameters, sigma).gradient.norm().item()
+            rows.append({
+                "environment": name, "estimator": "", "quantity": "gradient_norm", "sigma": sigma, "value": norm
+            })
+            for estimator, method in study.estimators.items():
+                value = exact_variance(
+                    method.method, environment, policy, parameters, sigma, study.gradients.batch_size
+                )
+                if value is not None:
+                    rows.append({
+                        "environment": name,
+                        "estimator": estimator,
+                        "quantity": "variance",
+                        "sigma": sigma,
+                        "value": float(value),
+                    })
+    write_rows(CURVES, rows)

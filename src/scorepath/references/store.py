@@ -1,0 +1,123 @@
+"""The reference jobs and their files: policies per environment, gradients per environment and noise level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scorepath.files import atomic_write
+from scorepath.noise import Stream
+from scorepath.references.exact import exact_reference
+from scorepath.references.monte_carlo import certified_reference
+from scorepath.references.policies import ReferencePolicies, reference_policies
+from scorepath.registry import make_environment
+from scorepath.study import Study, policies_path, reference_path
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Reference gradients of one environment at one noise level.
+
+    | field | meaning |
+    |---|---|
+    | gradients | (checkpoints, blocks, P), float64; one block when exact |
+    | standard_error | (checkpoints,): Monte Carlo, or the quadrature's error |
+    | reference_class | closed_form, linear_solve, recursion, quadrature or certified_monte_carlo |
+    | certified_by | why it can be trusted, "" if it could not be certified; one per checkpoint |
+    | samples | trajectories behind it, 0 when exact |
+    """
+
+    gradients: Tensor
+    standard_error: np.ndarray
+    reference_class: str
+    certified_by: list[str]
+    samples: int
+
+
+def make_policies(study: Study, environment: str) -> None:
+    """Find and store the checkpoints of an environment."""
+    instance, policy = make_environment(study.environments[environment])
+    found = reference_policies(
+        instance,
+        policy,
+        study.references.noise_level,
+        study.references.return_gaps,
+        Stream(study.seed, environment, "reference policies"),
+    )
+    with atomic_write(policies_path(environment), "wb") as file:
+        np.savez(
+            file,
+            parameters=found.parameters.numpy(),
+            returns=found.returns.numpy(),
+            initial_return=found.initial_return,
+            best_return=found.best_return,
+        )
+
+
+def load_policies(environment: str) -> ReferencePolicies:
+    """The stored checkpoints of an environment."""
+    stored = _load(policies_path(environment))
+    return ReferencePolicies(
+        torch.from_numpy(stored["parameters"]),
+        torch.from_numpy(stored["returns"]),
+        float(stored["initial_return"]),
+        float(stored["best_return"]),
+    )
+
+
+def make_reference(study: Study, environment: str, sigma: float) -> None:
+    """Compute and store the reference gradients of an environment at one noise level, at every checkpoint."""
+    instance, policy = make_environment(study.environments[environment])
+    gradients, errors, certified_by = [], [], []
+    samples = 0
+    for index, parameters in enumerate(load_policies(environment).parameters):
+        if instance.reference_class == "certified_monte_carlo":
+            samples = study.references.samples
+            stream = Stream(study.seed, environment, f"reference/{index}")
+            found = certified_reference(
+                instance, policy, parameters, sigma, stream, samples, study.gradients.batches
+            )
+            gradients.append(found.gradients)
+            errors.append(found.standard_error)
+            certified_by.append(found.certified_by)
+        else:
+            exact = exact_reference(instance, policy, parameters, sigma)
+            gradients.append(exact.gradient[None])
+            errors.append(exact.error)
+            certified_by.append("exact" if exact.error == 0 else f"nodes doubled until the change was {exact.error:.1e}")
+    with atomic_write(reference_path(environment, sigma), "wb") as file:
+        np.savez(
+            file,
+            gradients=torch.stack(gradients).numpy(),
+            standard_error=np.array(errors),
+            reference_class=instance.reference_class,
+            certified_by=np.array(certified_by),
+            samples=samples,
+        )
+
+
+def load_reference(environment: str, sigma: float) -> Reference:
+    """The stored reference gradients of an environment at one noise level."""
+    stored = _load(reference_path(environment, sigma))
+    return Reference(
+        torch.from_numpy(stored["gradients"]),
+        stored["standard_error"],
+        str(stored["reference_class"]),
+        [str(text) for text in stored["certified_by"]],
+        int(stored["samples"]),
+    )
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file. Raises ValueError naming a file that cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist yet; `snakemake --cores 1 {path}` makes it") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); delete it and run snakemake again") from error

@@ -1,0 +1,208 @@
+"""Exact variances of the basic estimators where they can be had: the lines that figures draw over measurements.
+
+The variance is the trace of the covariance of one sample's gradient, or `batch_size` × the variance of a batch's mean
+where samples interact. Three cases: any single scalar decision by quadrature, the quadratic in any dimension in
+closed form, and the scalar LQR, where return, score and pathwise derivative are quadratic forms in one Gaussian vector.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from scorepath.environments.base import Environment
+from scorepath.environments.lqr import LQR
+from scorepath.environments.quadratic import Quadratic
+from scorepath.policies import OpenLoop, Policy
+from scorepath.references.quadrature import LIMIT, decision_return, expectation, is_scalar_decision, normal_expectation
+
+TOLERANCE = 1e-9
+
+
+def exact_variance(
+    method: str, environment: Environment, policy: Policy, parameters: Tensor, sigma: float, batch_size: int
+) -> float | None:
+    """Per-sample variance (trace) of an estimator of grad J_sigma, or None where no exact formula is at hand.
+
+    Args:
+        method: reinforce (no baseline), leave_one_out, pathwise, or measure_valued (coupled, for every coordinate).
+        environment: see the module's first lines; open-loop landscapes, and lqr with one state, one action, linear
+            feedback and zero initial mean (there without measure_valued).
+        policy: its policy.
+        parameters: flat, (P,), float64.
+        sigma: noise level; at 0 there is None.
+        batch_size: N, which only leave_one_out depends on; it needs at least 2.
+    """
+    if sigma == 0 or (method == "leave_one_out" and batch_size < 2):
+        return None
+    if isinstance(environment, LQR):
+        return _scalar_lqr(method, environment, policy, parameters, sigma, batch_size)
+    if not isinstance(policy, OpenLoop):
+        return None
+    if isinstance(environment, Quadratic):
+        return _quadratic(method, environment, policy, parameters, sigma, batch_size)
+    if is_scalar_decision(environment):
+        return _scalar_decision(method, environment, policy, parameters, sigma, batch_size)
+    return None
+
+
+class ScoreMoments(NamedTuple):
+    """What the variances of score-function estimators are made of: moments of the return R and the score S."""
+
+    gradient_square: float  # |E[R S]|^2
+    second: float  # E[R^2 |S|^2]
+    centred: float  # E[(R - E R)^2 |S|^2]
+    return_variance: float  # Var R
+    score_square: float  # E|S|^2
+
+
+def score_function_variance(method: str, moments: ScoreMoments, batch_size: int) -> float:
+    """Variance of `R S`, or of the leave-one-out `(R_i - mean_{j != i} R_j) S_i` as N × the variance of its batch mean.
+
+    The batch mean of leave-one-out is the unbiased sample covariance of R and S, whose variance is
+    `(E[(R - E R)^2 |S|^2] - (N-2)/(N-1) |E[R S]|^2 + Var R E|S|^2 / (N-1)) / N` (any textbook on U-statistics).
+    """
+    if method == "reinforce":
+        return moments.second - moments.gradient_square
+    pairs = batch_size - 1
+    interaction = moments.return_variance * moments.score_square / pairs
+    return moments.centred - (batch_size - 2) / pairs * moments.gradient_square + interaction
+
+
+def _scalar_decision(
+    method: str, environment: Environment, policy: Policy, parameters: Tensor, sigma: float, batch_size: int
+) -> float | None:
+    """Quadrature over the one noise there is."""
+    mean = environment.first_mean(policy, parameters.detach())[0]
+
+    if method in ("reinforce", "leave_one_out"):
+
+        def raw(eps: Tensor) -> Tensor:
+            returns = decision_return(environment, mean + sigma * eps)
+            score = eps / sigma
+            return torch.stack([returns, returns * score, (returns * score).square()])
+
+        (expected, gradient, second), _ = normal_expectation(raw, TOLERANCE)
+
+        def centred(eps: Tensor) -> Tensor:
+            square = (decision_return(environment, mean + sigma * eps) - expected).square()
+            return torch.stack([square, square * (eps / sigma).square()])
+
+        (return_variance, centred_second), _ = normal_expectation(centred, TOLERANCE)
+        moments = ScoreMoments(
+            gradient.item() ** 2, second.item(), centred_second.item(), return_variance.item(), 1 / sigma**2
+        )
+        return score_function_variance(method, moments, batch_size)
+
+    if method == "pathwise":
+        if not environment.differentiable:
+            return None
+
+        def signals(eps: Tensor) -> Tensor:
+            action = (mean + sigma * eps).requires_grad_()
+            (slope,) = torch.autograd.grad(decision_return(environment, action).sum(), action)
+            return torch.stack([slope, slope.square()])
+
+        (first, second), _ = normal_expectation(signals, TOLERANCE)
+        return float(second - first.square())
+
+    if method == "measure_valued":
+
+        def differences(rho: Tensor) -> Tensor:
+            above = decision_return(environment, mean + sigma * rho)
+            below = decision_return(environment, mean - sigma * rho)
+            signal = (above - below) / (sigma * math.sqrt(2 * math.pi))
+            return torch.stack([signal, signal.square()])
+
+        def rayleigh(rho: Tensor) -> Tensor:
+            return rho * torch.exp(-rho.square() / 2)
+
+        (first, second), _ = expectation(differences, rayleigh, 0.0, LIMIT, TOLERANCE)
+        return float(second - first.square())
+    return None
+
+
+def _quadratic(
+    method: str, environment: Quadratic, policy: Policy, parameters: Tensor, sigma: float, batch_size: int
+) -> float | None:
+    """Gaussian moments of `R = -|d + sigma eps|^2` with `d = mu - offset` in D dimensions."""
+    dimension, variance = environment.dimension, sigma**2
+    distance = (environment.first_mean(policy, parameters.detach()) - environment.offset).square().sum().item()
+    if method == "pathwise":
+        return 4 * dimension * variance
+    if method == "measure_valued":
+        return distance * (16 / math.pi - 4)
+    if method not in ("reinforce", "leave_one_out"):
+        return None
+    moments = ScoreMoments(
+        gradient_square=4 * distance,
+        second=distance**2 * dimension / variance
+        + distance * (4 + 2 * dimension) * (dimension + 2)
+        + variance * dimension * (dimension + 2) * (dimension + 4),
+        centred=4 * (dimension + 2) * distance + 2 * dimension * (dimension + 4) * variance,
+        return_variance=4 * variance * distance + 2 * dimension * variance**2,
+        score_square=dimension / variance,
+    )
+    return score_function_variance(method, moments, batch_size)
+
+
+def _scalar_lqr(
+    method: str, environment: LQR, policy: Policy, parameters: Tensor, sigma: float, batch_size: int
+) -> float | None:
+    """Traces of the three quadratic forms; SCIENCE.md, section 1."""
+    scalar = environment.state_dim == environment.action_dim == 1 and environment.initial_mean == 0
+    if not scalar or getattr(policy, "sizes", None) != (1, 1) or policy.parameter_count != 1:
+        return None
+    a, b, m = lqr_forms(environment, parameters.item(), sigma)
+    if method == "pathwise":
+        return 2 * _trace(m, m)
+    if method not in ("reinforce", "leave_one_out"):
+        return None
+    ab, bb = a @ b, b @ b
+    mean, gradient = a.trace().item(), 2 * _trace(a, b)
+    # E[(R - E R)^2 S^2] for S with mean 0, by Isserlis' theorem
+    centred = 32 * _trace(a @ a, bb) + 16 * _trace(ab, ab) + 4 * _trace(a, a) * _trace(b, b) + 2 * gradient**2
+    moments = ScoreMoments(
+        gradient_square=gradient**2,
+        second=centred + 16 * mean * _trace(a, bb) + 2 * mean**2 * _trace(b, b),
+        centred=centred,
+        return_variance=2 * _trace(a, a),
+        score_square=2 * _trace(b, b),
+    )
+    return score_function_variance(method, moments, batch_size)
+
+
+def lqr_forms(environment: LQR, gain: float, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Symmetric matrices A, B, M of a scalar LQR: return `z^T A z`, score `z^T B z`, pathwise derivative `z^T M z`.
+
+    z stacks the standard normals of the start, of every action and of every step's process noise: 1 + 2 T of them.
+    The derivative is with respect to the gain W of `a = W s + sigma eps`.
+    """
+    horizon, discount = environment.horizon, environment.discount
+    dynamics, control = environment.dynamics[0][0], environment.control[0][0]
+    basis = torch.eye(1 + 2 * horizon, dtype=torch.float64)
+    state, slope = environment.initial_std * basis[0], torch.zeros_like(basis[0])  # s_t and d s_t / d W, as rows on z
+    returns, score, pathwise = (torch.zeros_like(basis) for _ in range(3))
+    for t in range(horizon):
+        eps, noise = basis[1 + t], basis[1 + horizon + t]
+        action, action_slope = gain * state + sigma * eps, state + gain * slope
+        weight = discount**t
+        returns = returns - weight * environment.state_cost * torch.outer(state, state)
+        returns = returns - weight * environment.action_cost * torch.outer(action, action)
+        pathwise = pathwise - 2 * weight * environment.state_cost * torch.outer(state, slope)
+        pathwise = pathwise - 2 * weight * environment.action_cost * torch.outer(action, action_slope)
+        score = score + torch.outer(state, eps) / sigma
+        state = dynamics * state + control * action + environment.process_noise * noise
+        slope = dynamics * slope + control * action_slope
+    weight = discount**horizon * environment.terminal_cost
+    returns = returns - weight * torch.outer(state, state)
+    pathwise = pathwise - 2 * weight * torch.outer(state, slope)
+    return returns, (score + score.mT) / 2, (pathwise + pathwise.mT) / 2
+
+
+def _trace(left: Tensor, right: Tensor) -> float:
+    """tr(left @ right) of square matrices."""
+    return (left * right.mT).sum().item()

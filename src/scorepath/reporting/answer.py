@@ -1,0 +1,279 @@
+"""The answer, computed from the tables: who wins, where, why as far as it was measured, and where the winner changes.
+
+`answer_sentences` is what `scorepath answer` prints and what the report opens with; `decisions` is its decision table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scorepath.figures.tables import (
+    checkpoint_name,
+    in_order,
+    label,
+    read_table,
+    read_verdicts,
+    sigma_token,
+)
+
+BEST = "pathwise_vs_best_score_function"
+PLAIN = "pathwise_vs_reinforce"
+CRITERIA = {
+    "equal_samples": "equal samples",
+    "equal_steps": "equal environment steps",
+    "equal_compute": "equal seconds",
+    "training": "training",
+}
+NOTABLE_BIAS = 0.1  # of the gradient's length: from here on a bias is mentioned
+SIDES = {"pathwise": "pathwise", "score_function": "the score function"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One environment at one noise level by one criterion, over all checkpoints."""
+
+    sigma: str
+    code: str
+    """P, S, mixed (checkpoints are decided differently), ? (undecided) or n/a."""
+    words: str
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Two neighbouring decided noise levels with different winners."""
+
+    low: float
+    high: float
+    winner_low: str
+    winner_high: str
+
+    def __str__(self) -> str:
+        first, second = ("P" if side == "pathwise" else "S" for side in (self.winner_low, self.winner_high))
+        return f"{sigma_token(self.low)} {first} → {sigma_token(self.high)} {second}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One environment's row of the decision table."""
+
+    environment: str
+    regime: tuple[str, ...]
+    marks: dict[str, tuple[Mark, ...]]
+    boundary: tuple[str, ...]
+
+
+def compared(tables: Path, comparison: str = BEST) -> pd.DataFrame:
+    """One row per verdict of a comparison; of training's two statistics only the difference of means counts."""
+    verdicts = read_verdicts(tables)
+    verdicts = verdicts[(verdicts["comparison"] == comparison) & (verdicts["verdict"] != "")]
+    return verdicts[(verdicts["criterion"] != "training") | (verdicts["statistic"] != "probability_of_improvement")]
+
+
+def answer_sentences(tables: Path) -> list[str]:
+    """Up to three sentences; one that says so when nothing has been compared yet."""
+    verdicts = compared(Path(tables))
+    samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
+    if samples.empty:
+        return ["No comparison has been computed yet: the tables hold no applicable verdict at equal samples."]
+    return [text for text in (_who(verdicts, samples), _where(samples, measured_reasons(Path(tables))), _flips(samples)) if text]
+
+
+def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
+    wins, losses, open_ = _counts(samples)
+    places = samples["environment"].nunique()
+    if wins + losses == 0:
+        text = (
+            f"Averaging the same number of samples, none of the {open_} comparisons of pathwise with the best"
+            f" score-function estimator, in {_many(places, 'environment')}, is decided"
+        )
+    else:
+        text = (
+            "Averaging the same number of samples, the pathwise gradient has the smaller mean squared error than the"
+            f" best score-function estimator in {wins} of {wins + losses} decided comparisons (environment × noise"
+            f" level × checkpoint; {_many(places, 'environment')}, {open_} undecided)"
+        )
+    others = []
+    for criterion, words in (("equal_compute", "at equal measured seconds"), ("training", "in training")):
+        rows = verdicts[(verdicts["criterion"] == criterion) & (verdicts["verdict"] != "not_applicable")]
+        if len(rows):
+            wins, losses, open_ = _counts(rows)
+            others.append(f"{words} in {wins} of {wins + losses} ({open_} undecided)")
+    return text + (f"; {' and '.join(others)}." if others else ".")
+
+
+def _where(samples: pd.DataFrame, reasons: dict[str, str]) -> str:
+    lost = samples[samples["verdict"] == "score_function"]
+    if lost.empty:
+        return "" if (samples["verdict"] == "undecided").all() else "It loses in no decided comparison."
+    decided = samples[samples["verdict"].isin(list(SIDES))].groupby("environment").size()
+    count = lost.groupby("environment", sort=False).size()
+    always = [name for name in count.index if count[name] == decided[name]]
+    rest = [name for name in count.index if name not in always]
+    parts = []
+    if always:
+        parts.append(
+            f"in every decided comparison of {_list([_with_reason(str(name), reasons) for name in always])}"
+        )
+    if rest:
+        parts.append(
+            "in part of "
+            + _list([f"{_with_reason(str(name), reasons, f'{count[name]} of {decided[name]}')}" for name in rest])
+        )
+    return f"It loses {', and '.join(parts)}."
+
+
+def _flips(samples: pd.DataFrame) -> str:
+    found: dict[str, list[Boundary]] = {}
+    for name in in_order(samples, "environment"):
+        own = boundaries(samples[samples["environment"] == name])
+        if own:
+            found[name] = [boundary for group in own.values() for boundary in group]
+    if not found:
+        several = samples.groupby("environment")["sigma"].nunique().max() > 1
+        return "In no environment does the winner change with the noise level." if several else ""
+    parts = []
+    for name, own in found.items():
+        low, high = min(item.low for item in own), max(item.high for item in own)
+        parts.append(f"{label(name)} between σ = {sigma_token(low)} and {sigma_token(high)}")
+    return f"The winner changes with the noise level in {_many(len(found), 'environment')}: {_list(parts)}."
+
+
+def boundaries(verdicts: pd.DataFrame) -> dict[float, list[Boundary]]:
+    """Per checkpoint, where one environment's winner changes between neighbouring decided noise levels."""
+    found: dict[float, list[Boundary]] = {}
+    decided = verdicts[verdicts["verdict"].isin(list(SIDES))]
+    for checkpoint in sorted(decided["checkpoint"].fillna(0).unique().tolist()):
+        rows = decided[decided["checkpoint"].fillna(0) == checkpoint].sort_values("sigma")
+        levels, winners = rows["sigma"].tolist(), rows["verdict"].tolist()
+        own = [
+            Boundary(levels[i], levels[i + 1], winners[i], winners[i + 1])
+            for i in range(len(rows) - 1)
+            if winners[i] != winners[i + 1]
+        ]
+        if own:
+            found[checkpoint] = own
+    return found
+
+
+def measured_reasons(tables: Path) -> dict[str, str]:
+    """Per environment, what the measurements say against pathwise: a bias, a variance above the score function's."""
+    statistics = read_table(tables, "gradient_statistics")
+    references = read_table(tables, "references")[["environment", "sigma", "checkpoint", "gradient_norm"]]
+    statistics = statistics[statistics["sigma"] > 0].merge(
+        references, on=["environment", "sigma", "checkpoint"], how="left"
+    )
+    worst = _worst_variance_ratio(compared(tables), statistics)
+    reasons = {}
+    for name in in_order(statistics, "environment"):
+        own = statistics[(statistics["environment"] == name) & (statistics["estimator"] == "pathwise")]
+        length = own["gradient_norm"].where(own["gradient_norm"] > 0)
+        share = (np.sqrt(own["squared_bias"].clip(lower=0)) / length)[own["squared_bias_low"] > 0]
+        least = np.sqrt(own["squared_bias_low"].clip(lower=0)) / length
+        if len(share) and (least > NOTABLE_BIAS).any():
+            reasons[name] = f"bias up to {100 * share.max():.0f} % of the gradient"
+            continue
+        if worst.get(name, 0.0) > 1:
+            reasons[name] = f"variance up to {_round(worst[name])} times its rival’s"
+    return reasons
+
+
+def _worst_variance_ratio(verdicts: pd.DataFrame, statistics: pd.DataFrame) -> dict[str, float]:
+    """Per environment, the largest ratio of pathwise's variance to that of the score-function estimator it met."""
+    where = ["environment", "sigma", "checkpoint"]
+    variances = statistics[[*where, "estimator", "variance"]]
+    rows = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["rival"] != "")]
+    rows = rows.merge(variances.rename(columns={"estimator": "rival", "variance": "other"}), on=[*where, "rival"])
+    rows = rows.merge(variances[variances["estimator"] == "pathwise"], on=where)
+    ratio = (rows["variance"] / rows["other"]).where(lambda value: np.isfinite(value))
+    return {str(name): float(value) for name, value in ratio.groupby(rows["environment"]).max().dropna().items()}
+
+
+def decisions(tables: Path, facts: dict[str, list[str]] | None = None) -> tuple[list[Decision], dict[str, list[str]]]:
+    """The decision table's rows, and for each criterion the noise levels it has columns for.
+
+    `facts` holds what is declared about an environment, in words; what was measured is added here. Equal environment
+    steps get columns only where they give other verdicts than equal samples.
+    """
+    verdicts = compared(tables)
+    columns: dict[str, list[str]] = {}
+    for criterion in CRITERIA:
+        own = verdicts[verdicts["criterion"] == criterion]
+        applicable = own[own["verdict"] != "not_applicable"]
+        levels = sorted((applicable if len(applicable) else own)["sigma"].dropna().unique().tolist())
+        if levels:
+            columns[criterion] = [sigma_token(level) for level in levels]
+    names = dict.fromkeys([*in_order(read_table(tables, "cells"), "environment"), *in_order(verdicts, "environment")])
+    reasons = measured_reasons(tables)
+    if _same_verdicts(verdicts, "equal_steps", "equal_samples"):
+        columns.pop("equal_steps", None)
+    rows = []
+    for name in names:
+        own = verdicts[verdicts["environment"] == name]
+        marks = {
+            criterion: tuple(_mark(own[own["criterion"] == criterion], token) for token in tokens)
+            for criterion, tokens in columns.items()
+        }
+        regime = [*(facts or {}).get(name, []), *([f"pathwise: {reasons[name]}"] if name in reasons else [])]
+        rows.append(Decision(name, tuple(regime), marks, _boundary_words(own[own["criterion"] == "equal_samples"])))
+    return rows, columns
+
+
+def _same_verdicts(verdicts: pd.DataFrame, first: str, second: str) -> bool:
+    """Whether two criteria give the same verdict everywhere."""
+    where = ["environment", "sigma", "checkpoint"]
+    one, two = (verdicts[verdicts["criterion"] == criterion].set_index(where)["verdict"] for criterion in (first, second))
+    return bool(one.sort_index().equals(two.sort_index()))
+
+
+def _mark(rows: pd.DataFrame, token: str) -> Mark:
+    own = rows[rows["sigma"].map(sigma_token) == token]
+    verdicts = [verdict for verdict in own["verdict"] if verdict != "not_applicable"]
+    if not verdicts:
+        reason = next((reason for reason in own["reason"] if reason), "no data")
+        return Mark(token, "n/a", f"not applicable: {reason}" if len(own) else "no data")
+    wins, losses, open_ = (verdicts.count(side) for side in ("pathwise", "score_function", "undecided"))
+    words = ", ".join(
+        f"{count} {side}"
+        for count, side in ((wins, "pathwise"), (losses, "score function"), (open_, "undecided"))
+        if count
+    )
+    code = "mixed" if wins and losses else "P" if wins else "S" if losses else "?"
+    return Mark(token, code, words)
+
+
+def _boundary_words(rows: pd.DataFrame) -> tuple[str, ...]:
+    found = boundaries(rows)
+    checkpoints = set(rows.loc[rows["verdict"].isin(list(SIDES)), "checkpoint"].fillna(0))
+    if not found:
+        return ()
+    texts = {checkpoint: "; ".join(map(str, own)) for checkpoint, own in found.items()}
+    if len(set(texts.values())) == 1 and set(texts) == checkpoints:
+        return (next(iter(texts.values())),)
+    return tuple(f"{checkpoint_name(checkpoint)}: {text}" for checkpoint, text in texts.items())
+
+
+def _counts(rows: pd.DataFrame) -> tuple[int, int, int]:
+    verdicts = rows["verdict"].tolist()
+    return verdicts.count("pathwise"), verdicts.count("score_function"), verdicts.count("undecided")
+
+
+def _with_reason(name: str, reasons: dict[str, str], *first: str) -> str:
+    words = [*first, *([reasons[name]] if name in reasons else [])]
+    return f"{label(name)} ({', '.join(words)})" if words else label(name)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _round(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)

@@ -1,0 +1,139 @@
+"""Many trajectories at once: `a_t = mu_theta(o_t) + sigma * eps_t`, then the environment's step.
+
+The rollout needs no parameter gradients. With `differentiable=True` each action carries a zero leaf, and the
+derivative of any function of the rewards with respect to those leaves is the total derivative with respect to the
+actions: through the reward, the dynamics and every later evaluation of the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from scorepath.environments.base import Environment
+from scorepath.noise import RolloutNoise
+from scorepath.policies import Policy
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """What a rollout leaves behind. `batches` are the batches an optimiser step would average separately.
+
+    | field | meaning | shape |
+    |---|---|---|
+    | observations | what the policy saw | (batches, samples, horizon, observation_dim) |
+    | rewards | discounted to time 0: `gamma^t r_t`; the last one includes the terminal reward | (batches, samples, horizon) |
+    | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
+    | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
+    | actions | as taken | (batches, samples, horizon, action_dim) |
+    | action_leaves | one zero leaf per step, if differentiable | horizon × (batches, samples, action_dim) |
+    """
+
+    simulator: Simulator
+    observations: Tensor
+    actions: Tensor
+    rewards: Tensor
+    action_noise: Tensor
+    choice_probabilities: Tensor | None
+    action_leaves: Sequence[Tensor]
+
+    @property
+    def returns(self) -> Tensor:
+        """R, the discounted return: (batches, samples)."""
+        return self.rewards.sum(-1)
+
+    @property
+    def rewards_to_go(self) -> Tensor:
+        """`G_t = sum_{k >= t} gamma^k r_k`, discounted to time 0: (batches, samples, horizon)."""
+        return self.rewards.flip(-1).cumsum(-1).flip(-1)
+
+    @cached_property
+    def score(self) -> Tensor:
+        """`d log pi(a_t | o_t) / d mu`, (batches, samples, horizon, action_dim): `eps / sigma` for Gaussian noise.
+
+        For discrete actions it is the score with respect to the logits, `(onehot(a) - pi) / sigma`.
+
+        Raises:
+            ValueError: without noise a policy has no density, hence no score.
+        """
+        sigma = self.simulator.sigma
+        if sigma == 0:
+            raise ValueError("at sigma = 0 the policy has no density and no score function")
+        if self.choice_probabilities is not None:
+            return (self.actions - self.choice_probabilities) / sigma
+        return self.action_noise / sigma
+
+    def action_gradient(self, objective: Tensor) -> Tensor:
+        """Total derivative of a (batches, samples) objective by each action: (batches, samples, horizon, action_dim).
+
+        It frees the graph: call it once per rollout.
+        """
+        gradients = torch.autograd.grad(objective.sum(), list(self.action_leaves), materialize_grads=True)
+        return torch.stack(gradients, dim=-2)
+
+    def detach(self) -> Trajectories:
+        """The same trajectories without the graph behind them."""
+        return replace(self, rewards=self.rewards.detach(), action_leaves=())
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """An environment, a policy with its parameters ((P,) or (batches, P)), and a noise level."""
+
+    environment: Environment
+    policy: Policy
+    parameters: Tensor
+    sigma: float
+
+    def with_sigma(self, sigma: float) -> Simulator:
+        """The same policy at another noise level."""
+        return replace(self, sigma=sigma)
+
+    def rollout(
+        self, noise: RolloutNoise, *, differentiable: bool = False, window: int | None = None
+    ) -> Trajectories:
+        """Simulate every trajectory of `noise`.
+
+        Args:
+            noise: initial, action and process noise; its dtype and device are those of the rollout.
+            differentiable: keep the graph that `Trajectories.action_gradient` needs.
+            window: cut the graph at every `window`-th state (truncated backpropagation through time).
+        """
+        environment, sigma = self.environment, self.sigma
+        parameters = self.parameters.to(noise.action)
+        observations, actions, rewards, probabilities, leaves = [], [], [], [], []
+        with torch.set_grad_enabled(differentiable):
+            state = environment.initial_state(noise.initial)
+            for t in range(environment.horizon):
+                if window and t % window == 0:
+                    state = state.detach()
+                observation = environment.observe(state)
+                mean = self.policy.mean(parameters, observation, t)
+                eps = noise.action[..., t, :]
+                if environment.discrete_actions:
+                    action = torch.nn.functional.one_hot((mean + sigma * eps).argmax(-1), mean.shape[-1]).to(mean)
+                    if sigma > 0:
+                        probabilities.append(torch.softmax(mean / sigma, -1))
+                else:
+                    action = mean + sigma * eps
+                if differentiable:
+                    leaves.append(torch.zeros_like(action, requires_grad=True))
+                    action = action + leaves[-1]
+                state, reward = environment.step(state, action, noise.process[..., t, :])
+                observations.append(observation.detach())
+                actions.append(action.detach())
+                rewards.append(reward * environment.discount**t)
+            rewards[-1] = rewards[-1] + environment.terminal_reward(state) * environment.discount**environment.horizon
+            return Trajectories(
+                simulator=self,
+                observations=torch.stack(observations, dim=-2),
+                actions=torch.stack(actions, dim=-2),
+                rewards=torch.stack(rewards, dim=-1),
+                action_noise=noise.action,
+                choice_probabilities=torch.stack(probabilities, dim=-2) if probabilities else None,
+                action_leaves=leaves,
+            )

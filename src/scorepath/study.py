@@ -1,0 +1,305 @@
+"""The study as typed objects: settings, cells and why some do not exist, paths, digests. No torch.
+
+The Snakefile reads this module on every start, also on every node of a cluster, so it must stay quick to import.
+`scorepath plan` (which does import torch, to read the declarations of environments and estimators) writes the cells
+to `results/plan.json`; everything else reads them from there.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+PACKAGE = Path(__file__).parent
+RESULTS = Path("results")
+PLAN = RESULTS / "plan.json"
+
+Stage = Literal["gradients", "training"]
+
+
+# --- names and paths ----------------------------------------------------------------------------------------------
+
+
+def sigma_token(sigma: float) -> str:
+    """How a noise level is written in paths and tables: 0.1 -> "0.1", 1.0 -> "1"."""
+    return format(float(sigma), "g")
+
+
+def cell_path(stage: Stage, environment: str, estimator: str, sigma: float) -> Path:
+    """Where a cell's result lies."""
+    return RESULTS / stage / environment / estimator / f"sigma={sigma_token(sigma)}.csv"
+
+
+def policies_path(environment: str) -> Path:
+    """Reference policies of an environment: parameters and returns at every checkpoint."""
+    return RESULTS / "references" / environment / "policies.npz"
+
+
+def reference_path(environment: str, sigma: float) -> Path:
+    """Reference gradients of an environment at one noise level, at every checkpoint."""
+    return RESULTS / "references" / environment / f"sigma={sigma_token(sigma)}.npz"
+
+
+def log_path(result: Path) -> Path:
+    """The log of the job that makes a result."""
+    return RESULTS / "logs" / result.relative_to(RESULTS).with_suffix(".log")
+
+
+# --- the config as typed objects ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EnvironmentEntry:
+    """A named instance of an environment family."""
+
+    name: str
+    family: str
+    knobs: Mapping[str, Any]
+    policy: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class EstimatorEntry:
+    """A named instance of an estimator."""
+
+    name: str
+    method: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class GradientSettings:
+    """How gradient statistics are measured: trajectories per cell, per batch, and the rollouts' precision."""
+
+    samples: int
+    batch_size: int
+    dtype: str
+
+    @property
+    def batches(self) -> int:
+        return self.samples // self.batch_size
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """Where gradients are measured and how large a Monte Carlo reference is."""
+
+    noise_level: float
+    return_gaps: tuple[float, ...]
+    samples: int
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The training stage: which cells, and the one optimiser and grid that all of them share."""
+
+    environments: tuple[str, ...]
+    estimators: tuple[str, ...]
+    noise_levels: tuple[float, ...]
+    optimiser: str
+    learning_rates: tuple[float, ...]
+    tuning_seeds: int
+    seeds: int
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """The whole configuration."""
+
+    seed: int
+    noise_levels: tuple[float, ...]
+    environments: Mapping[str, EnvironmentEntry]
+    estimators: Mapping[str, EstimatorEntry]
+    gradients: GradientSettings
+    references: ReferenceSettings
+    training: TrainingSettings
+    cost_repeats: int
+    resamples: int
+    false_discovery_rate: float
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Study:
+        """Typed objects from a validated configuration (see `scorepath.validation`)."""
+        tuples = {
+            section: {key: tuple(v) if isinstance(v, list) else v for key, v in config[section].items()}
+            for section in ("gradients", "references", "training")
+        }
+        return cls(
+            seed=config["seed"],
+            noise_levels=tuple(config["noise_levels"]),
+            environments={entry["name"]: EnvironmentEntry(**entry) for entry in config["environments"]},
+            estimators={entry["name"]: EstimatorEntry(**entry) for entry in config["estimators"]},
+            gradients=GradientSettings(**tuples["gradients"]),
+            references=ReferenceSettings(**tuples["references"]),
+            training=TrainingSettings(**tuples["training"]),
+            cost_repeats=config["costs"]["repeats"],
+            resamples=config["statistics"]["resamples"],
+            false_discovery_rate=config["statistics"]["false_discovery_rate"],
+        )
+
+
+# --- digests: what a result depends on, beyond its input files -------------------------------------------------------
+
+
+@cache
+def _source(module: str) -> Path | None:
+    """The file of a module of this package, or None."""
+    path = PACKAGE.parent / Path(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """The modules of this package that a module imports, packages on the way included; tables of types are not."""
+    found: set[str] = set()
+    path = _source(module)
+    if path is None:
+        raise LookupError(f"there is no module {module}")
+    for node in _runtime_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            candidates = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            candidates = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for candidate in candidates:
+            parts = candidate.split(".")
+            prefixes = (".".join(parts[: i + 1]) for i in range(len(parts)))
+            found |= {prefix for prefix in prefixes if prefix.startswith("scorepath") and _source(prefix)}
+    return frozenset(found)
+
+
+def _runtime_nodes(tree: ast.AST) -> Iterable[ast.AST]:
+    """All nodes of a module but those under `if TYPE_CHECKING:`."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        stack.extend(ast.iter_child_nodes(node))
+
+
+def source_files(*modules: str) -> list[Path]:
+    """The files of these modules and of everything in this package that they import, directly or not."""
+    seen: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting.extend(_imports(module))
+    return sorted(path for module in seen if (path := _source(module)))
+
+
+@cache
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def digest(modules: Iterable[str], facts: object, files: Iterable[Path] = ()) -> str:
+    """A short hash of source files (with what they import), further files, and any facts JSON can hold."""
+    paths = [*source_files(*modules), *sorted(files)]
+    payload = [[path.name, _file_digest(path)] for path in paths]
+    text = json.dumps([payload, facts], sort_keys=True, default=asdict)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# --- the plan -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Environment x estimator x noise level in one stage; status `run`, `not_applicable` or `identical_to:<name>`."""
+
+    stage: Stage
+    environment: str
+    estimator: str
+    sigma: float
+    status: str
+    reason: str
+    family: str
+    """The estimator's family: score_function, pathwise, measure_valued, parameter_space or mixture."""
+    unbiased: bool
+    """Whether the estimator is declared unbiased here."""
+    steps: float
+    """Environment steps that one sample costs."""
+    horizon: int
+    digest: str
+
+    @property
+    def path(self) -> Path:
+        return cell_path(self.stage, self.environment, self.estimator, self.sigma)
+
+    @property
+    def command(self) -> str:
+        """The command that makes this cell's result by hand."""
+        verb = {"gradients": "gradients", "training": "train"}[self.stage]
+        return f"scorepath {verb} {self.environment} {self.estimator} {sigma_token(self.sigma)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The study, its cells, and the digests of everything that is not a cell."""
+
+    key: str
+    config: Mapping[str, Any]
+    cells: tuple[Cell, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def study(self) -> Study:
+        return Study.from_config(self.config)
+
+    def running(self, stage: Stage) -> list[Cell]:
+        """The cells of a stage that are computed."""
+        return [cell for cell in self.cells if cell.stage == stage and cell.status == "run"]
+
+    def cell(self, stage: Stage, environment: str, estimator: str, sigma: float) -> Cell:
+        """The cell of that name.
+
+        Raises:
+            LookupError: naming what the study does have.
+        """
+        token = sigma_token(sigma)
+        for cell in self.cells:
+            if (cell.stage, cell.environment, cell.estimator) == (stage, environment, estimator):
+                if sigma_token(cell.sigma) == token:
+                    return cell
+        raise LookupError(
+            f"the study has no {stage} cell {environment} / {estimator} / sigma={token}; results/tables/cells.csv and "
+            "results/plan.json list those it has"
+        )
+
+    def save(self, path: Path = PLAN) -> None:
+        from scorepath.files import atomic_write
+
+        with atomic_write(path) as file:
+            json.dump(asdict(self), file, indent=1, default=dict)
+
+    @classmethod
+    def load(cls, path: Path = PLAN) -> Plan:
+        """Read a saved plan.
+
+        Raises:
+            FileNotFoundError: with the command that makes it.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist yet; `snakemake -n` or `scorepath plan` writes it")
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return cls(raw["key"], raw["config"], tuple(Cell(**cell) for cell in raw["cells"]), raw["digests"])
+
+
+def plan_key(config: Mapping[str, Any]) -> str:
+    """Changes whenever the plan could: with the configuration or any source file of the package."""
+    return digest([], dict(config), PACKAGE.rglob("*.py"))

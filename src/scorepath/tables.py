@@ -1,0 +1,492 @@
+"""Gathers: cell files in, tidy tables out. `results/tables/*.csv` is what figures, report and readers use.
+
+Timings stay apart: `costs` and `verdicts_compute` are written by a gather of their own, and every other table is the
+same byte for byte from run to run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control, trim_mean
+
+from scorepath.costs import costs_path
+from scorepath.files import atomic_write
+from scorepath.noise import Stream
+from scorepath.references.store import Reference, load_policies, load_reference
+from scorepath.statistics import bootstrap_weights, interval, two_sided_p
+from scorepath.study import RESULTS, Cell, Plan, log_path, reference_path, sigma_token
+
+TABLES = RESULTS / "tables"
+COMPARISONS = ("pathwise_vs_reinforce", "pathwise_vs_best_score_function")
+SCORE_RANGE = (-1.0, 1.5)
+"""Normalised training scores are clipped to this: a run that diverges loses the whole return gap, not infinity."""
+
+VERDICT_COLUMNS = [
+    "environment", "sigma", "checkpoint", "comparison", "rival", "criterion", "budget", "statistic",
+    "value", "value_low", "value_high", "flip_budget", "verdict", "reason",
+]  # fmt: skip
+
+
+def save(name: str, table: pd.DataFrame) -> None:
+    """Write `results/tables/<name>.csv`."""
+    with atomic_write(TABLES / f"{name}.csv") as file:
+        table.to_csv(file, index=False, float_format="%.9g", lineterminator="\n")
+
+
+@cache
+def read_cell(cell: Cell) -> pd.DataFrame | None:
+    """A cell's rows, or None if it has no result (yet).
+
+    Raises:
+        ValueError: naming a file that is there but cannot be read.
+    """
+    if cell.status != "run" or not cell.path.is_file():
+        return None
+    try:
+        rows = pd.read_csv(cell.path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{cell.path} cannot be read ({error}); delete it and run snakemake again") from error
+    if rows.empty:
+        raise ValueError(f"{cell.path} holds no rows; delete it and run snakemake again")
+    return rows
+
+
+# --- mean squared error of one cell at one checkpoint -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What verdicts need of a cell at a checkpoint: contributions per block and the price of a sample."""
+
+    estimator: str
+    family: str
+    variances: np.ndarray  # (blocks,)
+    biases: np.ndarray  # (blocks,), zeros where unbiasedness is declared
+    steps: float  # environment steps per sample, in units of one trajectory
+
+    def squared_error(self, draws: np.ndarray, price: float, budget: float) -> np.ndarray:
+        """`max(0, bias^2) + V * price / budget` for every resample in `draws` (resamples, blocks)."""
+        return np.maximum(0.0, draws @ self.biases) + draws @ self.variances * price / budget
+
+
+def measured_cells(plan: Plan) -> Iterator[tuple[Cell, float, pd.DataFrame]]:
+    """Every gradient cell that has a result, by checkpoint."""
+    for cell in plan.running("gradients"):
+        rows = read_cell(cell)
+        if rows is not None:
+            for checkpoint, group in rows.groupby("checkpoint", sort=False):
+                yield cell, float(checkpoint), group  # type: ignore[arg-type]
+
+
+def as_measured(cell: Cell, rows: pd.DataFrame) -> Measured:
+    """Per-block contributions; a cell with non-finite samples has infinite error: failures are never dropped."""
+    variances = rows["variance"].to_numpy(float)
+    biases = np.zeros(len(rows)) if cell.unbiased else rows["squared_bias"].to_numpy(float)
+    if rows["nonfinite_fraction"].to_numpy().max() > 0:
+        variances, biases = np.full(len(rows), np.inf), np.zeros(len(rows))
+    return Measured(cell.estimator, cell.family, variances, biases, cell.steps / cell.horizon)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def cells_table(plan: Plan) -> pd.DataFrame:
+    """Every cell and its status, the ones that failed or are missing included."""
+    rows = []
+    for cell in plan.cells:
+        status, reason, log = cell.status, cell.reason, ""
+        if status == "run":
+            log = str(log_path(cell.path))
+            if not cell.path.is_file():
+                failed = Path(log).is_file()
+                status = "failed" if failed else "missing"
+                reason = f"its job failed: see {log}" if failed else "its job has not run"
+        rows.append({
+            "environment": cell.environment, "estimator": cell.estimator, "sigma": cell.sigma, "stage": cell.stage,
+            "status": status, "reason": reason, "log": log, "command": cell.command if cell.status == "run" else "",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _references(plan: Plan) -> dict[tuple[str, str], Reference]:
+    study = plan.study
+    keys = [(name, sigma) for name in study.environments for sigma in study.noise_levels]
+    return {
+        (name, sigma_token(sigma)): load_reference(name, sigma)
+        for name, sigma in keys
+        if reference_path(name, sigma).is_file()
+    }
+
+
+def reference_norms(reference: Reference) -> np.ndarray:
+    """Norm of the reference gradient at each checkpoint, its own Monte Carlo noise subtracted in the square."""
+    squares = reference.gradients.mean(1).square().sum(-1).numpy()
+    if reference.reference_class == "certified_monte_carlo":
+        squares = np.maximum(0.0, squares - reference.standard_error**2)
+    return np.sqrt(squares)
+
+
+def references_table(plan: Plan) -> pd.DataFrame:
+    """One row per environment, noise level and checkpoint."""
+    rows = []
+    for (name, token), reference in _references(plan).items():
+        norms = reference_norms(reference)
+        for index, gap in enumerate(plan.study.references.return_gaps):
+            rows.append({
+                "environment": name,
+                "sigma": float(token),
+                "checkpoint": gap,
+                "reference_class": reference.reference_class,
+                "gradient_norm": norms[index],
+                "standard_error": reference.standard_error[index],
+                "samples": reference.samples,
+                "certified_by": reference.certified_by[index],
+            })
+    return pd.DataFrame(rows)
+
+
+def gradient_statistics_table(plan: Plan) -> pd.DataFrame:
+    """One row per measured cell and checkpoint; `_low` and `_high` are 95 % bootstrap limits over blocks."""
+    settings = plan.study.gradients
+    draws = _draws(plan, settings.batches)
+    norms = {key: reference_norms(reference) for key, reference in _references(plan).items()}
+    gaps = list(plan.study.references.return_gaps)
+    rows = []
+    for cell, checkpoint, group in measured_cells(plan):
+        measured = as_measured(cell, group)
+        variance = interval(measured.variances, draws)
+        bias = interval(group["squared_bias"].to_numpy(float), draws)
+        projection = interval(group["projection"].to_numpy(float), draws)
+        norm = norms[cell.environment, sigma_token(cell.sigma)][gaps.index(checkpoint)]
+        squared_bias_used = max(0.0, float(measured.biases.mean()))
+        budget = settings.batch_size
+        first = group.iloc[0]
+        rows.append({
+            "environment": cell.environment, "estimator": cell.estimator, "sigma": cell.sigma,
+            "checkpoint": checkpoint, "samples": settings.samples, "batch_size": settings.batch_size,
+            "environment_steps_per_sample": cell.steps,
+            **_with_limits("squared_bias", bias), **_with_limits("projection", projection),
+            **_with_limits("variance", variance),
+            "tail_share": first["tail_share"],
+            "nsr": _ratio(variance[0], norm**2),
+            "budget": budget,
+            "mse_equal_samples": squared_bias_used + variance[0] / budget,
+            "mse_equal_steps": squared_bias_used + variance[0] * measured.steps / budget,
+            "cosine_similarity": group["cosine_similarity"].mean() if norm > 0 else math.nan,
+            "nonfinite_fraction": group["nonfinite_fraction"].mean(),
+            "zero_fraction": group["zero_fraction"].mean(),
+            "float32_relative_error": first["float32_relative_error"],
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def training_table(plan: Plan) -> pd.DataFrame:
+    """The curves of every trained cell."""
+    parts = []
+    for cell in plan.running("training"):
+        rows = read_cell(cell)
+        if rows is not None:
+            parts.append(rows.assign(environment=cell.environment, estimator=cell.estimator, sigma=cell.sigma))
+    columns = [
+        "environment", "estimator", "sigma", "learning_rate", "at_grid_edge", "seed", "iteration",
+        "environment_steps", "return_stochastic", "return_deterministic", "gradient_norm",
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def costs_table(plan: Plan) -> pd.DataFrame:
+    """Timings of every environment that has them."""
+    paths = [costs_path(name) for name in plan.study.environments]
+    return pd.concat([pd.read_csv(path) for path in paths if path.is_file()], ignore_index=True)
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def gradient_verdicts(plan: Plan, criterion: str, prices: dict[tuple[str, str], float] | None = None) -> pd.DataFrame:
+    """Pathwise against its rivals by mean squared error at the training batch's budget.
+
+    Args:
+        plan: the study.
+        criterion: equal_samples, equal_steps or equal_compute.
+        prices: seconds per sample by (environment, estimator), for equal_compute.
+    """
+    settings = plan.study.gradients
+    budget = settings.batch_size
+    found: dict[tuple[str, str, float], list[Measured]] = {}
+    for cell, checkpoint, group in measured_cells(plan):
+        found.setdefault((cell.environment, sigma_token(cell.sigma), checkpoint), []).append(as_measured(cell, group))
+    certified = _certified(plan)
+
+    def price(environment: str, measured: Measured) -> float:
+        if criterion == "equal_samples":
+            return 1.0
+        if criterion == "equal_steps":
+            return measured.steps
+        assert prices is not None
+        reference = prices.get((environment, "pathwise"), math.nan)
+        return prices.get((environment, measured.estimator), math.nan) / reference
+
+    rows, p_values = [], []
+    for key in _places(plan):
+        environment, token, checkpoint = key
+        present = found.get(key, [])
+        pathwise = next((m for m in present if m.estimator == "pathwise"), None)
+        scores = [m for m in present if m.family == "score_function"]
+        for comparison in COMPARISONS:
+            row: dict[str, Any] = dict.fromkeys(VERDICT_COLUMNS, "")
+            row |= {
+                "environment": environment, "sigma": float(token), "checkpoint": checkpoint,
+                "comparison": comparison, "criterion": criterion, "budget": budget,
+                "statistic": "log10_mse_ratio", "value": math.nan, "value_low": math.nan, "value_high": math.nan,
+                "flip_budget": math.nan, "verdict": "not_applicable",
+            }  # fmt: skip
+            rows.append(row)
+            p_values.append(math.nan)
+            blocks = np.arange(settings.batches)
+            if comparison == "pathwise_vs_reinforce":
+                rival = next((m for m in scores if m.estimator == "reinforce"), None)
+            else:
+                # the rival is chosen on the even blocks and judged on the odd ones
+                even, blocks = blocks[blocks % 2 == 0], blocks[blocks % 2 == 1]
+                rival = min(
+                    scores,
+                    key=lambda m: float(m.squared_error(_mean_of(even, settings.batches), price(environment, m), budget)),
+                    default=None,
+                )
+            if pathwise is None or rival is None:
+                row["reason"] = _absence(plan, environment, token, pathwise is None)
+                continue
+            row["rival"] = rival.estimator
+            if not certified.get(key, False) and pathwise.biases.any():
+                row["reason"] = "the reference is not certified, so a bias cannot be judged"
+                continue
+            costs = price(environment, rival), price(environment, pathwise)
+            if not all(map(math.isfinite, costs)):
+                row["reason"] = "no timing"
+                continue
+            outcome = _compare(rival, pathwise, costs, budget, blocks, _draws(plan, len(blocks)), settings.batches)
+            p_values[-1] = outcome.pop("p_value")
+            row |= outcome
+    return _finish(pd.DataFrame(rows, columns=VERDICT_COLUMNS), np.array(p_values), plan)
+
+
+def _compare(
+    rival: Measured,
+    pathwise: Measured,
+    costs: tuple[float, float],
+    budget: int,
+    blocks: np.ndarray,
+    weights: np.ndarray,
+    total: int,
+) -> dict[str, Any]:
+    """log10(MSE rival / MSE pathwise) with its paired-bootstrap limits over the given blocks."""
+    draws = np.zeros((len(weights), total))
+    draws[:, blocks] = weights
+    centre = _mean_of(blocks, total)
+    errors = [
+        (float(m.squared_error(centre, cost, budget)), m.squared_error(draws, cost, budget))
+        for m, cost in zip((rival, pathwise), costs, strict=True)
+    ]
+    (rival_error, rival_draws), (pathwise_error, pathwise_draws) = errors
+    if not math.isfinite(pathwise_error) or not math.isfinite(rival_error):
+        if math.isfinite(pathwise_error) == math.isfinite(rival_error):
+            return {"verdict": "not_applicable", "reason": "neither gradient is finite", "p_value": math.nan}
+        value = math.inf if math.isfinite(pathwise_error) else -math.inf
+        loser = rival.estimator if value > 0 else "pathwise"
+        limits = {"value": value, "value_low": value, "value_high": value}
+        return {**limits, "p_value": 0.0, "reason": f"{loser} gave gradients that are not finite"}
+    if rival_error == 0 and pathwise_error == 0:
+        return {"verdict": "not_applicable", "reason": "both estimates are exact here", "p_value": math.nan}
+    tiny = 1e-300
+    ratios = np.log10(np.maximum(rival_draws, tiny)) - np.log10(np.maximum(pathwise_draws, tiny))
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    flip = _ratio(
+        rival.variances.mean() * costs[0] - pathwise.variances.mean() * costs[1],
+        max(0.0, pathwise.biases.mean()) - max(0.0, rival.biases.mean()),
+    )
+    return {
+        "value": math.log10(max(rival_error, tiny)) - math.log10(max(pathwise_error, tiny)),
+        "value_low": low,
+        "value_high": high,
+        "flip_budget": flip if flip > 0 and math.isfinite(flip) else math.nan,
+        "p_value": two_sided_p(ratios),
+    }
+
+
+def training_verdicts(plan: Plan) -> pd.DataFrame:
+    """Pathwise against its rivals by what was learnt: normalised return over the last quarter of training.
+
+    0 is the return of the initial reference policy, 1 that of the best. The statistic is the difference of
+    interquartile means over seeds, with a stratified bootstrap (Agarwal et al. 2021); beside it the probability that
+    a pathwise run beats a rival's. The best score-function estimator is chosen on the tuning seeds.
+    """
+    study = plan.study
+    seeds = study.training.seeds
+    scores: dict[tuple[str, str], dict[str, tuple[np.ndarray, float]]] = {}
+    for cell in plan.running("training"):
+        rows = read_cell(cell)
+        if rows is not None:
+            late = rows[rows["iteration"] >= 0.75 * study.training.iterations]
+            policies = load_policies(cell.environment)
+            gap = policies.best_return - policies.initial_return
+            normalised = (late.groupby("seed")["return_stochastic"].mean() - policies.initial_return) / gap
+            clipped = normalised.fillna(SCORE_RANGE[0]).clip(*SCORE_RANGE).to_numpy()
+            place = scores.setdefault((cell.environment, sigma_token(cell.sigma)), {})
+            place[cell.estimator] = clipped, float(rows["tuning_score"].iloc[0])
+    families = {cell.estimator: cell.family for cell in plan.cells}
+    generator = Stream(study.seed, "", "training verdicts").generator(0, "bootstrap")
+    resamples = generator.integers(seeds, size=(2, study.resamples, seeds))
+    rows_out, p_values = [], []
+    for environment in study.training.environments:
+        for sigma in study.training.noise_levels:
+            present = scores.get((environment, sigma_token(sigma)), {})
+            rivals = [name for name in present if families[name] == "score_function"]
+            for comparison in COMPARISONS:
+                if comparison == "pathwise_vs_reinforce":
+                    rival = "reinforce" if "reinforce" in rivals else None
+                else:
+                    rival = max(rivals, key=lambda name: np.nan_to_num(present[name][1], nan=-np.inf), default=None)
+                base: dict[str, Any] = dict.fromkeys(VERDICT_COLUMNS, "")
+                base |= {
+                    "environment": environment, "sigma": float(sigma), "checkpoint": math.nan,
+                    "comparison": comparison, "rival": rival or "", "criterion": "training",
+                    "budget": study.gradients.batch_size, "flip_budget": math.nan, "verdict": "not_applicable",
+                    "value": math.nan, "value_low": math.nan, "value_high": math.nan,
+                }  # fmt: skip
+                if "pathwise" not in present or rival is None:
+                    reason = _absence(plan, environment, sigma_token(sigma), "pathwise" not in present, "training")
+                    rows_out.append(base | {"statistic": "iqm_difference", "reason": reason})
+                    p_values.append(math.nan)
+                    continue
+                ours, theirs = present["pathwise"][0], present[rival][0]
+                ours_draws, theirs_draws = ours[resamples[0]], theirs[resamples[1]]
+                difference = trim_mean(ours, 0.25) - trim_mean(theirs, 0.25)
+                differences = trim_mean(ours_draws, 0.25, axis=1) - trim_mean(theirs_draws, 0.25, axis=1)
+                better = _probability_of_improvement(ours[None], theirs[None])[0] - 0.5
+                betters = _probability_of_improvement(ours_draws, theirs_draws) - 0.5
+                for statistic, value, draws, shift in (
+                    ("iqm_difference", difference, differences, 0.0),
+                    ("probability_of_improvement", better, betters, 0.5),
+                ):
+                    low, high = np.quantile(draws, [0.025, 0.975])
+                    limits = {"value": value + shift, "value_low": low + shift, "value_high": high + shift}
+                    rows_out.append(base | {"statistic": statistic, **limits})
+                    p_values.append(two_sided_p(draws))
+    return _finish(pd.DataFrame(rows_out, columns=VERDICT_COLUMNS), np.array(p_values), plan)
+
+
+def _probability_of_improvement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """P(ours > theirs) + P(equal) / 2 over all pairs of runs; inputs (resamples, seeds)."""
+    difference = ours[:, :, None] - theirs[:, None, :]
+    return (np.sign(difference) / 2 + 0.5).mean(axis=(1, 2))
+
+
+def _finish(table: pd.DataFrame, p_values: np.ndarray, plan: Plan) -> pd.DataFrame:
+    """Decide: the sign where the interval excludes no difference and the false-discovery rate holds, else undecided."""
+    judged = np.isfinite(p_values)
+    adjusted = np.full(len(p_values), math.nan)
+    # each statistic of a criterion is one family of hypotheses
+    for statistic in table["statistic"].unique():
+        family = judged & (table["statistic"] == statistic).to_numpy()
+        if family.any():
+            adjusted[family] = false_discovery_control(p_values[family].clip(0, 1), method="bh")
+    for index in np.flatnonzero(judged):
+        middle = 0.5 if table.at[index, "statistic"] == "probability_of_improvement" else 0.0
+        low, high = table.at[index, "value_low"] - middle, table.at[index, "value_high"] - middle
+        decided = adjusted[index] <= plan.study.false_discovery_rate
+        if low > 0 and decided:
+            table.at[index, "verdict"] = "pathwise"
+        elif high < 0 and decided:
+            table.at[index, "verdict"] = "score_function"
+        else:
+            table.at[index, "verdict"] = "undecided"
+            if not table.at[index, "reason"]:
+                crosses = low <= 0 <= high
+                table.at[index, "reason"] = (
+                    "the interval contains no difference"
+                    if crosses
+                    else f"not significant among all comparisons (adjusted p = {adjusted[index]:.2g})"
+                )
+    return table
+
+
+def _places(plan: Plan) -> Iterator[tuple[str, str, float]]:
+    study = plan.study
+    for environment in study.environments:
+        for sigma in study.noise_levels:
+            for checkpoint in study.references.return_gaps:
+                yield environment, sigma_token(sigma), checkpoint
+
+
+def _certified(plan: Plan) -> dict[tuple[str, str, float], bool]:
+    """Whether each reference can be trusted to judge a bias."""
+    gaps = plan.study.references.return_gaps
+    return {
+        (name, token, gap): bool(reference.certified_by[index])
+        for (name, token), reference in _references(plan).items()
+        for index, gap in enumerate(gaps)
+    }
+
+
+def _absence(plan: Plan, environment: str, token: str, pathwise: bool, stage: str = "gradients") -> str:
+    """Why a side of the comparison does not exist."""
+    for cell in plan.cells:
+        if (cell.stage, cell.environment, sigma_token(cell.sigma)) == (stage, environment, token):
+            side = cell.estimator == "pathwise" if pathwise else cell.family == "score_function"
+            if side and cell.status == "not_applicable":
+                return cell.reason
+            if side and cell.status == "run" and not cell.path.is_file():
+                return f"no result of {cell.estimator}"
+    # at sigma = 0 pathwise is its deterministic self and there is nothing to compare it with
+    return "without action noise there is no score function" if token == "0" else "not in this study"
+
+
+def _draws(plan: Plan, blocks: int) -> np.ndarray:
+    """Resampling weights, the same for all cells, so that comparisons are paired."""
+    generator = Stream(plan.study.seed, "", "verdicts").generator(blocks, "bootstrap")
+    return bootstrap_weights(blocks, plan.study.resamples, generator)
+
+
+def _mean_of(blocks: np.ndarray, total: int) -> np.ndarray:
+    """Weights (total,) that average these blocks."""
+    weights = np.zeros(total)
+    weights[blocks] = 1 / len(blocks)
+    return weights
+
+
+def _with_limits(name: str, values: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return float(numerator / denominator) if denominator != 0 else math.inf if numerator else math.nan
+
+
+# --- the two gathers ----------------------------------------------------------------------------------------------------
+
+
+def gather(plan: Plan) -> None:
+    """Write every table without timings."""
+    save("cells", cells_table(plan))
+    save("references", references_table(plan))
+    save("gradient_statistics", gradient_statistics_table(plan))
+    save("training", training_table(plan))
+    verdicts = [gradient_verdicts(plan, criterion) for criterion in ("equal_samples", "equal_steps")]
+    save("verdicts", pd.concat([*verdicts, training_verdicts(plan)], ignore_index=True))
+
+
+def gather_costs(plan: Plan) -> None:
+    """Write the tables that hold timings."""
+    costs = costs_table(plan)
+    save("costs", costs)
+    prices = {(row.environment, row.estimator): row.seconds_per_sample for row in costs.itertuples()}
+    save("verdicts_compute", gradient_verdicts(plan, "equal_compute", prices))  # type: ignore[arg-type]

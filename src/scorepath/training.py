@@ -1,0 +1,140 @@
+"""One cell's training runs: a population of policies, seeds x learning rates, in one tensor program.
+
+First every rate of the common grid is tried on tuning seeds; the rate with the best mean return over the last
+quarter of those runs is kept, and other seeds then draw the curves. Members of a population differ in their
+parameters only, so one rollout, one signal and one pull-back serve them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scorepath.environments.base import Environment
+from scorepath.estimators.base import Estimator
+from scorepath.files import write_rows
+from scorepath.noise import Noise, Stream
+from scorepath.policies import Policy
+from scorepath.registry import make_environment, make_estimator
+from scorepath.rollout import Simulator
+from scorepath.study import Study, cell_path
+
+OPTIMISERS = {"adam": torch.optim.Adam}
+EVALUATION_TRAJECTORIES = 64
+RECORDS = 10
+"""How often a run is evaluated, besides at its start."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a population leaves behind; the last axes are rates and seeds.
+
+    | field | meaning | shape |
+    |---|---|---|
+    | iterations | optimiser steps taken at each record | (records,) |
+    | stochastic | mean return at the cell's sigma | (records, rates, seeds) |
+    | deterministic | mean return at sigma = 0 | (records, rates, seeds) |
+    | gradient_norms | norm of the gradient estimate last used | (records, rates, seeds) |
+    """
+
+    iterations: list[int]
+    stochastic: np.ndarray
+    deterministic: np.ndarray
+    gradient_norms: np.ndarray
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Everything the runs of one cell share."""
+
+    environment: Environment
+    policy: Policy
+    estimator: Estimator
+    sigma: float
+    stream: Stream
+    optimiser: str
+    batch_size: int
+    iterations: int
+
+    def run(self, rates: tuple[float, ...], seeds: list[str]) -> History:
+        """Train every seed at every rate; a run whose gradients stop being finite keeps its non-finite returns."""
+        starts = torch.stack([
+            self.policy.initial_parameters(self.stream.generator(seed, "initial parameters")) for seed in seeds
+        ]).float()
+        groups = [starts.clone() for _ in rates]
+        optimiser = OPTIMISERS[self.optimiser](
+            [{"params": [group], "lr": rate} for group, rate in zip(groups, rates, strict=True)]
+        )
+        members = seeds * len(rates)
+        shape = (len(rates), len(seeds))
+        every = max(1, self.iterations // RECORDS)
+        evaluation = Noise(self.environment, self.stream, ["evaluation"] * len(members), EVALUATION_TRAJECTORIES)
+        past, norms = None, torch.zeros(len(members))
+        iterations, stochastic, deterministic, gradient_norms = [], [], [], []
+        for iteration in range(self.iterations + 1):
+            simulator = Simulator(self.environment, self.policy, torch.cat(groups), self.sigma)
+            if iteration % every == 0 or iteration == self.iterations:
+                iterations.append(iteration)
+                stochastic.append(_mean_returns(simulator, evaluation).reshape(shape))
+                deterministic.append(_mean_returns(simulator.with_sigma(0.0), evaluation).reshape(shape))
+                gradient_norms.append(norms.double().numpy().reshape(shape))
+            if iteration == self.iterations:
+                break
+            noise = Noise(
+                self.environment, self.stream, [f"{seed}/{iteration}" for seed in members], self.batch_size
+            )
+            gradient, trajectories = self.estimator.estimate(simulator, noise, past)
+            past = trajectories if self.estimator.needs_past else None
+            norms = gradient.norm(dim=-1)
+            for group, ascent in zip(groups, gradient.split(len(seeds)), strict=True):
+                group.grad = -ascent  # optimisers descend
+            optimiser.step()
+        return History(iterations, np.stack(stochastic), np.stack(deterministic), np.stack(gradient_norms))
+
+
+def _mean_returns(simulator: Simulator, noise: Noise) -> np.ndarray:
+    """Mean return of every member on the same evaluation trajectories: (members,)."""
+    returns: Tensor = simulator.rollout(noise.rollout).returns.double().mean(1)
+    return returns.numpy()
+
+
+def train_cell(study: Study, environment: str, estimator: str, sigma: float) -> None:
+    """Choose the learning rate on the tuning seeds, train the other seeds with it, and write their curves."""
+    settings = study.training
+    instance, policy = make_environment(study.environments[environment])
+    method = make_estimator(study.estimators[estimator])
+    trainer = Trainer(
+        instance,
+        policy,
+        method,
+        sigma,
+        Stream(study.seed, environment, "training"),
+        settings.optimiser,
+        study.gradients.batch_size,
+        settings.iterations,
+    )
+    tuning = trainer.run(settings.learning_rates, [f"tuning {i}" for i in range(settings.tuning_seeds)])
+    last_quarter = np.array(tuning.iterations) >= 0.75 * settings.iterations
+    scores = np.nan_to_num(tuning.stochastic[last_quarter], nan=-np.inf).mean(axis=(0, 2))
+    best = int(np.argmax(scores))
+    history = trainer.run((settings.learning_rates[best],), [str(i) for i in range(settings.seeds)])
+    steps = method.environment_steps(instance) * study.gradients.batch_size
+    rows = [
+        {
+            "learning_rate": settings.learning_rates[best],
+            "at_grid_edge": best in (0, len(settings.learning_rates) - 1),
+            "seed": seed,
+            "iteration": iteration,
+            "environment_steps": steps * iteration,
+            "return_stochastic": float(history.stochastic[record, 0, seed]),
+            "return_deterministic": float(history.deterministic[record, 0, seed]),
+            "gradient_norm": float(history.gradient_norms[record, 0, seed]),
+            "tuning_score": float(scores[best]),
+        }
+        for seed in range(settings.seeds)
+        for record, iteration in enumerate(history.iterations)
+    ]
+    write_rows(cell_path("training", environment, estimator, sigma), rows)

@@ -1,0 +1,71 @@
+# Timings, and the gathers that turn cells into tables.
+
+
+rule costs:
+    input:
+        "results/references/{environment}/policies.npz",
+    output:
+        "results/costs/{environment}.csv",
+    log:
+        "results/logs/costs/{environment}.log",
+    params:
+        digest=other_digest("costs"),
+    # all cores, though it uses one: a timing is taken alone on the machine
+    threads: workflow.cores
+    conda:
+        "../envs/scorepath.yaml"
+    shell:
+        "scorepath costs {wildcards.environment} > {log} 2>&1"
+
+
+rule tables:
+    input:
+        references=reference_results,
+        cells=cell_results("gradients", "training"),
+    output:
+        cells="results/tables/cells.csv",
+        references="results/tables/references.csv",
+        gradient_statistics="results/tables/gradient_statistics.csv",
+        training="results/tables/training.csv",
+        verdicts="results/tables/verdicts.csv",
+    log:
+        "results/logs/tables/tables.log",
+    params:
+        digest=plan.digests["tables"],
+    conda:
+        "../envs/scorepath.yaml"
+    shell:
+        "scorepath tables > {log} 2>&1"
+
+
+rule cost_tables:
+    input:
+        costs=existing(f"results/costs/{name}.csv" for name in study.environments),
+        references=reference_results,
+        cells=cell_results("gradients"),
+    output:
+        costs="results/tables/costs.csv",
+        verdicts_compute="results/tables/verdicts_compute.csv",
+    log:
+        "results/logs/tables/cost_tables.log",
+    params:
+        digest=plan.digests["tables"],
+    conda:
+        "../envs/scorepath.yaml"
+    shell:
+        "scorepath cost-tables > {log} 2>&1"
+
+
+rule exact_curves:
+    input:
+        existing(policies_path(name) for name in study.environments),
+    output:
+        "results/tables/exact_curves.csv",
+    log:
+        "results/logs/tables/exact_curves.log",
+    params:
+        digest=plan.digests["exact_curves"],
+    conda:
+        "../envs/scorepath.yaml"
+    shell:
+        "scorepath exact-curves > {log} 2>&1"

@@ -1,0 +1,72 @@
+# Helpers of all rules. The plan is the only thing that the rules know of the study; torch stays out of this process.
+import json
+import os
+import subprocess
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+from scorepath.figures import FIGURES
+from scorepath.study import PLAN, Plan, plan_key, policies_path, reference_path
+
+# rules call `scorepath`, also when this environment's Snakemake was started by its path
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+
+# `--config partial=true`: gather and report what exists, compute no cell
+PARTIAL = str(config.pop("partial", False)).lower() == "true"
+
+
+def load_plan():
+    """The study's plan: made anew only when the configuration or the sources have changed."""
+    key = plan_key(config)
+    if PLAN.is_file() and json.loads(PLAN.read_text())["key"] == key:
+        return Plan.load()
+    made = subprocess.run(
+        [sys.executable, "-m", "scorepath.cli", "plan", "-", *workflow.configfiles],
+        input=json.dumps(config),
+        capture_output=True,
+        text=True,
+    )
+    if made.returncode:
+        raise WorkflowError(made.stderr.strip())
+    return Plan.load()
+
+
+plan = load_plan()
+study = plan.study
+CHOICES = {cell.path.as_posix(): cell for cell in plan.cells}
+
+
+wildcard_constraints:
+    environment="|".join(map(re.escape, study.environments)),
+    estimator="|".join(map(re.escape, study.estimators)),
+    sigma=r"[0-9.e+-]+",
+
+
+def cell_digest(stage):
+    """The digest parameter of a cell: what Snakemake compares to decide on a rerun."""
+
+    def digest(wildcards):
+        path = f"results/{stage}/{wildcards.environment}/{wildcards.estimator}/sigma={wildcards.sigma}.csv"
+        return CHOICES[path].digest if path in CHOICES else "not in this study"
+
+    return digest
+
+
+def other_digest(kind):
+    """The digest parameter of a job that is not a cell."""
+    return lambda wildcards: plan.digests[f"{kind}/{wildcards.environment}"]
+
+
+def existing(paths):
+    """All of the paths, or in a partial pass those that exist."""
+    return [str(path) for path in paths if not PARTIAL or Path(path).is_file()]
+
+
+def cell_results(*stages):
+    return existing(cell.path for stage in stages for cell in plan.running(stage))
+
+
+def reference_results(wildcards):
+    gradients = [reference_path(name, sigma) for name in study.environments for sigma in study.noise_levels]
+    return existing([*map(policies_path, study.environments), *gradients])

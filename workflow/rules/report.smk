@@ -1,0 +1,58 @@
+# Figures and the report: they read tables only.
+
+TABLES = expand(
+    "results/tables/{table}.csv",
+    table=[
+        "cells",
+        "references",
+        "gradient_statistics",
+        "training",
+        "verdicts",
+        "costs",
+        "verdicts_compute",
+        "exact_curves",
+    ],
+)
+
+
+rule figure:
+    input:
+        TABLES,
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="../report/{figure}.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        "results/logs/figures/{figure}.log",
+    params:
+        digest=plan.digests["figures"],
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    conda:
+        "../envs/scorepath.yaml"
+    shell:
+        "scorepath figure {wildcards.figure} > {log} 2>&1"
+
+
+rule html_report:
+    input:
+        TABLES,
+        figures=expand("results/figures/{figure}.svg", figure=FIGURES),
+    output:
+        report(
+            "reports/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"document": "the answer"},
+        ),
+    log:
+        "results/logs/report.log",
+    params:
+        digest=plan.digests["report"],
+    conda:
+        "../envs/scorepath.yaml"
+    shell:
+        "scorepath report > {log} 2>&1"

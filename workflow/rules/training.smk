@@ -1,0 +1,16 @@
+# Training: one job per cell, all its seeds and learning rates in one population.
+
+
+rule train:
+    output:
+        "results/training/{environment}/{estimator}/sigma={sigma}.csv",
+    log:
+        "results/logs/training/{environment}/{estimator}/sigma={sigma}.log",
+    params:
+        digest=cell_digest("training"),
+    # the longest jobs go first, so that no core idles at the end
+    priority: 50
+    conda:
+        "../envs/scorepath.yaml"
+    shell:
+        "scorepath train {wildcards.environment} {wildcards.estimator} {wildcards.sigma} > {log} 2>&1"
