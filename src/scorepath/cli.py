@@ -8,9 +8,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from scorepath import worker
+from scorepath.client import JOBS
+from scorepath.provenance import record_of_use
 from scorepath.study import PLAN, Plan
 
 # One thread per job: parallelism comes from jobs. It has to be said before numpy and torch are imported.
@@ -103,9 +106,11 @@ def figure(arguments: argparse.Namespace) -> None:
 
 def report(arguments: argparse.Namespace) -> None:
     """Render reports/report.html from tables and figures."""
+    from scorepath import provenance
     from scorepath.reporting.report import render_report
 
-    render_report(Path("results/tables"), Path("results/figures"), PLAN, Path("reports/report.html"))
+    output = Path("reports/report.html")
+    render_report(Path("results/tables"), Path("results/figures"), PLAN, output, provenance.collect())
 
 
 def answer(arguments: argparse.Namespace) -> None:
@@ -117,8 +122,8 @@ def answer(arguments: argparse.Namespace) -> None:
     print(f"The report: {Path('reports/report.html').resolve()}")
 
 
-NUMERICAL = (reference_policies, reference, gradients, train, costs)
-"""The subcommands that need torch and little else: those a warm worker takes over."""
+CELL_JOBS = (reference_policies, reference, gradients, train, costs)
+"""The subcommands that need torch."""
 
 
 def _require_running(status: str, reason: str) -> None:
@@ -136,10 +141,10 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         for argument in positional:
             sub.add_argument(argument, type=float if argument == "sigma" else str)
-        sub.set_defaults(run=function)
+        sub.set_defaults(run=function, command=name)
         return sub
 
-    # `run` is taken care of before arguments are parsed; it stands here for --help
+    # the entry point takes care of `run` before arguments are parsed; it stands here for --help
     command(worker.run, "snakemake_arguments")
     planner = command(plan)
     planner.add_argument("config", nargs="?", default="config.yaml", help="a YAML file, or - for JSON on stdin")
@@ -159,11 +164,12 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand in this process; errors that a person can mend are one sentence, exit status 1."""
     parsed = parser().parse_args(arguments)
     try:
-        if parsed.run in NUMERICAL:
+        if parsed.run in CELL_JOBS:
             import torch
 
             torch.set_num_threads(1)
-        parsed.run(parsed)
+        with record_of_use() if parsed.command in JOBS else nullcontext():
+            parsed.run(parsed)
     except (ValueError, LookupError, OSError) as error:
         if os.environ.get("SCOREPATH_TRACEBACK"):
             traceback.print_exc()
@@ -173,17 +179,5 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def main() -> int:
-    """Run one subcommand, in the warm worker if there is one; `run` hands its arguments to Snakemake."""
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["run"]:
-        return worker.run(arguments[1:])
-    if arguments and arguments[0] in {function.__name__.replace("_", "-") for function in NUMERICAL}:
-        status = worker.delegate(arguments)
-        if status is not None:
-            return status
-    return run_here(arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_here())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
 from pathlib import Path
@@ -61,33 +62,31 @@ def measure_costs(plan: Plan, environment: str) -> None:
     for name, times in seconds.items():
         resampled = np.median(generator.choice(times, (1000, len(times))), axis=1)
         low, high = np.quantile(resampled, [0.025, 0.975])
-        rows.append({
-            "environment": environment,
-            "estimator": name,
-            "batch_size": samples,
-            "horizon": instance.horizon,
-            "seconds_per_sample": float(np.median(times)),
-            "seconds_per_sample_low": float(low),
-            "seconds_per_sample_high": float(high),
-            "peak_memory_bytes": memory[name],
-        })
+        rows.append(
+            {
+                "environment": environment,
+                "estimator": name,
+                "batch_size": samples,
+                "horizon": instance.horizon,
+                "seconds_per_sample": float(np.median(times)),
+                "seconds_per_sample_low": float(low),
+                "seconds_per_sample_high": float(high),
+                "peak_memory_bytes": memory[name],
+            }
+        )
     write_rows(costs_path(environment), rows)
 
 
 def _reset_peak_memory() -> None:
     """Start a new high-water mark of resident memory, where the kernel allows it (Linux)."""
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 def _peak_memory() -> int:
     """High-water mark of resident memory in bytes since the last reset; of the process's life elsewhere."""
-    try:
+    with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -47,16 +47,16 @@ class Blocks:
 
 
 def reduce_chunk(gradients: Tensor) -> Blocks:
-    """Reduce per-trajectory gradients (blocks, N, P) to what is kept of them, in float64."""
+    """Reduce per-trajectory gradients (blocks, N, P), on any device, to what is kept of them: float64 on the CPU."""
     gradients = gradients.double()
     means = gradients.mean(1)
     deviations = (gradients - means[:, None]).square().sum(-1)
     return Blocks(
-        means=means,
-        spreads=deviations.sum(-1) / (gradients.shape[1] - 1),
-        deviations=deviations,
-        nonfinite=(~gradients.isfinite().all(-1)).sum(-1),
-        zeros=(gradients == 0).all(-1).sum(-1),
+        means=means.cpu(),
+        spreads=deviations.sum(-1).cpu() / (gradients.shape[1] - 1),
+        deviations=deviations.cpu(),
+        nonfinite=(~gradients.isfinite().all(-1)).sum(-1).cpu(),
+        zeros=(gradients == 0).all(-1).sum(-1).cpu(),
     )
 
 
@@ -69,7 +69,7 @@ def sample_blocks(
     estimator: Estimator, simulator: Simulator, stream: Stream, blocks: range, samples: int, dtype: torch.dtype
 ) -> Blocks:
     """Gradient estimates of independent batches, a few thousand trajectories at a time."""
-    parts = []
+    parts: list[Blocks] = []
     step = max(1, ROWS // samples)
     for start in range(blocks.start, blocks.stop, step):
         replicates = range(start, min(start + step, blocks.stop))

@@ -61,12 +61,14 @@ class Noise:
         drawn: dict[str | int, np.ndarray] = {}
         for replicate in dict.fromkeys(self.replicates):
             generator = self.stream.generator(replicate, quantity)
-            draw = {
-                "normal": generator.standard_normal,
-                "exponential": generator.standard_exponential,
-                "uniform": generator.random,
-            }[distribution]
-            drawn[replicate] = draw((self.samples, *shape), dtype=np.float32)
+            size = (self.samples, *shape)
+            match distribution:
+                case "normal":
+                    drawn[replicate] = generator.standard_normal(size, dtype=np.float32)
+                case "exponential":
+                    drawn[replicate] = generator.standard_exponential(size, dtype=np.float32)
+                case "uniform":
+                    drawn[replicate] = generator.random(size, dtype=np.float32)
         batches = np.stack([drawn[replicate] for replicate in self.replicates])
         return torch.from_numpy(batches).to(device=self.device, dtype=self.dtype)
 
@@ -87,6 +89,4 @@ class Noise:
 
     def select(self, batches: slice) -> Noise:
         """The same noise for some of the batches."""
-        return Noise(
-            self.environment, self.stream, self.replicates[batches], self.samples, self.dtype, self.device
-        )
+        return Noise(self.environment, self.stream, self.replicates[batches], self.samples, self.dtype, self.device)

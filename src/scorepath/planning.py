@@ -1,15 +1,18 @@
-"""From a configuration to a plan: check it, read what environments and estimators declare, decide every cell's status."""
+"""From a configuration to a plan: check it, read what environments and estimators declare, settle each cell's fate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from scorepath import registry
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
-from scorepath.study import PACKAGE, Cell, EstimatorEntry, Plan, Stage, Study, digest, plan_key
+from scorepath.study import PACKAGE, Cell, EnvironmentEntry, EstimatorEntry, Plan, Stage, Study, digest, plan_key
 from scorepath.validation import REQUIRED, ConfigError, validate
+
+Entry = TypeVar("Entry", EnvironmentEntry, EstimatorEntry)
+Instance = TypeVar("Instance")
 
 JOBS = {"gradients": "scorepath.gradients", "training": "scorepath.training"}
 """The module that does a stage's work: a cell depends on it and on all that it imports."""
@@ -29,22 +32,24 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         {name: registry.knobs(cls, REQUIRED) for name, cls in methods.items()},
     )
     study = Study.from_config(config)
-    environments = {}
-    for position, (name, entry) in enumerate(study.environments.items()):
-        environments[name] = _instance(lambda e=entry: registry.make_environment(e)[0], f"environments[{position}]", name)
-    estimators = {}
-    for position, (name, entry) in enumerate(study.estimators.items()):
-        estimators[name] = _instance(lambda e=entry: registry.make_estimator(e), f"estimators[{position}]", name)
+    environments = {
+        name: _instance(registry.make_environment, entry, f"environments[{position}]")[0]
+        for position, (name, entry) in enumerate(study.environments.items())
+    }
+    estimators = {
+        name: _instance(registry.make_estimator, entry, f"estimators[{position}]")
+        for position, (name, entry) in enumerate(study.estimators.items())
+    }
     cells = tuple(_cells(study, environments, estimators))
     return Plan(plan_key(raw), config, cells, _digests(study, cells))
 
 
-def _instance(make: Any, key: str, name: str) -> Any:
+def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Instance:
     """Build an instance; a knob it refuses becomes an error that names the entry."""
     try:
-        return make()
+        return make(entry)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{key} ({name}): {error}") from error
+        raise ConfigError(f"{key} ({entry.name}): {error}") from error
 
 
 def _cells(

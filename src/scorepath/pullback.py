@@ -18,6 +18,10 @@ CHUNK_ELEMENTS = 2_000_000
 floating-point sums depend on it and results must not depend on the machine's size."""
 
 
+LAYER_WIDTH = 64
+"""Layer entries counted per row, whatever the policy's width."""
+
+
 def chunks_of_batches(batches: int, entries_per_batch: int) -> Iterator[slice]:
     """Slices of the batch axis of at most `CHUNK_ELEMENTS` entries, and of one batch at least."""
     step = max(1, CHUNK_ELEMENTS // max(1, entries_per_batch))
@@ -25,34 +29,32 @@ def chunks_of_batches(batches: int, entries_per_batch: int) -> Iterator[slice]:
         yield slice(start, min(start + step, batches))
 
 
-def batch_parameters(parameters: Tensor, batches: slice) -> Tensor:
-    """The parameters that belong to some of the batches, whether all share one policy or each has its own."""
-    return parameters if parameters.dim() == 1 else parameters[batches]
-
-
 def per_trajectory_gradients(trajectories: Trajectories, signal: Tensor) -> Iterator[Tensor]:
     """Gradients of single trajectories, `g = sum_t J_mu(o_t)^T delta_t`, as chunks (some batches, samples, P)."""
-    simulator = trajectories.simulator
-    parameters = simulator.parameters.to(signal)
-    batches, samples, horizon = signal.shape[:3]
-    per_batch = samples * max(simulator.policy.parameter_count, horizon * 64)
-    with torch.no_grad():
-        for chunk in chunks_of_batches(batches, per_batch):
-            yield simulator.policy.pull_back(
-                batch_parameters(parameters, chunk), trajectories.observations[chunk], signal[chunk]
-            )
+    parameter_count = trajectories.simulator.policy.parameter_count
+    for chunk, parameters in _chunks(trajectories, signal, parameter_count):
+        yield trajectories.simulator.policy.pull_back(parameters, trajectories.observations[chunk], signal[chunk])
 
 
 def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """The mean gradient of each batch, (batches, P)."""
-    simulator = trajectories.simulator
-    parameters = simulator.parameters.to(signal)
-    with torch.no_grad():
-        return simulator.policy.pull_back_mean(parameters, trajectories.observations, signal)
+    pull_back_mean = trajectories.simulator.policy.pull_back_mean
+    return torch.cat(
+        [
+            pull_back_mean(parameters, trajectories.observations[chunk], signal[chunk])
+            for chunk, parameters in _chunks(trajectories, signal, 0)
+        ]
+    )
+
+
+def _chunks(trajectories: Trajectories, signal: Tensor, entries_per_sample: int) -> Iterator[tuple[slice, Tensor]]:
+    """Some batches at a time and their parameters, whether all batches share one policy or each has its own."""
+    parameters = trajectories.simulator.parameters.detach().to(signal)
+    batches, samples, horizon = signal.shape[:3]
+    for chunk in chunks_of_batches(batches, samples * max(entries_per_sample, horizon * LAYER_WIDTH)):
+        yield chunk, parameters if parameters.dim() == 1 else parameters[chunk]
 
 
 def trace_variances(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """Trace of the sample covariance of the per-trajectory gradients within each batch, (batches,) in float64."""
-    return torch.cat([
-        chunk.double().var(dim=1).sum(-1) for chunk in per_trajectory_gradients(trajectories, signal)
-    ])
+    return torch.cat([chunk.double().var(dim=1).sum(-1) for chunk in per_trajectory_gradients(trajectories, signal)])

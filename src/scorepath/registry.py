@@ -53,9 +53,10 @@ def knobs(cls: type[Any], required: object) -> dict[str, object]:
     """The fields a user may set, with their defaults; `required` stands where there is none."""
     table = {}
     for field in dataclasses.fields(cls):
-        has_factory = field.default_factory is not dataclasses.MISSING
-        default = field.default_factory() if has_factory else field.default
-        table[field.name] = required if default is dataclasses.MISSING else default
+        if field.default_factory is not dataclasses.MISSING:
+            table[field.name] = field.default_factory()
+        else:
+            table[field.name] = required if field.default is dataclasses.MISSING else field.default
     return table
 
 

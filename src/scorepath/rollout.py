@@ -26,7 +26,7 @@ class Trajectories:
     | field | meaning | shape |
     |---|---|---|
     | observations | what the policy saw | (batches, samples, horizon, observation_dim) |
-    | rewards | discounted to time 0: `gamma^t r_t`; the last one includes the terminal reward | (batches, samples, horizon) |
+    | rewards | `gamma^t r_t`; the last one includes the terminal reward | (batches, samples, horizon) |
     | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
     | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
     | actions | as taken | (batches, samples, horizon, action_dim) |
@@ -93,9 +93,7 @@ class Simulator:
         """The same policy at another noise level."""
         return replace(self, sigma=sigma)
 
-    def rollout(
-        self, noise: RolloutNoise, *, differentiable: bool = False, window: int | None = None
-    ) -> Trajectories:
+    def rollout(self, noise: RolloutNoise, *, differentiable: bool = False, window: int | None = None) -> Trajectories:
         """Simulate every trajectory of `noise`.
 
         Args:

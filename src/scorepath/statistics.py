@@ -102,4 +102,3 @@ def two_sided_p(draws: np.ndarray) -> float:
     if spread == 0:
         return 0.0 if np.mean(draws) != 0 else 1.0
     return erfc(abs(float(np.mean(draws))) / spread / sqrt(2))
-

@@ -127,7 +127,7 @@ class Study:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Study:
         """Typed objects from a validated configuration (see `scorepath.validation`)."""
-        tuples = {
+        tuples: dict[str, dict[str, Any]] = {
             section: {key: tuple(v) if isinstance(v, list) else v for key, v in config[section].items()}
             for section in ("gradients", "references", "training")
         }
@@ -215,7 +215,7 @@ def digest(modules: Iterable[str], facts: object, files: Iterable[Path] = ()) ->
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-# --- the plan -----------------------------------------------------------------------------------------------------------
+# --- the plan -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -273,9 +273,9 @@ class Plan:
         """
         token = sigma_token(sigma)
         for cell in self.cells:
-            if (cell.stage, cell.environment, cell.estimator) == (stage, environment, estimator):
-                if sigma_token(cell.sigma) == token:
-                    return cell
+            place = cell.stage, cell.environment, cell.estimator, sigma_token(cell.sigma)
+            if place == (stage, environment, estimator, token):
+                return cell
         raise LookupError(
             f"the study has no {stage} cell {environment} / {estimator} / sigma={token}; results/tables/cells.csv and "
             "results/plan.json list those it has"

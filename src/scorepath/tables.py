@@ -83,7 +83,7 @@ def measured_cells(plan: Plan) -> Iterator[tuple[Cell, float, pd.DataFrame]]:
         rows = read_cell(cell)
         if rows is not None:
             for checkpoint, group in rows.groupby("checkpoint", sort=False):
-                yield cell, float(checkpoint), group  # type: ignore[arg-type]
+                yield cell, float(checkpoint), group
 
 
 def as_measured(cell: Cell, rows: pd.DataFrame) -> Measured:
@@ -140,16 +140,18 @@ def references_table(plan: Plan) -> pd.DataFrame:
     for (name, token), reference in _references(plan).items():
         norms = reference_norms(reference)
         for index, gap in enumerate(plan.study.references.return_gaps):
-            rows.append({
-                "environment": name,
-                "sigma": float(token),
-                "checkpoint": gap,
-                "reference_class": reference.reference_class,
-                "gradient_norm": norms[index],
-                "standard_error": reference.standard_error[index],
-                "samples": reference.samples,
-                "certified_by": reference.certified_by[index],
-            })
+            rows.append(
+                {
+                    "environment": name,
+                    "sigma": float(token),
+                    "checkpoint": gap,
+                    "reference_class": reference.reference_class,
+                    "gradient_norm": norms[index],
+                    "standard_error": reference.standard_error[index],
+                    "samples": reference.samples,
+                    "certified_by": reference.certified_by[index],
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -257,11 +259,9 @@ def gradient_verdicts(plan: Plan, criterion: str, prices: dict[tuple[str, str], 
             else:
                 # the rival is chosen on the even blocks and judged on the odd ones
                 even, blocks = blocks[blocks % 2 == 0], blocks[blocks % 2 == 1]
-                rival = min(
-                    scores,
-                    key=lambda m: float(m.squared_error(_mean_of(even, settings.batches), price(environment, m), budget)),
-                    default=None,
-                )
+                weights = _mean_of(even, settings.batches)
+                errors = [float(m.squared_error(weights, price(environment, m), budget)) for m in scores]
+                rival = scores[int(np.argmin(errors))] if scores else None
             if pathwise is None or rival is None:
                 row["reason"] = _absence(plan, environment, token, pathwise is None)
                 continue
@@ -471,7 +471,7 @@ def _ratio(numerator: float, denominator: float) -> float:
     return float(numerator / denominator) if denominator != 0 else math.inf if numerator else math.nan
 
 
-# --- the two gathers ----------------------------------------------------------------------------------------------------
+# --- the two gathers ------------------------------------------------------------------------------------------------
 
 
 def gather(plan: Plan) -> None:
@@ -489,4 +489,4 @@ def gather_costs(plan: Plan) -> None:
     costs = costs_table(plan)
     save("costs", costs)
     prices = {(row.environment, row.estimator): row.seconds_per_sample for row in costs.itertuples()}
-    save("verdicts_compute", gradient_verdicts(plan, "equal_compute", prices))  # type: ignore[arg-type]
+    save("verdicts_compute", gradient_verdicts(plan, "equal_compute", prices))

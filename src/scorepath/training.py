@@ -61,9 +61,9 @@ class Trainer:
 
     def run(self, rates: tuple[float, ...], seeds: list[str]) -> History:
         """Train every seed at every rate; a run whose gradients stop being finite keeps its non-finite returns."""
-        starts = torch.stack([
-            self.policy.initial_parameters(self.stream.generator(seed, "initial parameters")) for seed in seeds
-        ]).float()
+        starts = torch.stack(
+            [self.policy.initial_parameters(self.stream.generator(seed, "initial parameters")) for seed in seeds]
+        ).float()
         groups = [starts.clone() for _ in rates]
         optimiser = OPTIMISERS[self.optimiser](
             [{"params": [group], "lr": rate} for group, rate in zip(groups, rates, strict=True)]
@@ -83,9 +83,7 @@ class Trainer:
                 gradient_norms.append(norms.double().numpy().reshape(shape))
             if iteration == self.iterations:
                 break
-            noise = Noise(
-                self.environment, self.stream, [f"{seed}/{iteration}" for seed in members], self.batch_size
-            )
+            noise = Noise(self.environment, self.stream, [f"{seed}/{iteration}" for seed in members], self.batch_size)
             gradient, trajectories = self.estimator.estimate(simulator, noise, past)
             past = trajectories if self.estimator.needs_past else None
             norms = gradient.norm(dim=-1)

@@ -4,14 +4,13 @@ Importing torch costs a job more than most cells compute. `scorepath run` theref
 it by an environment variable, and runs Snakemake; each `scorepath ...` job then hands its arguments, working directory
 and output files to the worker, which forks. Without the variable (plain `snakemake`, a cluster) a job runs by itself.
 
-Nothing outlives its owner: the worker ends when the pipe from `scorepath run` closes, however that process ended, and
+Nothing outlives its owner: the worker ends when the pipe that Snakemake holds closes, however that process ended, and
 a job's fork is killed when its client goes away.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -21,61 +20,24 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
-SOCKET = "SCOREPATH_WORKER"
-"""Environment variable with the path of the worker's socket."""
-LOST = 137
-"""Exit status of a job whose fork died without one, as the shell reports a killed process."""
+from scorepath.client import SOCKET
 
 
-def delegate(arguments: Sequence[str]) -> int | None:
-    """Run a subcommand in the worker and return its exit status; None if there is no worker to be reached."""
-    path = os.environ.get(SOCKET)
-    if not path:
-        return None
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            client.connect(path)
-        except OSError:
-            return None
-        request = json.dumps([list(arguments), os.getcwd()]).encode()
-        socket.send_fds(client, [request], [sys.stdout.fileno(), sys.stderr.fileno()])
-        answer = client.recv(1)
-    if not answer:
-        print("scorepath: the job was killed in the worker (out of memory?)", file=sys.stderr)
-        return LOST
-    return answer[0]
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run Snakemake with these arguments beside a warm worker, and leave nothing running."""
-    with tempfile.TemporaryDirectory(prefix="scorepath-") as folder:
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Start a warm worker and become Snakemake with these arguments."""
+    if not {"-n", "--dry-run", "--dryrun"} & set(arguments):
+        folder = tempfile.mkdtemp(prefix="scorepath-")
         path = str(Path(folder) / "worker")
-        owned, owner = os.pipe()  # closes with this process, whatever ends it
+        owned, owner = os.pipe()
         command = [sys.executable, "-m", "scorepath.worker", path, str(owned)]
         # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
-        worker = subprocess.Popen(command, pass_fds=[owned], start_new_session=True)
-        os.close(owned)
-        try:
-            snakemake = subprocess.Popen(
-                [sys.executable, "-m", "snakemake", *arguments], env={**os.environ, SOCKET: path}
-            )
-            for number in (signal.SIGINT, signal.SIGTERM):
-                # a terminal's Ctrl-C reaches Snakemake anyway; a signal sent to this process alone is passed on
-                signal.signal(number, lambda received, _: _pass_on(snakemake, received))
-            status = snakemake.wait()
-            return status if status >= 0 else 128 - status
-        finally:
-            os.close(owner)
-            worker.wait()
-
-
-def _pass_on(process: subprocess.Popen[bytes], number: int) -> None:
-    if process.poll() is None and number != signal.SIGINT:
-        process.send_signal(number)
-    elif not os.isatty(0):
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(number)
+        subprocess.Popen(command, pass_fds=[owned], start_new_session=True)
+        # Snakemake holds the pipe's other end from here on, and none of its jobs does
+        os.set_inheritable(owner, True)
+        os.environ[SOCKET] = path
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *arguments])
 
 
 def serve(path: str, owned: int, job: Callable[[list[str]], int]) -> None:
@@ -125,7 +87,7 @@ def _fork(connection: socket.socket, job: Callable[[list[str]], int]) -> int:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(descriptors[0], 1)
         os.dup2(descriptors[1], 2)
-        arguments, folder = json.loads(request)
+        folder, *arguments = request.decode().split("\0")
         os.chdir(folder)
         status = job(arguments)
     except SystemExit as error:
@@ -143,9 +105,7 @@ def _fork(connection: socket.socket, job: Callable[[list[str]], int]) -> int:
         os._exit(status & 0xFF)
 
 
-def _reap(
-    selector: selectors.BaseSelector, children: dict[int, int], connections: dict[int, socket.socket]
-) -> None:
+def _reap(selector: selectors.BaseSelector, children: dict[int, int], connections: dict[int, socket.socket]) -> None:
     """Collect ended forks; closing the connection of one that died unheard tells its client so."""
     while True:
         try:
@@ -166,12 +126,20 @@ def _close(selector: selectors.BaseSelector, connection: socket.socket) -> None:
 
 def main() -> None:
     """Entry point of the worker process: import what every job needs, then serve."""
-    # torch and everything that jobs of all stages share; CUDA must not be touched before a fork
-    import scorepath.costs
+    # what jobs of all stages share: torch, pandas and seaborn among it; CUDA must not be touched before a fork
+    import seaborn  # noqa: F401
+
+    import scorepath.reporting.report
+    import scorepath.tables
     import scorepath.training  # noqa: F401
     from scorepath import cli
 
-    serve(sys.argv[1], int(sys.argv[2]), cli.run_here)
+    path = Path(sys.argv[1])
+    try:
+        serve(str(path), int(sys.argv[2]), cli.run_here)
+    finally:
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
 
 
 if __name__ == "__main__":

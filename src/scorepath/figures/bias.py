@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from scorepath.figures import style
@@ -48,8 +49,9 @@ def draw(tables: Path, output: Path) -> None:
     used = [name for name in styles if any(pair[1] == name for pair in biased)]
     with style.style():
         figure, facets = style.grid(
-            len(environments), COLUMNS, 1.35, top=0.62 + 0.19 * (1 + len(used) // 5), bottom=0.98, left=0.7, wspace=0.22
-        )
+            len(environments), COLUMNS, 1.35, top=0.62 + 0.19 * (1 + len(used) // 5), bottom=0.98, left=0.7,
+            wspace=0.22,
+        )  # fmt: skip
         for index, (axes, name) in enumerate(zip(facets, environments, strict=True)):
             own = rows[rows["environment"] == name]
             present = [estimator for estimator in used if (name, estimator) in biased]
@@ -75,7 +77,7 @@ def draw(tables: Path, output: Path) -> None:
         style.legend(figure, [*style.estimator_handles(used, styles), floor_line])
         style.note(
             figure,
-            f"{style.count_words(rows, 'samples')} trajectories per point; bars are 95 % bootstrap intervals over blocks; hollow"
+            f"{style.count_words(rows, 'samples')} trajectories per point; bars are 95 % bootstrap intervals; hollow"
             " triangle: the interval reaches 0, its upper end is shown.\nDrawn: estimators whose lower limit is above 0"
             f" at {LEAST} or more noise levels. The line at 1: the bias is as large as the gradient.\nPoints outside"
             f" {FLOOR:g} to {CEILING:g} stand at the edge.".replace("1e-06", "10⁻⁶"),
@@ -84,7 +86,7 @@ def draw(tables: Path, output: Path) -> None:
 
 
 def _series(
-    axes: style.Axes, own: pd.DataFrame, look: style.EstimatorStyle, positions: dict[float, float], dodge: float
+    axes: Axes, own: pd.DataFrame, look: style.EstimatorStyle, positions: dict[float, float], dodge: float
 ) -> None:
     own = own.sort_values("sigma")
     x = own["sigma"].map(positions).to_numpy(float) * dodge
@@ -106,7 +108,7 @@ def describe(rows: pd.DataFrame, biased: set[tuple[str, str]]) -> str:
         names = {environment for environment, other in biased if other == estimator}
         own = rows[(rows["estimator"] == estimator) & rows["environment"].isin(names) & (rows["relative_low"] > 0)]
         if len(own):
-            worst = own.loc[own["relative"].idxmax()]
+            worst = own.iloc[int(own["relative"].to_numpy(float).argmax())]
             parts.append(
                 f"{label(estimator)} in {len(names)} environments, at most"
                 f" {100 * float(np.sqrt(worst['relative'])):.3g} % of the gradient's length"

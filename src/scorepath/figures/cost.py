@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from scorepath.figures import style
 from scorepath.figures.tables import in_order, label, read_table
@@ -50,7 +51,7 @@ def draw(tables: Path, output: Path) -> None:
         style.save(figure, output, TITLE, describe(costs))
 
 
-def describe(costs: style.pd.DataFrame) -> str:
+def describe(costs: pd.DataFrame) -> str:
     """The price of a pathwise sample in REINFORCE samples, per environment."""
     wide = costs.pivot_table(index="environment", columns="estimator", values="seconds_per_sample", sort=False)
     if not {"pathwise", "reinforce"} <= set(wide.columns):

@@ -26,7 +26,7 @@ def projections(tables: Path) -> pd.DataFrame:
     statistics = statistics[statistics["estimator"].isin(SIDES) & (statistics["sigma"] > 0)]
     statistics = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
     references = read_table(tables, "references").drop(columns=["samples"])
-    rows = statistics.merge(references, on=["environment", "sigma", "checkpoint"], how="left")
+    rows: pd.DataFrame = statistics.merge(references, on=["environment", "sigma", "checkpoint"], how="left")
     norm = rows["gradient_norm"].where(rows["gradient_norm"] > 0)
     for suffix in ("", "_low", "_high"):
         rows[f"ratio{suffix}"] = rows[f"projection{suffix}"] / norm
@@ -90,7 +90,7 @@ def describe(rows: pd.DataFrame) -> str:
     short = own[(own["ratio_high"] < 0.9) | (own["ratio_low"] > 1.1)]
     if len(short):
         ranges = [
-            f"{label(name)} ({group['ratio'].min():.2f} to {group['ratio'].max():.2f})"
+            f"{label(str(name))} ({group['ratio'].min():.2f} to {group['ratio'].max():.2f})"
             for name, group in short.groupby("environment", sort=False)
         ]
         parts.append(f"Pathwise is more than 10 % away from 1 in {', '.join(ranges)}.")

@@ -1,4 +1,4 @@
-"""Learning curves: the return of the noiseless policy while it is trained, against environment steps or seconds.
+"""Learning curves: the return at the training noise level, against environment steps or seconds.
 
 A line is the interquartile mean over seeds, its band the pointwise 95 % percentile bootstrap over seeds.
 """
@@ -6,6 +6,7 @@ A line is the interquartile mean over seeds, its band the pointwise 95 % percent
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
     count = ordered.shape[-1]
     edges = np.clip(np.arange(count + 1), count / 4, 3 * count / 4)
     weights = np.diff(edges)
-    return (ordered * weights).sum(-1) / weights.sum()
+    return np.asarray((ordered * weights).sum(-1) / weights.sum())
 
 
 def curve(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,11 +62,11 @@ def draw_seconds(tables: Path, output: Path) -> None:
 
 
 def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, unit: str, small_print: str) -> None:
-    training = training.dropna(subset=["x", "return_deterministic", "seed"])
+    training = training.dropna(subset=["x", "return_stochastic", "seed"])
     keys = ["environment", "sigma", "estimator"]
-    cells = {key: rows for key, rows in training.groupby(keys, sort=False)} if len(training) else {}
+    cells: dict[Any, pd.DataFrame] = dict(iter(training.groupby(keys, sort=False))) if len(training) else {}
     order = {name: place for place, name in enumerate(in_order(training, "environment"))}
-    facets = sorted({key[:2] for key in cells}, key=lambda facet: (order[facet[0]], facet[1]))
+    facets: list[tuple[str, float]] = sorted({key[:2] for key in cells}, key=lambda facet: (order[facet[0]], facet[1]))
     if not facets:
         style.empty(output, title)
         return
@@ -81,7 +82,7 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
             ends[name, sigma] = {}
             for estimator in (other for other in estimators if (name, sigma, other) in cells):
                 rows = cells[name, sigma, estimator].drop_duplicates(["x", "seed"])
-                wide = rows.set_index(["x", "seed"])["return_deterministic"].unstack("seed").sort_index()
+                wide = rows.set_index(["x", "seed"])["return_stochastic"].unstack("seed").sort_index()
                 wide = wide.iloc[np.unique(np.linspace(0, len(wide) - 1, min(POINTS, len(wide))).round().astype(int))]
                 middle, low, high = curve(wide.to_numpy(float).T)
                 look = styles[estimator]

@@ -68,7 +68,9 @@ def draw_zero_noise_limit(tables: Path, output: Path) -> None:
 
 
 def _at_start(statistics: pd.DataFrame) -> pd.DataFrame:
-    return statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
+    """The rows of the first checkpoint, whatever its value."""
+    first: pd.DataFrame = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
+    return first
 
 
 def _with_nsr_limits(statistics: pd.DataFrame) -> pd.DataFrame:

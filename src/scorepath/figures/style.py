@@ -222,7 +222,7 @@ def sigma_positions(sigmas: Sequence[float]) -> dict[float, float]:
     levels = sorted({float(sigma) for sigma in sigmas if not math.isnan(sigma)})
     positive = [level for level in levels if level > 0]
     if not positive:
-        return {level: 1.0 for level in levels}
+        return dict.fromkeys(levels, 1.0)
     ratio = (positive[-1] / positive[0]) ** (1 / (len(positive) - 1)) if len(positive) > 1 else 3.0
     return {level: level if level > 0 else positive[0] / max(ratio, 2.0) for level in levels}
 
@@ -282,7 +282,7 @@ def error_lengths(frame: pd.DataFrame, column: str) -> np.ndarray:
     value = frame[column].to_numpy(float)
     low = value - frame[f"{column}_low"].to_numpy(float)
     high = frame[f"{column}_high"].to_numpy(float) - value
-    return np.nan_to_num(np.clip(np.stack([low, high]), 0, None), nan=0.0, posinf=0.0)
+    return np.asarray(np.nan_to_num(np.clip(np.stack([low, high]), 0, None), nan=0.0, posinf=0.0))
 
 
 def count_words(frame: pd.DataFrame, column: str) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -71,8 +73,8 @@ def draw(tables: Path, output: Path) -> None:
     rows = _rows(verdicts, in_order(read_table(tables, "cells"), "environment"))
     with style.style():
         height = 0.245 * len(rows) + 1.95
-        figure = style.Figure(figsize=(style.WIDTH, height))
-        style.FigureCanvasSVG(figure)
+        figure = Figure(figsize=(style.WIDTH, height))
+        FigureCanvasSVG(figure)
         panels = figure.subplots(1, 2, sharey=True)
         figure.subplots_adjust(left=0.14, right=0.985, top=1 - 0.85 / height, bottom=1.0 / height, wspace=0.06)
         for axes, (criterion, words) in zip(panels, PANELS, strict=True):
@@ -150,10 +152,8 @@ def _panel(
     axes: Axes, verdicts: pd.DataFrame, rows: list[tuple[str, bool]], sigmas: list[float], checkpoints: list[float]
 ) -> None:
     width = 0.94 / max(1, len(checkpoints))
-    found = {
-        (row.environment, row.sigma, row.checkpoint): (row.value, row.verdict)
-        for row in verdicts.itertuples(index=False)
-    }
+    where = zip(verdicts["environment"], verdicts["sigma"], verdicts["checkpoint"], strict=True)
+    found = dict(zip(where, zip(verdicts["value"].tolist(), verdicts["verdict"].tolist(), strict=True), strict=True))
     boxes: list[list[tuple[float, float]]] = []
     colours: list[object] = []
     rings: list[tuple[float, float]] = []
@@ -180,9 +180,8 @@ def _panel(
                     rings.append((left + (index + 0.5) * width, y))
     axes.add_collection(PolyCollection(boxes, facecolors=colours, edgecolors="white", linewidths=0.6))
     if rings:
-        axes.scatter(
-            *zip(*rings, strict=True), s=20, marker="o", facecolors="white", edgecolors=style.INK, linewidths=0.9
-        )
+        x, height = zip(*rings, strict=True)
+        axes.plot(x, height, ls="", marker="o", ms=4.6, mfc="white", mec=style.INK, mew=0.9)
     axes.set_xlim(-0.6, max(len(sigmas), 1) - 0.4)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xticks(range(len(sigmas)), [sigma_token(sigma) for sigma in sigmas])
@@ -197,12 +196,21 @@ def _box(left: float, y: float, width: float) -> list[tuple[float, float]]:
     return [(left, y - 0.44), (left + width, y - 0.44), (left + width, y + 0.44), (left, y + 0.44)]
 
 
-def _keys(figure: style.Figure, height: float) -> None:
+def _keys(figure: Figure, height: float) -> None:
     bar = figure.add_axes((0.14, 1 - 0.46 / height, 0.33, 0.1 / height))
-    colorbar = figure.colorbar(ScalarMappable(Normalize(-CLIP, CLIP), COLOURS), cax=bar, orientation="horizontal")
-    ticks = [-CLIP, -2, -1, 0, 1, 2, CLIP]
-    colorbar.set_ticks(ticks, labels=["≥1000×", "100×", "10×", "1", "10×", "100×", "≥1000×"])
-    colorbar.outline.set_visible(False)
+    edges = np.linspace(-CLIP, CLIP, 49)
+    bar.add_collection(
+        PolyCollection(
+            [[(low, 0), (high, 0), (high, 1), (low, 1)] for low, high in pairwise(edges)],
+            facecolors=COLOURS(Normalize(-CLIP, CLIP)((edges[:-1] + edges[1:]) / 2)), edgecolors="face", linewidths=0.3,
+        )
+    )  # fmt: skip
+    bar.set_xlim(-CLIP, CLIP)
+    bar.set_ylim(0, 1)
+    bar.set_yticks([])
+    bar.set_xticks([-CLIP, -2, -1, 0, 1, 2, CLIP], ["≥1000×", "100×", "10×", "1", "10×", "100×", "≥1000×"])
+    bar.set_frame_on(False)
+    bar.grid(False)
     bar.tick_params(length=0, labelsize=8, pad=2)
     y = 1 - 0.41 / height
     figure.text(0.108, y, "score function\nbetter by", ha="right", va="center", fontsize=8.5, color="#9C4400")

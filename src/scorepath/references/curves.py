@@ -1,4 +1,4 @@
-"""Exact lines to draw over measurements: variances against the noise level, where a formula or a quadrature gives one."""
+"""Exact lines to draw over measurements: variances against the noise level, where a formula or quadrature gives one."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ def make_curves(study: Study) -> None:
         parameters = load_policies(name).parameters[0]
         for sigma in map(float, NOISE_LEVELS):
             norm = exact_reference(environment, policy, parameters, sigma).gradient.norm().item()
-            rows.append({
-                "environment": name, "estimator": "", "quantity": "gradient_norm", "sigma": sigma, "value": norm
-            })
+            rows.append(
+                {"environment": name, "estimator": "", "quantity": "gradient_norm", "sigma": sigma, "value": norm}
+            )
             for estimator, method in study.estimators.items():
                 value = exact_variance(
                     method.method, environment, policy, parameters, sigma, study.gradients.batch_size
                 )
                 if value is not None:
-                    rows.append({
-                        "environment": name,
-                        "estimator": estimator,
-                        "quantity": "variance",
-                        "sigma": sigma,
-                        "value": float(value),
-                    })
+                    rows.append(
+                        {
+                            "environment": name,
+                            "estimator": estimator,
+                            "quantity": "variance",
+                            "sigma": sigma,
+                            "value": float(value),
+                        }
+                    )
     write_rows(CURVES, rows)

@@ -68,9 +68,7 @@ def score_function(simulator: Simulator, stream: Stream, blocks: int, samples: i
     return torch.cat(results)
 
 
-def finite_differences(
-    simulator: Simulator, stream: Stream, directions: Tensor, blocks: int, samples: int
-) -> Tensor:
+def finite_differences(simulator: Simulator, stream: Stream, directions: Tensor, blocks: int, samples: int) -> Tensor:
     """Central differences of each block's mean return along unit directions (K, P): (blocks, K), float64."""
     results = []
     for part in _parts(blocks, samples):
@@ -94,7 +92,13 @@ def finite_differences(
 
 
 def certified_reference(
-    environment: Environment, policy: Policy, parameters: Tensor, sigma: float, stream: Stream, samples: int, blocks: int
+    environment: Environment,
+    policy: Policy,
+    parameters: Tensor,
+    sigma: float,
+    stream: Stream,
+    samples: int,
+    blocks: int,
 ) -> MonteCarloReference:
     """Estimate the gradient from `samples` trajectories in `blocks` independent blocks, and try to certify it."""
     simulator = Simulator(environment, policy, parameters, sigma)
@@ -107,10 +111,10 @@ def certified_reference(
     mean = gradients.mean(0)
     standard_error = (gradients.var(0).sum() / blocks).sqrt().item()
 
-    draws = own("directions").generator(0, "directions").standard_normal((3, policy.parameter_count))
+    draws = own("directions").generator(0, "directions").standard_normal((2, policy.parameter_count))
     directions = torch.cat([mean[None], torch.from_numpy(draws)])
     directions = directions / directions.norm(dim=-1, keepdim=True).clamp_min(1e-300)
-    differences = finite_differences(simulator, own("differences"), directions, blocks, max(2, per_block // 4))
+    differences = finite_differences(simulator, own("differences"), directions, blocks, max(2, per_block // 8))
     checks = {"finite differences": null_distance(differences - gradients @ directions.T)}
     if sigma > 0:
         scores = score_function(simulator, own("score"), blocks, per_block)

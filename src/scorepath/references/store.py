@@ -78,9 +78,7 @@ def make_reference(study: Study, environment: str, sigma: float) -> None:
         if instance.reference_class == "certified_monte_carlo":
             samples = study.references.samples
             stream = Stream(study.seed, environment, f"reference/{index}")
-            found = certified_reference(
-                instance, policy, parameters, sigma, stream, samples, study.gradients.batches
-            )
+            found = certified_reference(instance, policy, parameters, sigma, stream, samples, study.gradients.batches)
             gradients.append(found.gradients)
             errors.append(found.standard_error)
             certified_by.append(found.certified_by)
@@ -88,7 +86,9 @@ def make_reference(study: Study, environment: str, sigma: float) -> None:
             exact = exact_reference(instance, policy, parameters, sigma)
             gradients.append(exact.gradient[None])
             errors.append(exact.error)
-            certified_by.append("exact" if exact.error == 0 else f"nodes doubled until the change was {exact.error:.1e}")
+            certified_by.append(
+                "exact" if exact.error == 0 else f"doubling the quadrature's nodes changed it by {exact.error:.1e}"
+            )
     with atomic_write(reference_path(environment, sigma), "wb") as file:
         np.savez(
             file,

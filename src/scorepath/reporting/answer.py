@@ -80,7 +80,11 @@ def answer_sentences(tables: Path) -> list[str]:
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
         return ["No comparison has been computed yet: the tables hold no applicable verdict at equal samples."]
-    return [text for text in (_who(verdicts, samples), _where(samples, measured_reasons(Path(tables))), _flips(samples)) if text]
+    return [
+        text
+        for text in (_who(verdicts, samples), _where(samples, measured_reasons(Path(tables))), _flips(samples))
+        if text
+    ]
 
 
 def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
@@ -107,24 +111,26 @@ def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
 
 
 def _where(samples: pd.DataFrame, reasons: dict[str, str]) -> str:
-    lost = samples[samples["verdict"] == "score_function"]
-    if lost.empty:
-        return "" if (samples["verdict"] == "undecided").all() else "It loses in no decided comparison."
-    decided = samples[samples["verdict"].isin(list(SIDES))].groupby("environment").size()
-    count = lost.groupby("environment", sort=False).size()
-    always = [name for name in count.index if count[name] == decided[name]]
-    rest = [name for name in count.index if name not in always]
+    decided = samples[samples["verdict"].isin(list(SIDES))]
+    if decided.empty:
+        return ""
+    lost = decided[decided["verdict"] == "score_function"].groupby("environment").size()
+    total = decided.groupby("environment", sort=False).size()
+    wins = [label(str(name)) for name in total.index if name not in lost.index]
+    losses = [_with_reason(str(name), reasons) for name in total.index if lost.get(name, 0) == total[name]]
+    mixed = [
+        _with_reason(str(name), reasons, f"loses {lost[name]} of {total[name]}")
+        for name in total.index
+        if 0 < lost.get(name, 0) < total[name]
+    ]
     parts = []
-    if always:
-        parts.append(
-            f"in every decided comparison of {_list([_with_reason(str(name), reasons) for name in always])}"
-        )
-    if rest:
-        parts.append(
-            "in part of "
-            + _list([f"{_with_reason(str(name), reasons, f'{count[name]} of {decided[name]}')}" for name in rest])
-        )
-    return f"It loses {', and '.join(parts)}."
+    if wins:
+        parts.append(f"wins every decided comparison in {_list(wins)}")
+    if losses:
+        parts.append(f"loses every one in {_list(losses)}")
+    if mixed:
+        parts.append(f"wins some and loses some in {_list(mixed)}")
+    return "It " + "; it ".join(parts) + "."
 
 
 def _flips(samples: pd.DataFrame) -> str:
@@ -137,8 +143,8 @@ def _flips(samples: pd.DataFrame) -> str:
         several = samples.groupby("environment")["sigma"].nunique().max() > 1
         return "In no environment does the winner change with the noise level." if several else ""
     parts = []
-    for name, own in found.items():
-        low, high = min(item.low for item in own), max(item.high for item in own)
+    for name, changes in found.items():
+        low, high = min(change.low for change in changes), max(change.high for change in changes)
         parts.append(f"{label(name)} between σ = {sigma_token(low)} and {sigma_token(high)}")
     return f"The winner changes with the noise level in {_many(len(found), 'environment')}: {_list(parts)}."
 
@@ -226,7 +232,9 @@ def decisions(tables: Path, facts: dict[str, list[str]] | None = None) -> tuple[
 def _same_verdicts(verdicts: pd.DataFrame, first: str, second: str) -> bool:
     """Whether two criteria give the same verdict everywhere."""
     where = ["environment", "sigma", "checkpoint"]
-    one, two = (verdicts[verdicts["criterion"] == criterion].set_index(where)["verdict"] for criterion in (first, second))
+    one, two = (
+        verdicts[verdicts["criterion"] == criterion].set_index(where)["verdict"] for criterion in (first, second)
+    )
     return bool(one.sort_index().equals(two.sort_index()))
 
 

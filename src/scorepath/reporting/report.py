@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -96,7 +95,7 @@ def render_report(
     os.replace(temporary, output)
 
 
-# --- numbers as words ---------------------------------------------------------------------------------------------------
+# --- numbers as words ----------------------------------------------------------------------------------------------
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -129,7 +128,7 @@ def picture(path: Path) -> Picture | None:
     return Picture(path.stem, words["title"], words["desc"], f"data:image/svg+xml;base64,{encoded}")
 
 
-# --- what the page says, from the tables ----------------------------------------------------------------------------------
+# --- what the page says, from the tables ---------------------------------------------------------------------------
 
 
 def declared_facts(plan: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -180,7 +179,9 @@ def boundary_terms(tables: Path) -> list[dict[str, Any]]:
             continue
         missing = {end: norm - side[f"projection{end}"] for end in ("", "_low", "_high")}
         if missing["_high"] > MISSED * norm or missing["_low"] < -MISSED * norm:
-            found.append(row | {"missing": missing[""], "missing_low": missing["_high"], "missing_high": missing["_low"]})
+            found.append(
+                row | {"missing": missing[""], "missing_low": missing["_high"], "missing_high": missing["_low"]}
+            )
     return found
 
 
@@ -195,8 +196,10 @@ def health_rows(tables: Path) -> list[dict[str, Any]]:
             values = own[column].dropna()
             row[column] = None
             if len(values):
-                worst = own.loc[values.idxmax()]
-                row[column] = {key: worst[key] for key in ("estimator", "sigma", "checkpoint")} | {"value": values.max()}
+                worst = own.loc[values.idxmax()].to_dict()
+                row[column] = {key: worst[key] for key in ("estimator", "sigma", "checkpoint")} | {
+                    "value": values.max()
+                }
         rows.append(row)
     return rows
 
@@ -303,7 +306,9 @@ def reference_rows(tables: Path) -> list[dict[str, Any]]:
                 "certified": "; ".join(dict.fromkeys(text for text in own["certified_by"] if text)),
                 "smallest": float(own["gradient_norm"].min()),
                 "largest": float(own["gradient_norm"].max()),
-                "checkpoints": ", ".join(checkpoint_name(value) for value in sorted(own["checkpoint"].dropna().unique())),
+                "checkpoints": ", ".join(
+                    checkpoint_name(value) for value in sorted(own["checkpoint"].dropna().unique())
+                ),
             }
         )
     return rows

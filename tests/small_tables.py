@@ -1,0 +1,135 @@
+"""Small tables of made-up numbers with the columns of DESIGN's contract, for tests of figures and report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+SIGMAS = (0.0, 0.1, 1.0)
+CHECKPOINTS = (0.0, 0.5)
+ESTIMATORS = ("reinforce", "pathwise", "measure_valued")
+
+
+def write_tables(
+    folder: Path,
+    environments: Sequence[str] = ("smooth", "edge"),
+    *,
+    losers: Sequence[str] = ("edge",),
+    reason: str = "",
+    status: str = "run",
+    training: bool = True,
+) -> Path:
+    """Write every table. Pathwise loses in `losers`, where it is also biased by the whole gradient.
+
+    `reason` and `status` go to the first environment's measure-valued gradient cell at sigma = 0.1.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    cells, references, statistics, runs, costs, verdicts, compute, curves = ([] for _ in range(8))
+    for environment in environments:
+        lost = environment in losers
+        for sigma in SIGMAS:
+            for estimator in ESTIMATORS:
+                runs_here = sigma > 0 or estimator == "pathwise"
+                special = environment == environments[0] and estimator == "measure_valued" and sigma == 0.1
+                state = status if special else "run" if runs_here else "not_applicable"
+                cells.append(
+                    {
+                        "environment": environment, "estimator": estimator, "sigma": sigma, "stage": "gradients",
+                        "status": state, "reason": reason if special else "" if runs_here else "sigma is 0",
+                        "log": f"results/logs/{environment}.log", "command": f"scorepath gradients {environment}",
+                    }
+                )  # fmt: skip
+                if state != "run":
+                    continue
+                for checkpoint in CHECKPOINTS:
+                    bias = 2.0 if lost and estimator == "pathwise" else 0.0
+                    variance = 0.0 if bias else 3.0 if estimator == "pathwise" else 4.0 / sigma**2
+                    if estimator == "reinforce" and sigma == 1.0 and checkpoint:
+                        variance = math.inf
+                    statistics.append(
+                        {
+                            "environment": environment, "estimator": estimator, "sigma": sigma,
+                            "checkpoint": checkpoint, "samples": 512, "batch_size": 64,
+                            "environment_steps_per_sample": 1, "squared_bias": bias**2,
+                            "squared_bias_low": bias**2 - 0.01, "squared_bias_high": bias**2 + 0.01,
+                            "projection": 2.0 - bias, "projection_low": 1.9 - bias, "projection_high": 2.1 - bias,
+                            "variance": variance, "variance_low": 0.9 * variance, "variance_high": 1.1 * variance,
+                            "tail_share": 0.1, "nsr": variance / 4, "budget": 64,
+                            "mse_equal_samples": bias**2 + variance / 64, "mse_equal_steps": bias**2 + variance / 64,
+                            "cosine_similarity": 0.9, "nonfinite_fraction": 0.0, "zero_fraction": float(bias > 0),
+                            "float32_relative_error": 1e-6,
+                        }
+                    )  # fmt: skip
+            for checkpoint in CHECKPOINTS:
+                references.append(
+                    {
+                        "environment": environment, "sigma": sigma, "checkpoint": checkpoint,
+                        "reference_class": "closed_form", "gradient_norm": 2.0, "standard_error": 0.0, "samples": 0,
+                        "certified_by": "exact",
+                    }
+                )  # fmt: skip
+                for comparison in ("pathwise_vs_reinforce", "pathwise_vs_best_score_function"):
+                    for criterion in ("equal_samples", "equal_steps", "equal_compute"):
+                        value = math.nan if sigma == 0 else -1.0 if lost else 1.0
+                        verdict = "not_applicable" if sigma == 0 else "score_function" if lost else "pathwise"
+                        (compute if criterion == "equal_compute" else verdicts).append(
+                            _verdict(environment, sigma, checkpoint, comparison, criterion, value, verdict)
+                        )
+                        verdicts[-1]["reason"] = "sigma is 0" if sigma == 0 else ""
+        if training:
+            for estimator in ("reinforce", "pathwise"):
+                for seed in range(4):
+                    for iteration in range(0, 30, 10):
+                        runs.append(
+                            {
+                                "environment": environment, "estimator": estimator, "sigma": 0.1,
+                                "learning_rate": 0.01, "at_grid_edge": estimator == "pathwise", "seed": seed,
+                                "iteration": iteration, "environment_steps": 64 * iteration,
+                                "return_stochastic": seed - 30.0 / (1 + iteration),
+                                "return_deterministic": seed - 30.0 / (1 + iteration), "gradient_norm": 1.0,
+                            }
+                        )  # fmt: skip
+            for statistic, shift in (("iqm_difference", 0.0), ("probability_of_improvement", 0.5)):
+                row = _verdict(
+                    environment, 0.1, math.nan, "pathwise_vs_best_score_function", "training", 0.0, "undecided"
+                )
+                limits = {"value": shift, "value_low": shift - 0.1, "value_high": shift + 0.1}
+                verdicts.append(row | limits | {"statistic": statistic})
+        for estimator in ESTIMATORS:
+            costs.append(
+                {
+                    "environment": environment, "estimator": estimator, "batch_size": 64, "horizon": 1,
+                    "seconds_per_sample": 1e-6, "seconds_per_sample_low": 9e-7, "seconds_per_sample_high": 1.2e-6,
+                    "peak_memory_bytes": 10**8,
+                }
+            )  # fmt: skip
+        curves += [
+            {
+                "environment": environment,
+                "estimator": "reinforce",
+                "quantity": "variance",
+                "sigma": s,
+                "value": 4 / s**2,
+            }
+            for s in (0.1, 0.3, 1.0)
+        ]
+    for name, rows in {
+        "cells": cells, "references": references, "gradient_statistics": statistics, "training": runs, "costs": costs,
+        "verdicts": verdicts, "verdicts_compute": compute, "exact_curves": curves,
+    }.items():  # fmt: skip
+        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def _verdict(
+    environment: str, sigma: float, checkpoint: float, comparison: str, criterion: str, value: float, verdict: str
+) -> dict[str, object]:
+    return {
+        "environment": environment, "sigma": sigma, "checkpoint": checkpoint, "comparison": comparison,
+        "rival": "" if verdict == "not_applicable" else "reinforce", "criterion": criterion, "budget": 64,
+        "statistic": "log10_mse_ratio", "value": value, "value_low": value - 0.1, "value_high": value + 0.1,
+        "flip_budget": math.nan, "verdict": verdict, "reason": "",
+    }  # fmt: skip

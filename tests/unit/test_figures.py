@@ -1,0 +1,100 @@
+"""Every figure draws, from full, partial and empty tables, the same bytes each time, and refers to nothing outside."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scorepath.figures import FIGURES, draw_figure, draw_figures
+from scorepath.figures.learning import interquartile_mean
+from scorepath.figures.style import family_of
+from scorepath.figures.tables import COLUMNS, read_table
+
+write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tables(tmp_path_factory.mktemp("study") / "tables")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_draws_the_same_self_contained_svg_each_time(name: str, tables: Path, tmp_path: Path) -> None:
+    draw_figure(name, tables, tmp_path / "one.svg")
+    draw_figure(name, tables, tmp_path / "two.svg")
+    text = (tmp_path / "one.svg").read_text(encoding="utf-8")
+    assert text == (tmp_path / "two.svg").read_text(encoding="utf-8")
+    root = ElementTree.fromstring(text)
+    assert root.findtext(f"{SVG}title")
+    assert "no data" not in (root.findtext(f"{SVG}desc") or "").lower()
+    assert len(text) < 300_000
+    links = re.findall(r'(?:href|src)="([^"]*)"|url\(([^)]*)\)', text)
+    assert all((one or other).startswith("#") for one, other in links)
+    assert "<!DOCTYPE" not in text
+    assert "<metadata>" not in text
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_empty_tables_give_a_figure_that_says_so(name: str, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    draw_figure(name, tmp_path / "tables", tmp_path / "out.svg")
+    assert "no data yet" in (tmp_path / "out.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_names_that_look_like_markup_are_text(name: str, tmp_path: Path) -> None:
+    hostile = "<script>$x^{&"
+    tables = write_tables(tmp_path / "tables", (hostile, "edge"), losers=(hostile, "edge"))
+    draw_figure(name, tables, tmp_path / "out.svg")
+    root = ElementTree.fromstring((tmp_path / "out.svg").read_text(encoding="utf-8"))
+    assert not list(root.iter(f"{SVG}script"))
+    assert any(hostile in (node.text or "") for node in root.iter(f"{SVG}text"))
+
+
+@pytest.mark.parametrize("missing", COLUMNS)
+def test_a_missing_table_stops_no_figure(missing: str, tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables", ("smooth",), losers=())
+    (tables / f"{missing}.csv").unlink()
+    names = [name for name in FIGURES if name != "learning_curves"]
+    assert all(path.is_file() for path in draw_figures(tables, tmp_path / "figures", names))
+
+
+def test_verdict_map_describes_its_own_counts(tables: Path, tmp_path: Path) -> None:
+    draw_figure("verdict_map", tables, tmp_path / "out.svg")
+    words = ElementTree.fromstring((tmp_path / "out.svg").read_text(encoding="utf-8")).findtext(f"{SVG}desc") or ""
+    assert "pathwise better in 4 tiles, score function in 4, undecided 0" in words
+    assert "Pathwise ahead wherever decided: smooth." in words
+    assert "Score function ahead wherever decided: edge." in words
+
+
+def test_an_unknown_figure_is_named_in_the_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no figure 'pie'.*verdict_map"):
+        draw_figure("pie", tmp_path, tmp_path / "pie.svg")
+
+
+def test_a_table_keeps_its_columns_and_types_when_it_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "verdicts.csv").write_text("", encoding="utf-8")
+    table = read_table(tmp_path, "verdicts")
+    assert list(table.columns) == COLUMNS["verdicts"]
+    assert table["value"].dtype == float
+
+
+def test_families_of_estimators() -> None:
+    expected = {
+        "reinforce": "score function", "state_value_baseline": "score function", "truncated_pathwise": "pathwise",
+        "measure_valued": "measure-valued", "evolution_strategies": "parameter-space", "inverse_variance": "mixture",
+    }  # fmt: skip
+    assert {name: family_of(name) for name in expected} == expected
+
+
+def test_interquartile_mean_is_the_mean_of_the_middle_half() -> None:
+    assert interquartile_mean(np.array([100.0, 1, 2, 3, 4, 5, 6, -100])) == pytest.approx(3.5)
+    assert interquartile_mean(np.array([0.0, 1, 2, 3, 4, 100])) == pytest.approx((0.5 * 1 + 2 + 3 + 0.5 * 4) / 3)
+    assert interquartile_mean(np.array([7.0])) == pytest.approx(7.0)

@@ -1,0 +1,168 @@
+"""The statistics of gradient estimates on synthetic data whose truth is known.
+
+Seeds are fixed. Where a test counts how often something random happens it says what the count's own error is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from scorepath.statistics import bootstrap_weights, interval, null_distance, squared_bias, tail_share, two_sided_p
+
+REPEATS = 2000
+
+
+def errors_of(blocks: int, bias: torch.Tensor, seed: int) -> torch.Tensor:
+    """Correlated, unequally spread errors around a bias: (blocks, P)."""
+    generator = torch.Generator().manual_seed(seed)
+    count = len(bias)
+    mixing = torch.randn(count, count, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
+    return bias + torch.randn(blocks, count, generator=generator, dtype=torch.float64) @ mixing
+
+
+# --- squared bias -----------------------------------------------------------------------------------------------------
+
+
+def test_squared_bias_is_the_mean_over_all_pairs_of_blocks() -> None:
+    errors = errors_of(7, torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64), 0)
+    products = [torch.dot(errors[b], errors[c]).item() for b, c in itertools.permutations(range(7), 2)]
+    found = squared_bias(errors)
+    assert found.pseudo_values.shape == (7,)
+    assert found.estimate == pytest.approx(np.mean(products), rel=1e-12)
+    # the pseudo-values are the jackknife's: M U - (M - 1) U without block b
+    for block in range(7):
+        others = [i for i in range(7) if i != block]
+        without = squared_bias(errors[others]).estimate
+        expected = 7 * found.estimate - 6 * without
+        assert found.pseudo_values[block].item() == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("bias", [(0.0, 0.0, 0.0), (0.5, -0.3, 0.2)])
+def test_squared_bias_is_unbiased(bias: tuple[float, ...]) -> None:
+    """Mean over repetitions within 5 standard errors of the truth (false alarms: 6e-7); negative values happen."""
+    vector = torch.tensor(bias, dtype=torch.float64)
+    estimates = np.array([squared_bias(errors_of(8, vector, seed)).estimate for seed in range(REPEATS)])
+    truth = vector.square().sum().item()
+    assert abs(estimates.mean() - truth) < 5 * estimates.std() / REPEATS**0.5
+    assert (estimates < 0).any()
+    # the naive square of the mean error is not: its expectation is larger by tr C / M, and that is seen
+    naive = np.array([errors_of(8, vector, seed).mean(0).square().sum().item() for seed in range(REPEATS)])
+    assert naive.mean() - truth > 5 * naive.std() / REPEATS**0.5
+
+
+def test_the_jackknife_standard_error_is_the_spread_over_repetitions() -> None:
+    """Away from zero, where the statistic is not degenerate. Within 10 %: its error at 2000 repetitions is 2 %."""
+    vector = torch.tensor([3.0, -2.0, 1.0], dtype=torch.float64)
+    found = [squared_bias(errors_of(64, vector, seed)) for seed in range(REPEATS)]
+    spread = np.std([one.estimate for one in found])
+    stated = np.mean([one.standard_error for one in found])
+    assert stated == pytest.approx(spread, rel=0.1)
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_too_few_blocks_are_refused(blocks: int) -> None:
+    with pytest.raises(ValueError, match="at least 3"):
+        squared_bias(torch.zeros(blocks, 2))
+
+
+@pytest.mark.parametrize("parameters", [1, 3, 200])
+def test_null_distance_has_mean_zero_and_spread_one_without_a_bias(parameters: int) -> None:
+    """And exceeds 8 no more often than stated: 4e-4 for one parameter (so at most 8 of 2000, a 6e-7 event), else less."""
+    repeats = REPEATS if parameters < 200 else 200
+    generator = torch.Generator().manual_seed(1)
+    distances = np.array([
+        null_distance(torch.randn(64, parameters, generator=generator, dtype=torch.float64)) for _ in range(repeats)
+    ])
+    assert abs(distances.mean()) < 5 / repeats**0.5
+    # the variance of a chi-square's own variance estimate, for one parameter: kurtosis 15
+    assert distances.std() == pytest.approx(1.0, abs=5 * (14 / repeats) ** 0.5 / 2)
+    assert (distances > 8).sum() <= 8
+
+
+def test_null_distance_sees_a_bias_and_its_absence_in_constants() -> None:
+    errors = torch.randn(64, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    assert null_distance(errors + 1.0) > 30
+    assert null_distance(torch.zeros(64, 3)) == 0.0
+    # scale is no evidence
+    assert null_distance(1e6 * errors) == pytest.approx(null_distance(errors), rel=1e-9)
+
+
+# --- intervals --------------------------------------------------------------------------------------------------------
+
+
+def test_bootstrap_intervals_cover() -> None:
+    """1000 data sets of 64 blocks: nominal 95 %, known to fall short by about 1 % at this size.
+
+    The count's standard error is 0.7 %, so [0.91, 0.975] is missed with probability below 1e-5.
+    """
+    generator = np.random.default_rng(1)
+    weights = bootstrap_weights(64, 1000, generator)
+    covered = 0
+    for _ in range(1000):
+        _, low, high = interval(generator.standard_normal(64) + 2.0, weights)
+        covered += low < 2.0 < high
+    assert 910 <= covered <= 975
+
+
+def test_bootstrap_weights_sum_to_one_and_repeat_with_their_seed() -> None:
+    weights = bootstrap_weights(20, 50, np.random.default_rng(3))
+    np.testing.assert_allclose(weights.sum(1), 1.0, rtol=1e-12)
+    assert weights.shape == (50, 20)
+    assert np.array_equal(weights, bootstrap_weights(20, 50, np.random.default_rng(3)))
+
+
+def test_an_interval_of_blocks_that_are_not_finite_is_infinite() -> None:
+    weights = bootstrap_weights(4, 10, np.random.default_rng(0))
+    assert interval(np.array([1.0, np.nan, 2.0, 3.0]), weights) == (math.inf,) * 3
+    assert interval(np.array([1.0, np.inf, 2.0, 3.0]), weights) == (math.inf,) * 3
+    assert interval(np.full(4, 2.0), weights) == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_pseudo_values_carry_the_interval_of_a_squared_bias() -> None:
+    """500 data sets with a clear bias: the interval over pseudo-values covers the truth about 95 % of the time.
+
+    The count's standard error is 1 %, so [0.89, 0.985] is missed with probability below 1e-3; the seed is fixed.
+    """
+    vector, generator = torch.tensor([3.0, -2.0, 1.0], dtype=torch.float64), np.random.default_rng(5)
+    weights, covered = bootstrap_weights(64, 1000, generator), 0
+    for seed in range(500):
+        _, low, high = interval(squared_bias(errors_of(64, vector, seed)).pseudo_values.numpy(), weights)
+        covered += low < 14.0 < high
+    assert 445 <= covered <= 493
+
+
+# --- tails and p-values -------------------------------------------------------------------------------------------------
+
+
+def test_tail_share() -> None:
+    assert tail_share(torch.ones(1000)) == pytest.approx(0.01)
+    assert tail_share(torch.cat([torch.zeros(999), torch.ones(1)])) == 1.0
+    assert tail_share(torch.cat([torch.ones(990), torch.full((10,), 99.0)])) == pytest.approx(0.5)
+    assert tail_share(torch.ones(4, 25), fraction=0.1) == pytest.approx(0.1)
+    assert tail_share(torch.ones(3)) == pytest.approx(1 / 3)  # at least one sample
+    assert tail_share(torch.zeros(10)) == 0.0
+
+
+def test_two_sided_p() -> None:
+    draws = np.random.default_rng(0).standard_normal(100_000)
+    draws = (draws - draws.mean()) / draws.std(ddof=1)
+    for distance, p in [(0.0, 1.0), (1.959963985, 0.05), (-1.959963985, 0.05), (6.0, 1.973e-9)]:
+        assert two_sided_p(draws + distance) == pytest.approx(p, rel=1e-3)
+    assert two_sided_p(3 * (draws + 2.0)) == pytest.approx(two_sided_p(draws + 2.0), rel=1e-9)
+    assert two_sided_p(np.zeros(10)) == 1.0
+    assert two_sided_p(np.ones(10)) == 0.0
+    assert two_sided_p(draws + 100) == 0.0  # underflow, not an error
+
+
+def test_p_values_are_uniform_without_an_effect() -> None:
+    """2000 data sets of 64 blocks: 5 % of the p-values lie below 0.05, within 5 standard errors (0.5 % each) plus 1 %."""
+    generator = np.random.default_rng(7)
+    weights = bootstrap_weights(64, 500, generator)
+    p = np.array([two_sided_p(weights @ generator.standard_normal(64)) for _ in range(2000)])
+    assert 0.025 < (p < 0.05).mean() < 0.085
+    assert 0.45 < (p < 0.5).mean() < 0.57

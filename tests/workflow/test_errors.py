@@ -1,0 +1,254 @@
+"""What goes wrong says so: in the configuration, in the numbers, in a job, in a file on disk."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scorepath.figures import FIGURES
+
+if TYPE_CHECKING:
+    from tests.workflow.conftest import Project
+
+pytestmark = pytest.mark.workflow
+
+GATHERED = {"tables", "cost_tables", "html_report", "all"} | {f"figure {name}" for name in FIGURES}
+
+
+def snapshot(project: Project) -> dict[str, int]:
+    """All results and when they were written."""
+    files = [path for name in ("results", "reports") for path in project.path(name).rglob("*") if path.is_file()]
+    return {path.as_posix(): path.stat().st_mtime_ns for path in files}
+
+
+def table(project: Project, name: str) -> list[dict[str, str]]:
+    with project.path(f"results/tables/{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def message(output: str) -> list[str]:
+    """The lines that are about the mistake."""
+    return [line for line in output.splitlines() if line and not line.startswith("Using workflow specific profile")]
+
+
+# --- the configuration ------------------------------------------------------------------------------------------------
+
+MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "unknown key": ({"noise_level": [0.5]}, ["noise_level ", "noise_levels", "seed"]),
+    "misspelt estimator": (
+        {"estimators": ["reinforce", "pathwize"]},
+        ["estimators[1]", "'pathwize'", "Did you mean 'pathwise'?", "reward_to_go"],
+    ),
+    "unknown knob": (
+        {"environments": [{"name": "lqr", "horizn": 3}]},
+        ["environments[0].horizn", "'horizon'", "process_noise"],
+    ),
+    "refused knob": ({"environments": [{"name": "lqr", "horizon": 0}]}, ["environments[0]", "lqr", "horizon"]),
+    "negative noise": ({"noise_levels": [0.5, -0.1]}, ["noise_levels[1]", "-0.1", "negative"]),
+    "name twice": (
+        {"environments": [{"name": "one", "family": "lqr"}, {"name": "one", "family": "step"}]},
+        ["environments[1].name", "'one'", "environments[0]"],
+    ),
+    "empty list": ({"estimators": []}, ["estimators", "empty"]),
+    "string for a number": ({"gradients": {"samples": "many"}}, ["gradients.samples", '"many"', "number"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_wrong_configuration_is_one_sentence(finished: Project, mistake: str) -> None:
+    changes, fragments = MISTAKES[mistake]
+    before = snapshot(finished)
+    finished.configure(**changes)
+    ended = finished.run()
+    assert ended.status != 0
+    assert len(message(ended.output)) == 1, ended.output
+    assert all(fragment in message(ended.output)[0] for fragment in fragments), ended.output
+    assert "Traceback" not in ended.output
+    assert snapshot(finished) == before
+    # nothing is broken by it either
+    finished.configure()
+    assert finished.dry_run() == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [("seed: 2\n", ["config.yaml", "'seed'", "lines 1 and "]), ("  costs: [\n", ["config.yaml", "YAML"])],
+    ids=["key twice", "not YAML"],
+)
+@pytest.mark.parametrize("how", ["directive", "--configfile"])
+def test_an_unreadable_configuration(finished: Project, text: str, fragments: list[str], how: str) -> None:
+    before = snapshot(finished)
+    finished.append("config.yaml", text)
+    arguments = ["--configfile", "config.yaml"] if how == "--configfile" else []
+    ended = finished.run(*arguments)
+    assert ended.status != 0
+    assert "Traceback" not in ended.output
+    assert len(message(ended.output)) == 1, ended.output
+    assert all(fragment in message(ended.output)[0] for fragment in fragments), ended.output
+    assert snapshot(finished) == before
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def test_gradients_that_are_not_finite_are_a_result(finished: Project, base_config: dict[str, Any]) -> None:
+    """An environment whose returns overflow float32: its cells say so, and the study goes on to its report."""
+    unstable = {"name": "unstable", "family": "lqr", "horizon": 6, "dynamics": [[10000.0]], "control": [[0.5]]}
+    finished.configure(
+        environments=[*base_config["environments"], unstable],
+        training={**base_config["training"], "environments": ["lqr", "unstable"]},
+    )
+    ended = finished.run()
+    assert ended.status == 0, ended.output
+    rows = [row for row in table(finished, "gradient_statistics") if row["environment"] == "unstable"]
+    assert {row["estimator"] for row in rows} == set(base_config["estimators"])
+    for row in rows:
+        assert float(row["nonfinite_fraction"]) > 0, row
+        assert row["variance"] == row["mse_equal_samples"] == "inf", row
+    verdicts = [row for row in table(finished, "verdicts") if row["environment"] == "unstable" and row["rival"]]
+    assert verdicts
+    assert {row["verdict"] for row in verdicts if row["criterion"] != "training"} == {"not_applicable"}
+    assert all(row["reason"] for row in verdicts if row["verdict"] == "not_applicable")
+    cells = [row for row in table(finished, "cells") if row["environment"] == "unstable"]
+    assert {row["status"] for row in cells} == {"run", "not_applicable"}
+    page = finished.path("reports/report.html").read_text(encoding="utf-8")
+    assert "unstable" in page
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_crashed_job_a_partial_report_and_the_repair(finished: Project) -> None:
+    source = finished.path("src/scorepath/estimators/reinforce.py")
+    sound, stat = source.read_bytes(), source.stat()
+    start = "        trajectories = simulator.rollout(noise.rollout)\n"
+    broken = sound.decode().replace(start, f"        raise RuntimeError('no luck today')\n{start}")
+    assert broken != sound.decode()
+    source.write_text(broken)
+    # one cell that has nothing to do with it, to see that the others go on
+    other = finished.path("results/gradients/swing/pathwise/sigma=0.5.csv")
+    other.unlink()
+
+    ended = finished.run()
+    assert ended.status != 0
+    assert other.is_file()
+    log = "results/logs/gradients/cosine/reinforce/sigma=0.5.log"
+    assert ended.output.count(f"log: {log}") == 1, ended.output
+    assert "no luck today" in ended.output
+    assert "no luck today" in finished.path(log).read_text()
+    assert "by hand: scorepath gradients cosine reinforce 0.5" in ended.output
+    assert not finished.path("results/gradients/cosine/reinforce/sigma=0.5.csv").exists()
+
+    ended = finished.run("--config", "partial=true")
+    assert ended.status == 0, ended.output
+    cells = {
+        (row["stage"], row["environment"], row["estimator"], row["sigma"]): row for row in table(finished, "cells")
+    }
+    failed = [key for key, row in cells.items() if row["status"] == "failed"]
+    places = [("gradients", name) for name in ("cosine", "lqr", "swing")] + [("training", "lqr")]
+    assert failed == [(stage, name, "reinforce", "0.5") for stage, name in places]
+    for key in failed:
+        assert cells[key]["log"] in cells[key]["reason"]
+        assert "no luck today" in finished.path(cells[key]["log"]).read_text()
+    verdicts = [row for row in table(finished, "verdicts") if row["comparison"] == "pathwise_vs_reinforce"]
+    assert {row["verdict"] for row in verdicts if row["sigma"] == "0.5"} == {"not_applicable"}
+    assert "no result of reinforce" in {row["reason"] for row in verdicts}
+    page = finished.path("reports/report.html").read_text(encoding="utf-8")
+    assert log in page
+
+    source.write_bytes(sound)
+    assert stat.st_size == source.stat().st_size
+    missing = {"/".join(key[1:]) for key in failed if key[0] == "gradients"}
+    wanted = {f"gradients {name}" for name in missing} | {"train lqr/reinforce/0.5"}
+    wanted |= {f"costs {name}" for name in ("cosine", "lqr", "swing")}
+    assert finished.dry_run() == wanted | GATHERED
+    before = finished.results("gradients/*/pathwise/*.csv")
+    ended = finished.run()
+    assert ended.status == 0, ended.output
+    assert finished.results("gradients/*/pathwise/*.csv") == before
+    assert {row["status"] for row in table(finished, "cells")} == {"run", "not_applicable"}
+    assert finished.dry_run() == set()
+
+
+def test_a_file_where_a_folder_must_be(finished: Project) -> None:
+    folder = finished.path("results/gradients/cosine/pathwise")
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    folder.write_text("in the way")
+    ended = finished.run()
+    assert ended.status != 0
+    assert "results/gradients/cosine/pathwise" in ended.output
+    assert "Traceback" not in ended.output
+    folder.unlink()
+    ended = finished.run()
+    assert ended.status == 0, ended.output
+
+
+# --- files on disk ----------------------------------------------------------------------------------------------------
+
+
+def truncate(path: Path) -> None:
+    """Cut a file inside its last third, as a full disk or a killed copy would."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 4 // 5])
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(b"\x00\xff not what it was")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+DAMAGE = {
+    "truncated cell": ("results/gradients/lqr/pathwise/sigma=0.5.csv", truncate, ["tables"]),
+    "empty cell": ("results/training/lqr/pathwise/sigma=0.5.csv", empty, ["tables"]),
+    "garbled cell": ("results/gradients/lqr/reinforce/sigma=0.5.csv", garble, ["tables"]),
+    "garbled timings": ("results/costs/lqr.csv", garble, ["cost-tables"]),
+    "truncated policies": ("results/references/lqr/policies.npz", truncate, ["reference", "lqr", "0.5"]),
+    "empty policies": ("results/references/lqr/policies.npz", empty, ["costs", "lqr"]),
+    "truncated reference": ("results/references/lqr/sigma=0.5.npz", truncate, ["gradients", "lqr", "pathwise", "0.5"]),
+    "garbled reference": ("results/references/lqr/sigma=0.5.npz", garble, ["tables"]),
+    "truncated table": ("results/tables/verdicts.csv", empty, ["report"]),
+    "truncated plan": ("results/plan.json", truncate, ["tables"]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_named_with_the_remedy(finished: Project, damage: str) -> None:
+    """The job that reads it says which file and what to do, in a line of its log."""
+    name, spoil, command = DAMAGE[damage]
+    spoil(finished.path(name))
+    ended = finished.execute("scorepath", *command)
+    assert ended.status != 0
+    assert "Traceback" not in ended.output, ended.output
+    assert name in ended.output
+    assert "delete" in ended.output
+    assert len(ended.output.splitlines()) == 1, ended.output
+
+
+def test_the_remedy_works(finished: Project) -> None:
+    """A damaged file makes a visible failure; deleting it, as the message says, is enough."""
+    cell = finished.path("results/gradients/lqr/pathwise/sigma=0.5.csv")
+    sound = cell.read_bytes()
+    truncate(cell)
+    ended = finished.run()
+    assert ended.status != 0
+    assert "results/gradients/lqr/pathwise/sigma=0.5.csv" in ended.output
+    assert "log: results/logs/tables/tables.log" in ended.output
+    cell.unlink()
+    ended = finished.run("results/tables/cells.csv")
+    assert ended.status == 0, ended.output
+    assert cell.read_bytes() == sound
+
+
+def test_a_damaged_plan_is_made_anew(finished: Project) -> None:
+    plan = finished.path("results/plan.json")
+    sound = plan.read_bytes()
+    truncate(plan)
+    assert finished.dry_run() == set()
+    assert plan.read_bytes() == sound

@@ -1,0 +1,67 @@
+"""`snakemake --report`: the captions that it needs exist, are true to the configuration, and come out."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from jinja2 import Environment, StrictUndefined
+
+from scorepath.figures import FIGURES
+
+if TYPE_CHECKING:
+    from tests.workflow.conftest import Project
+
+ROOT = Path(__file__).parents[2]
+CAPTIONS = ROOT / "workflow/report"
+
+
+class Job:
+    """What a caption's template sees as `snakemake`."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+
+def rendered(name: str, config: dict[str, Any]) -> str:
+    template = Environment(undefined=StrictUndefined).from_string((CAPTIONS / f"{name}.rst").read_text())
+    return " ".join(template.render(snakemake=Job(config)).split())
+
+
+def test_there_is_one_caption_for_each_figure() -> None:
+    assert {path.stem for path in CAPTIONS.glob("*.rst")} == {*FIGURES, "report", "workflow"}
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_caption_names_n_and_its_interval(figure: str) -> None:
+    """The configuration's numbers, or the schema's defaults where it is silent: they are the same in config.yaml."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    text = rendered(figure, config)
+    assert re.search(r"\bn = \d+", text), text
+    assert "95 %" in text
+    assert rendered(figure, {"gradients": None}) == text
+    config["gradients"] |= {"samples": 12321, "batch_size": 111}
+    config["training"]["seeds"] = config["costs"]["repeats"] = 12321
+    assert "n = 12321" in rendered(figure, config)
+
+
+@pytest.mark.workflow
+def test_the_report_of_snakemake(finished: Project) -> None:
+    ended = finished.snakemake("--report", "report.zip")
+    assert ended.status == 0, ended.output
+    assert "Traceback" not in ended.output
+    with zipfile.ZipFile(finished.path("report.zip")) as archive:
+        names = archive.namelist()
+        page = "".join(archive.read(name).decode() for name in names if name.endswith((".html", ".js")))
+        assert archive.testzip() is None
+    for figure in FIGURES:
+        assert any(name.endswith(f"{figure}.svg") for name in names), names
+    assert any(name.endswith("report.html") and "data" in name for name in names), names
+    assert "Who wins where." in page
+    assert "n = 128 trajectories" in " ".join(page.split())
+    assert "When do pathwise gradients beat REINFORCE?" in page
+    assert "system-message" not in page, "docutils found fault with a caption"
