@@ -20,6 +20,10 @@ from scorepath.study import RESULTS, Plan
 BATCHES = 8
 """Training batches per timed call: the size of a population of eight seeds."""
 SIGMA = 0.1
+COST_COLUMNS = [
+    "environment", "estimator", "batch_size", "horizon",
+    "seconds_per_sample", "seconds_per_sample_low", "seconds_per_sample_high", "peak_memory_bytes",
+]  # fmt: skip
 
 
 def costs_path(environment: str) -> Path:
@@ -62,18 +66,8 @@ def measure_costs(plan: Plan, environment: str) -> None:
     for name, times in seconds.items():
         resampled = np.median(generator.choice(times, (1000, len(times))), axis=1)
         low, high = np.quantile(resampled, [0.025, 0.975])
-        rows.append(
-            {
-                "environment": environment,
-                "estimator": name,
-                "batch_size": samples,
-                "horizon": instance.horizon,
-                "seconds_per_sample": float(np.median(times)),
-                "seconds_per_sample_low": float(low),
-                "seconds_per_sample_high": float(high),
-                "peak_memory_bytes": memory[name],
-            }
-        )
+        values = (environment, name, samples, instance.horizon, float(np.median(times)), float(low), float(high))
+        rows.append(dict(zip(COST_COLUMNS, (*values, memory[name]), strict=True)))
     write_rows(costs_path(environment), rows)
 
 

@@ -17,17 +17,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, trim_mean
 
-from scorepath.costs import costs_path
+from scorepath.costs import COST_COLUMNS, costs_path
 from scorepath.files import atomic_write
 from scorepath.noise import Stream
-from scorepath.references.store import Reference, load_policies, load_reference
+from scorepath.references.store import Reference, load_reference
 from scorepath.statistics import bootstrap_weights, interval, two_sided_p
 from scorepath.study import RESULTS, Cell, Plan, log_path, reference_path, sigma_token
 
 TABLES = RESULTS / "tables"
 COMPARISONS = ("pathwise_vs_reinforce", "pathwise_vs_best_score_function")
-SCORE_RANGE = (-1.0, 1.5)
-"""Normalised training scores are clipped to this: a run that diverges loses the whole return gap, not infinity."""
+SCORE_RANGE = (-1.0, 2.0)
+"""Normalised training scores are clipped to this: a run that diverges loses what others gained, not infinity."""
 
 VERDICT_COLUMNS = [
     "environment", "sigma", "checkpoint", "comparison", "rival", "criterion", "budget", "statistic",
@@ -207,7 +207,8 @@ def training_table(plan: Plan) -> pd.DataFrame:
 def costs_table(plan: Plan) -> pd.DataFrame:
     """Timings of every environment that has them."""
     paths = [costs_path(name) for name in plan.study.environments]
-    return pd.concat([pd.read_csv(path) for path in paths if path.is_file()], ignore_index=True)
+    parts = [pd.read_csv(path) for path in paths if path.is_file()]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COST_COLUMNS)
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------------------
@@ -325,23 +326,18 @@ def _compare(
 def training_verdicts(plan: Plan) -> pd.DataFrame:
     """Pathwise against its rivals by what was learnt: normalised return over the last quarter of training.
 
-    0 is the return of the initial reference policy, 1 that of the best. The statistic is the difference of
-    interquartile means over seeds, with a stratified bootstrap (Agarwal et al. 2021); beside it the probability that
-    a pathwise run beats a rival's. The best score-function estimator is chosen on the tuning seeds.
+    The statistic is the difference of interquartile means over seeds, with a stratified bootstrap (Agarwal et al.
+    2021); beside it the probability that a pathwise run beats a rival's. The best score-function estimator is chosen
+    on the tuning seeds.
     """
     study = plan.study
     seeds = study.training.seeds
-    scores: dict[tuple[str, str], dict[str, tuple[np.ndarray, float]]] = {}
+    curves: dict[tuple[str, str], dict[str, pd.DataFrame]] = {}
     for cell in plan.running("training"):
         rows = read_cell(cell)
         if rows is not None:
-            late = rows[rows["iteration"] >= 0.75 * study.training.iterations]
-            policies = load_policies(cell.environment)
-            gap = policies.best_return - policies.initial_return
-            normalised = (late.groupby("seed")["return_stochastic"].mean() - policies.initial_return) / gap
-            clipped = normalised.fillna(SCORE_RANGE[0]).clip(*SCORE_RANGE).to_numpy()
-            place = scores.setdefault((cell.environment, sigma_token(cell.sigma)), {})
-            place[cell.estimator] = clipped, float(rows["tuning_score"].iloc[0])
+            curves.setdefault((cell.environment, sigma_token(cell.sigma)), {})[cell.estimator] = rows
+    scores = {place: _normalised_scores(runs, study.training.iterations) for place, runs in curves.items()}
     families = {cell.estimator: cell.family for cell in plan.cells}
     generator = Stream(study.seed, "", "training verdicts").generator(0, "bootstrap")
     resamples = generator.integers(seeds, size=(2, study.resamples, seeds))
@@ -382,6 +378,32 @@ def training_verdicts(plan: Plan) -> pd.DataFrame:
                     rows_out.append(base | {"statistic": statistic, **limits})
                     p_values.append(two_sided_p(draws))
     return _finish(pd.DataFrame(rows_out, columns=VERDICT_COLUMNS), np.array(p_values), plan)
+
+
+def _normalised_scores(runs: dict[str, pd.DataFrame], iterations: int) -> dict[str, tuple[np.ndarray, float]]:
+    """Late return of every seed, and the tuning score, by estimator.
+
+    On a scale that all estimators of the place share: 0 is the return before training, 1 the best mean late return
+    that any of them reached. Where nothing was learnt by anyone the scale is the spread between them.
+    """
+    late = {
+        name: rows[rows["iteration"] >= 0.75 * iterations].groupby("seed")["return_stochastic"].mean()
+        for name, rows in runs.items()
+    }
+    late = {name: values.where(np.isfinite(values)) for name, values in late.items()}
+    start = np.mean([rows.loc[rows["iteration"] == 0, "return_stochastic"].mean() for rows in runs.values()])
+    gains = [values.mean() - start for values in late.values() if values.notna().any()]
+    scale = max(gains, default=1.0)
+    if scale <= 0:
+        scale = max(map(abs, gains)) or 1.0
+    lowest, highest = SCORE_RANGE
+    return {
+        name: (
+            ((values - start) / scale).fillna(lowest).clip(lowest, highest).to_numpy(),
+            float(runs[name]["tuning_score"].iloc[0]),
+        )
+        for name, values in late.items()
+    }
 
 
 def _probability_of_improvement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

@@ -84,9 +84,7 @@ SETTINGS = {
     ),
     "angle_doubling": Setting({"doublings": 2, "discount": 0.9}, sigma=0.05, parameters=0.0),
     "ball_with_wall": Setting(sigma=0.05, parameters=0.05),
-    "chain": Setting(
-        {"states": 3, "horizon": 3, "left_reward": 0.0, "discount": 0.8}, sigma=0.7, parameters=0.0
-    ),
+    "chain": Setting({"states": 3, "horizon": 3, "left_reward": 0.0, "discount": 0.8}, sigma=0.7, parameters=0.0),
 }
 ANY = Setting(powerful=False)
 """For families that have no entry yet: their defaults."""
@@ -149,7 +147,11 @@ def pairs() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("found", "setting", "estimator"), list(pairs()))
 def test_unbiased_where_declared(
-    found: Problem, setting: Setting, estimator: Estimator, compare: Callable[..., Any], in_blocks: Callable[..., Tensor]
+    found: Problem,
+    setting: Setting,
+    estimator: Estimator,
+    compare: Callable[..., Any],
+    in_blocks: Callable[..., Tensor],
 ) -> None:
     if estimator.couples_samples:
         size = PAST_BATCH if estimator.needs_past else COUPLED_BATCH
@@ -178,7 +180,7 @@ def test_every_discovered_pair_is_there() -> None:
 
 
 class SameBatchMean(ActionSignalEstimator):
-    """Leave-one-out done wrong: the sample's own reward stays in its baseline, which shrinks the gradient by 1 - 1/N."""
+    """Leave-one-out done wrong: the sample's own reward stays in its baseline: the gradient shrinks by 1 - 1/N."""
 
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
@@ -236,9 +238,7 @@ def test_deterministic_pathwise_is_the_gradient_without_noise(found: Problem) ->
 
 
 @pytest.mark.parametrize("family", ["quadratic", "cosine", "ripple", "step", "soft_step", "ball_with_wall"])
-def test_evolution_strategies_add_their_perturbation_to_sigma(
-    family: str, compare: Callable[..., Any]
-) -> None:
+def test_evolution_strategies_add_their_perturbation_to_sigma(family: str, compare: Callable[..., Any]) -> None:
     """On one open-loop decision both noises act on the same number: sigma' = sqrt(sigma^2 + perturbation^2)."""
     found = problem(family, SETTINGS[family])
     perturbation = 1.5 * found.sigma
@@ -291,4 +291,3 @@ def test_inverse_variance_gives_all_weight_to_pathwise_on_a_step() -> None:
     found = problem("step", SETTINGS["step"])
     assert (found.sample(InverseVariance(), 64, 64) == 0).all()
     assert found.gradient.item() > 1.0
-

@@ -72,12 +72,12 @@ def test_too_few_blocks_are_refused(blocks: int) -> None:
 
 @pytest.mark.parametrize("parameters", [1, 3, 200])
 def test_null_distance_has_mean_zero_and_spread_one_without_a_bias(parameters: int) -> None:
-    """And exceeds 8 no more often than stated: 4e-4 for one parameter (so at most 8 of 2000, a 6e-7 event), else less."""
+    """And exceeds 8 about as often as stated: 4e-4 for one parameter (9 of 2000 is then a 1e-6 event), else less."""
     repeats = REPEATS if parameters < 200 else 200
     generator = torch.Generator().manual_seed(1)
-    distances = np.array([
-        null_distance(torch.randn(64, parameters, generator=generator, dtype=torch.float64)) for _ in range(repeats)
-    ])
+    distances = np.array(
+        [null_distance(torch.randn(64, parameters, generator=generator, dtype=torch.float64)) for _ in range(repeats)]
+    )
     assert abs(distances.mean()) < 5 / repeats**0.5
     # the variance of a chi-square's own variance estimate, for one parameter: kurtosis 15
     assert distances.std() == pytest.approx(1.0, abs=5 * (14 / repeats) ** 0.5 / 2)
@@ -136,7 +136,7 @@ def test_pseudo_values_carry_the_interval_of_a_squared_bias() -> None:
     assert 445 <= covered <= 493
 
 
-# --- tails and p-values -------------------------------------------------------------------------------------------------
+# --- tails and p-values ------------------------------------------------------------------------------------------
 
 
 def test_tail_share() -> None:
@@ -160,7 +160,7 @@ def test_two_sided_p() -> None:
 
 
 def test_p_values_are_uniform_without_an_effect() -> None:
-    """2000 data sets of 64 blocks: 5 % of the p-values lie below 0.05, within 5 standard errors (0.5 % each) plus 1 %."""
+    """2000 data sets of 64 blocks: 5 % of the p-values lie below 0.05, within 5 standard errors (2.5 %) and 1 %."""
     generator = np.random.default_rng(7)
     weights = bootstrap_weights(64, 500, generator)
     p = np.array([two_sided_p(weights @ generator.standard_normal(64)) for _ in range(2000)])

@@ -117,7 +117,7 @@ def certified_reference(
     differences = finite_differences(simulator, own("differences"), directions, blocks, max(2, per_block // 8))
     checks = {"finite differences": null_distance(differences - gradients @ directions.T)}
     if sigma > 0:
-        scores = score_function(simulator, own("score"), blocks, per_block)
+        scores = score_function(simulator, own("score"), blocks, max(2, per_block // 4))
         checks["score function"] = null_distance(scores - gradients)
     agreed = all(distance < AGREEMENT for distance in checks.values())
     how = " and ".join(f"{name} ({distance:+.1f} s.e.)" for name, distance in checks.items())

@@ -1,0 +1,192 @@
+"""Populations against their members, and what a training cell records."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from scorepath import registry
+from scorepath.environments.base import Environment
+from scorepath.environments.chain import Chain
+from scorepath.environments.lqr import LQR
+from scorepath.environments.pendulum import Pendulum
+from scorepath.environments.quadratic import Quadratic
+from scorepath.noise import Stream
+from scorepath.policies import make_policy
+from scorepath.study import (
+    EnvironmentEntry,
+    EstimatorEntry,
+    GradientSettings,
+    ReferenceSettings,
+    Study,
+    TrainingSettings,
+    cell_path,
+)
+from scorepath.training import Trainer, train_cell
+
+torch.set_num_threads(1)
+
+UNSTABLE = {"horizon": 20, "dynamics": ((1e3,),)}
+
+
+def trainer(environment: Environment, method: str, iterations: int = 5, sigma: float = 0.3) -> Trainer:
+    return Trainer(
+        environment,
+        make_policy(environment, hidden=(8, 8)),
+        registry.load(registry.ESTIMATORS, method)(),
+        sigma,
+        Stream(1, "test", "training"),
+        "adam",
+        16,
+        iterations,
+    )
+
+
+# --- populations ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "method", ["reinforce", "pathwise", "state_value_baseline", "inverse_variance", "leave_one_out"]
+)
+@pytest.mark.parametrize("environment", [LQR(horizon=5), Pendulum(horizon=5)], ids=["lqr", "pendulum"])
+def test_a_population_trains_as_its_members_do_alone(environment: Environment, method: str) -> None:
+    """Same seed and rate, same curve, whoever else is in the tensor program."""
+    shared, rates, seeds = trainer(environment, method), (0.01, 0.05), ["0", "1", "tuning 0"]
+    together = shared.run(rates, seeds)
+    assert together.stochastic.shape == (6, 2, 3)
+    for i, rate in enumerate(rates):
+        for j, seed in enumerate(seeds):
+            alone = shared.run((rate,), [seed])
+            for field in ("stochastic", "deterministic", "gradient_norms"):
+                member = getattr(together, field)[:, i, j]
+                np.testing.assert_allclose(member, getattr(alone, field)[:, 0, 0], rtol=2e-3, atol=1e-4)
+    # members do differ
+    assert np.ptp(together.stochastic[-1]) > 0
+    if isinstance(environment, Pendulum):
+        assert np.ptp(together.stochastic[0, 0]) > 0  # other starts
+        np.testing.assert_array_equal(together.stochastic[0, 0], together.stochastic[0, 1])
+
+
+def test_runs_repeat_exactly() -> None:
+    one, two = (trainer(Pendulum(horizon=4), "leave_one_out").run((0.01,), ["0", "1"]) for _ in range(2))
+    np.testing.assert_array_equal(one.stochastic, two.stochastic)
+    np.testing.assert_array_equal(one.gradient_norms, two.gradient_norms)
+
+
+@pytest.mark.parametrize(("iterations", "records"), [(1, [0, 1]), (7, list(range(8))), (25, [*range(0, 25, 2), 25])])
+def test_records_have_a_first_and_a_last(iterations: int, records: list[int]) -> None:
+    assert trainer(Quadratic(), "pathwise", iterations).run((0.1,), ["0"]).iterations == records
+
+
+@pytest.mark.parametrize("method", ["reinforce", "leave_one_out", "pathwise", "measure_valued", "evolution_strategies"])
+@pytest.mark.parametrize("environment", [LQR(horizon=5), Quadratic()], ids=["lqr", "quadratic"])
+def test_training_improves_the_return(environment: Environment, method: str) -> None:
+    history = trainer(environment, method, iterations=40).run((0.03,), ["0", "1", "2"])
+    for curve in (history.stochastic[:, 0], history.deterministic[:, 0]):
+        assert (curve[-1] > curve[0]).all()
+    if isinstance(environment, Quadratic):
+        # without noise it starts at -1, and forty steps of about 0.03 lead to the maximum
+        np.testing.assert_allclose(history.deterministic[0], -1.0, rtol=1e-6)
+        assert (history.deterministic[-1] > -0.3).all()
+
+
+def test_training_improves_a_discrete_policy() -> None:
+    history = trainer(Chain(states=3, horizon=5), "leave_one_out", iterations=30, sigma=1.0).run((0.1,), ["0", "1"])
+    assert (history.stochastic[-1] > history.stochastic[0]).all()
+
+
+def test_gradients_that_are_not_finite_are_recorded() -> None:
+    history = trainer(LQR(**UNSTABLE), "pathwise").run((0.01,), ["0", "1"])
+    assert not np.isfinite(history.gradient_norms[-1]).any()
+    assert not np.isfinite(history.stochastic[-1]).any()
+    assert history.iterations[-1] == 5
+
+
+def test_one_member_that_fails_leaves_the_others_alone() -> None:
+    """At an absurd rate a policy overflows; the same seeds at a good rate beside it do not notice."""
+    shared = trainer(LQR(horizon=20), "pathwise", iterations=10)
+    together = shared.run((0.01, 1e4), ["0", "1"])
+    assert not np.isfinite(together.stochastic[-1, 1]).any()
+    np.testing.assert_allclose(together.stochastic[:, :1], shared.run((0.01,), ["0", "1"]).stochastic, rtol=1e-4)
+
+
+# --- cells ----------------------------------------------------------------------------------------------------------
+
+
+def train(folder: Path, rates: tuple[float, ...], family: str = "quadratic", **knobs: Any) -> list[Mapping[str, str]]:
+    """The rows of one training cell."""
+    study = Study(
+        seed=1,
+        noise_levels=(0.1,),
+        environments={"mine": EnvironmentEntry("mine", family, knobs)},
+        estimators={"pathwise": EstimatorEntry("pathwise", "pathwise", {})},
+        gradients=GradientSettings(64, 16, "float32"),
+        references=ReferenceSettings(0.1, (0.0,), 100),
+        training=TrainingSettings(("mine",), ("pathwise",), (0.1,), "adam", rates, 2, 3, 20),
+        cost_repeats=1,
+        resamples=10,
+        false_discovery_rate=0.05,
+    )
+    train_cell(study, "mine", "pathwise", 0.1)
+    with open(folder / cell_path("training", "mine", "pathwise", 0.1), newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("rates", "chosen", "edge"),
+    [
+        ((0.001, 0.1, 10.0), 0.1, False),
+        ((0.001, 0.01, 0.1), 0.1, True),  # more would have been better
+        ((0.1, 10.0, 100.0), 0.1, True),  # less might have been
+        ((0.1,), 0.1, True),
+    ],
+)
+def test_a_rate_at_the_edge_of_its_grid_is_flagged(
+    folder: Path, rates: tuple[float, ...], chosen: float, edge: bool
+) -> None:
+    rows = train(folder, rates)
+    assert {float(row["learning_rate"]) for row in rows} == {chosen}
+    assert {row["at_grid_edge"] for row in rows} == {str(edge)}
+
+
+def test_a_cell_records_every_seed_and_what_it_cost(folder: Path) -> None:
+    rows = train(folder, (0.05,), family="lqr", horizon=5)
+    assert {row["seed"] for row in rows} == {"0", "1", "2"}
+    assert [int(row["iteration"]) for row in rows if row["seed"] == "0"] == list(range(0, 21, 2))
+    for row in rows:
+        assert int(float(row["environment_steps"])) == 5 * 16 * int(row["iteration"])
+        assert np.isfinite(float(row["return_stochastic"]))
+
+
+def test_curves_use_other_seeds_than_tuning(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[set[str]] = []
+    original = Trainer.run
+
+    def record(self: Trainer, rates: tuple[float, ...], seeds: list[str]):
+        used.append(set(seeds))
+        return original(self, rates, seeds)
+
+    monkeypatch.setattr(Trainer, "run", record)
+    train(folder, (0.05, 0.1, 0.2))
+    assert len(used) == 2
+    assert not used[0] & used[1]
+
+
+def test_a_cell_whose_gradients_explode_is_a_result(folder: Path) -> None:
+    """No exception, and rows that say so."""
+    rows = train(folder, (0.01, 0.1), family="lqr", **UNSTABLE)
+    assert {row["seed"] for row in rows} == {"0", "1", "2"}
+    assert all(not np.isfinite(float(row["return_stochastic"])) for row in rows)
+    assert all(not np.isfinite(float(row["gradient_norm"])) for row in rows if row["iteration"] != "0")

@@ -1,0 +1,332 @@
+"""The warm worker: jobs come back with their output and status, and nothing outlives its owner.
+
+Most tests serve a small job function in a process of their own; the last ones start the whole of `scorepath run`, with
+a stand-in for Snakemake.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scorepath import client
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
+
+SERVER = """
+import os, sys, time
+from scorepath.worker import serve
+
+def job(arguments):
+    what, *rest = arguments
+    if what == "echo":
+        print("out", *rest)
+        print("err", os.getcwd(), file=sys.stderr)
+        return 0
+    if what == "status":
+        return int(rest[0])
+    if what == "raise":
+        raise RuntimeError("something broke")
+    if what == "exit":
+        sys.exit(int(rest[0]))
+    if what == "usage":
+        sys.exit("a sentence")
+    if what == "large":
+        print("x" * 1_000_000)
+        return 0
+    if what == "sleep":
+        with open(rest[0] + ".part", "w") as file:
+            file.write(str(os.getpid()))
+        os.rename(rest[0] + ".part", rest[0])
+        time.sleep(60)
+    return 0
+
+serve(sys.argv[1], int(sys.argv[2]), job)
+"""
+CLIENT = "import sys; from scorepath.client import delegate; sys.exit(delegate(sys.argv[1:]))"
+OWNER = """
+import os, subprocess, sys, time
+owned, owner = os.pipe()
+subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2], str(owned)], pass_fds=[owned], start_new_session=True)
+os.close(owned)
+time.sleep(60)
+"""
+PATIENCE = 10.0
+
+
+def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {patience} s"
+        time.sleep(0.02)
+
+
+def alive(process: int) -> bool:
+    """Whether a process exists and is not merely waiting to be collected."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def mentioning(text: str) -> list[int]:
+    """Processes whose command line contains a text (a socket's path, which is no one else's)."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                line = (folder / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if text in line and alive(int(folder.name)):
+                found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """A socket's path; whatever process still mentions it in the end is a failure, and is ended."""
+    path = str(tmp_path / "worker")
+    yield path
+    deadline = time.monotonic() + PATIENCE
+    while (left := mentioning(path)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    assert not left, "processes were left running"
+
+
+@pytest.fixture
+def server(address: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that lives until the test is over."""
+    owned, owner = os.pipe()
+    process = subprocess.Popen([sys.executable, "-c", SERVER, address, str(owned)], pass_fds=[owned])
+    os.close(owned)
+    until(lambda: Path(address).exists(), "the socket")
+    yield process
+    os.close(owner)
+    assert process.wait(PATIENCE) == 0
+
+
+def ask(address: str, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    environment = {**os.environ, client.SOCKET: address}
+    return subprocess.Popen(
+        [sys.executable, "-c", CLIENT, *arguments],
+        env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def outcome(address: str, *arguments: str, folder: Path | None = None) -> tuple[int, str, str]:
+    process = ask(address, *arguments, folder=folder)
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err
+
+
+def sleeping(address: str, pid_file: Path) -> tuple[subprocess.Popen[str], int]:
+    """A client whose job sleeps, and the process of that job."""
+    process = ask(address, "sleep", str(pid_file))
+    until(pid_file.exists, "the job")
+    return process, int(pid_file.read_text())
+
+
+# --- output and status ------------------------------------------------------------------------------------------------
+
+
+def test_a_job_writes_to_its_client_and_runs_in_its_folder(
+    address: str, server: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    assert outcome(address, "echo", "a b", "ü", folder=folder) == (0, "out a b ü\n", f"err {folder}\n")
+    assert outcome(address, "large")[1] == "x" * 1_000_000 + "\n"
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 137])
+def test_the_exit_status_is_the_jobs(address: str, server: subprocess.Popen[bytes], status: int) -> None:
+    assert outcome(address, "status", str(status)) == (status, "", "")
+    assert outcome(address, "exit", str(status))[0] == status
+
+
+def test_an_error_is_told_to_the_client_and_ends_nothing_else(address: str, server: subprocess.Popen[bytes]) -> None:
+    status, out, err = outcome(address, "raise")
+    assert (status, out) == (1, "")
+    assert "RuntimeError: something broke" in err
+    assert outcome(address, "usage")[0] == 1
+    assert outcome(address, "echo")[0] == 0
+
+
+def test_jobs_run_side_by_side(address: str, server: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    process, _ = sleeping(address, tmp_path / "pid")
+    assert outcome(address, "echo")[0] == 0
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("address", [None, "", "/nonexistent/worker"])
+def test_without_a_worker_there_is_no_answer(address: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if address is None:
+        monkeypatch.delenv(client.SOCKET, raising=False)
+    else:
+        monkeypatch.setenv(client.SOCKET, address)
+    assert client.delegate(["gradients", "a", "b", "1"]) is None
+
+
+def test_an_abandoned_socket_is_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "worker")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+    monkeypatch.setenv(client.SOCKET, path)
+    assert client.delegate(["echo"]) is None
+
+
+# --- what dies with what ----------------------------------------------------------------------------------------------
+
+
+def test_a_killed_clients_job_is_killed(address: str, server: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    process, job = sleeping(address, tmp_path / "pid")
+    process.kill()
+    process.communicate()
+    until(lambda: not alive(job), "the end of the job")
+    assert outcome(address, "echo")[0] == 0
+
+
+def test_a_killed_job_is_told_to_its_client(address: str, server: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    process, job = sleeping(address, tmp_path / "pid")
+    os.kill(job, signal.SIGKILL)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == client.LOST
+    assert "out of memory?" in err
+
+
+def test_a_killed_job_is_told_to_its_client_while_later_jobs_go_on(
+    address: str, server: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """Later forks inherit the connection; that must not keep it open."""
+    first, first_job = sleeping(address, tmp_path / "first")
+    second, second_job = sleeping(address, tmp_path / "second")
+    os.kill(first_job, signal.SIGKILL)
+    try:
+        first.communicate(timeout=PATIENCE)
+        assert first.returncode == client.LOST
+        assert alive(second_job)
+        assert second.poll() is None
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+    until(lambda: not alive(second_job), "the end of the other job")
+
+
+def test_a_worker_and_its_jobs_end_when_its_owner_is_killed(address: str, tmp_path: Path) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, SERVER, address])
+    until(lambda: Path(address).exists(), "the socket")
+    process, job = sleeping(address, tmp_path / "pid")
+    serving = [each for each in mentioning(address) if each not in (owner.pid, process.pid, job)]
+    assert len(serving) == 1
+    owner.kill()
+    owner.wait()
+    until(lambda: not alive(serving[0]), "the end of the worker")
+    until(lambda: not alive(job), "the end of the job")
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == client.LOST
+
+
+def test_a_client_that_says_nothing_does_no_harm(address: str, server: subprocess.Popen[bytes]) -> None:
+    """Killed between connecting and asking."""
+    with socket.socket(socket.AF_UNIX) as hasty:
+        hasty.connect(address)
+    assert outcome(address, "echo")[0] == 0
+
+
+# --- the whole of `scorepath run` -------------------------------------------------------------------------------------
+
+RUN = "import sys; from scorepath.worker import run; run(sys.argv[1:])"
+STAND_IN = """
+import os, subprocess, sys, time
+path = os.environ.get("SCOREPATH_WORKER", "")
+while path and not os.path.exists(path):
+    time.sleep(0.02)
+with open("started.part", "w") as file:
+    file.write(f"{os.getpid()} {path}")
+os.rename("started.part", "started")
+if sys.argv[1] == "wait":
+    time.sleep(60)
+# a job without a plan: an error that a person can mend
+job = subprocess.run([sys.executable, "-m", "scorepath.client", "reference-policies", "lqr"], stderr=subprocess.PIPE)
+with open("job", "wb") as file:
+    file.write(b"%d " % job.returncode + job.stderr)
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder whose `snakemake` only waits for the worker."""
+    package = tmp_path / "stand-in" / "snakemake"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(STAND_IN)
+    return tmp_path
+
+
+@pytest.fixture
+def start(project: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Start `scorepath run` with one argument; it becomes Snakemake, and is ended if the test leaves it running."""
+    environment = {**os.environ, "PYTHONPATH": str(project / "stand-in")}
+    environment.pop(client.SOCKET, None)
+    made: list[subprocess.Popen[bytes]] = []
+
+    def make(what: str) -> subprocess.Popen[bytes]:
+        made.append(subprocess.Popen([sys.executable, "-c", RUN, what], cwd=project, env=environment))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.kill()
+        process.wait()
+
+
+def started(project: Path) -> tuple[int, str]:
+    """The stand-in's process and the worker's socket, once the worker is there."""
+    until((project / "started").exists, "the start of the worker", 30)
+    process, _, path = (project / "started").read_text().partition(" ")
+    return int(process), path
+
+
+def test_run_gives_jobs_a_worker_and_ends_it(project: Path, start: Callable[[str], subprocess.Popen[bytes]]) -> None:
+    process = start("job")
+    snakemake, path = started(project)
+    assert snakemake == process.pid
+    assert process.wait(PATIENCE) == 7, "the status is Snakemake's"
+    status, _, message = (project / "job").read_text().partition(" ")
+    assert status == "1"
+    assert message.startswith("scorepath: results/plan.json does not exist yet")
+    assert len(message.splitlines()) == 1
+    until(lambda: not mentioning(path), "the end of the worker")
+    assert not Path(path).parent.exists()
+
+
+def test_a_killed_run_takes_its_worker_along(
+    project: Path, start: Callable[[str], subprocess.Popen[bytes]]
+) -> None:
+    process = start("wait")
+    _, path = started(project)
+    assert len(mentioning(path)) == 1
+    process.kill()
+    process.wait(PATIENCE)
+    until(lambda: not mentioning(path), "the end of the worker")
+    until(lambda: not Path(path).parent.exists(), "the removal of its folder")
+
+
+def test_a_dry_run_needs_no_worker(project: Path, start: Callable[[str], subprocess.Popen[bytes]]) -> None:
+    process = start("-n")
+    assert started(project) == (process.pid, "")
+    assert process.wait(30) == 7
