@@ -26,10 +26,9 @@ def plan(arguments: argparse.Namespace) -> None:
     from scorepath.planning import make_plan
     from scorepath.validation import load_yaml
 
-    for path in arguments.files:
-        load_yaml(Path(path))  # refuses duplicate keys, which Snakemake's own parser lets pass
-    raw = json.load(sys.stdin) if arguments.config == "-" else load_yaml(Path(arguments.config))
-    made = make_plan(raw)
+    files = [Path(name) for name in ([] if arguments.config == "-" else [arguments.config]) + arguments.files]
+    read = [load_yaml(path) for path in files]  # refuses duplicate keys, which Snakemake's own parser lets pass
+    made = make_plan(json.load(sys.stdin) if arguments.config == "-" else read[0], files)
     made.save()
     running = {stage: len(made.running(stage)) for stage in ("gradients", "training")}
     print(f"{PLAN}: {running['gradients']} gradient cells and {running['training']} training cells to run")

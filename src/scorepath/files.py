@@ -27,10 +27,13 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write tidy rows, which share their keys, as CSV; numbers with nine significant digits."""
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write tidy rows, which share their keys, as CSV; numbers with nine significant digits.
+
+    Columns need to be given only where there may be no rows.
+    """
     with atomic_write(path) as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, fieldnames=list(columns or rows[0]), lineterminator="\n")
         writer.writeheader()
         for row in rows:
             writer.writerow({k: format(v, ".9g") if isinstance(v, float) else v for k, v in row.items()})

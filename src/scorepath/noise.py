@@ -78,7 +78,8 @@ class Noise:
         environment = self.environment
         per_step = (environment.horizon, environment.action_dim)
         if environment.discrete_actions:
-            action = -self.draw("action", per_step, "exponential").log()  # Gumbel(0, 1)
+            # Gumbel(0, 1); one in ten million float32 exponentials is exactly 0, and sigma = 0 times inf would be nan
+            action = -self.draw("action", per_step, "exponential").clamp_min(1e-30).log()
         else:
             action = self.draw("action", per_step)
         return RolloutNoise(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from scorepath import registry
@@ -18,8 +19,8 @@ JOBS = {"gradients": "scorepath.gradients", "training": "scorepath.training"}
 """The module that does a stage's work: a cell depends on it and on all that it imports."""
 
 
-def make_plan(raw: Mapping[str, Any]) -> Plan:
-    """Check a configuration and plan the study.
+def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
+    """Check a configuration, which stands in these files, and plan the study.
 
     Raises:
         ConfigError: one clear sentence about the first thing that is wrong.
@@ -41,7 +42,7 @@ def make_plan(raw: Mapping[str, Any]) -> Plan:
         for position, (name, entry) in enumerate(study.estimators.items())
     }
     cells = tuple(_cells(study, environments, estimators))
-    return Plan(plan_key(raw), config, cells, _digests(study, cells))
+    return Plan(plan_key(raw, files), config, cells, _digests(study, cells))
 
 
 def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Instance:

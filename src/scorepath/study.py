@@ -242,6 +242,18 @@ class Cell:
         return cell_path(self.stage, self.environment, self.estimator, self.sigma)
 
     @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The results that this cell is computed from."""
+        if self.stage == "training":
+            return ()
+        return policies_path(self.environment), reference_path(self.environment, self.sigma)
+
+    @property
+    def available(self) -> bool:
+        """Whether its result is there to be used; one whose inputs have gone since is out of date."""
+        return self.status == "run" and all(path.is_file() for path in (self.path, *self.inputs))
+
+    @property
     def command(self) -> str:
         """The command that makes this cell's result by hand."""
         verb = {"gradients": "gradients", "training": "train"}[self.stage]
@@ -293,13 +305,18 @@ class Plan:
 
         Raises:
             FileNotFoundError: with the command that makes it.
+            ValueError: if it is damaged.
         """
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist yet; `snakemake -n` or `scorepath plan` writes it")
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return cls(raw["key"], raw["config"], tuple(Cell(**cell) for cell in raw["cells"]), raw["digests"])
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            return cls(raw["key"], raw["config"], tuple(Cell(**cell) for cell in raw["cells"]), raw["digests"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); delete it and run snakemake again") from error
 
 
-def plan_key(config: Mapping[str, Any]) -> str:
-    """Changes whenever the plan could: with the configuration or any source file of the package."""
-    return digest([], dict(config), PACKAGE.rglob("*.py"))
+def plan_key(config: Mapping[str, Any], files: Iterable[Path] = ()) -> str:
+    """Changes whenever the plan could: with the configuration, its files, or any file of the package."""
+    package = (path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return digest([], dict(config), [*package, *files])

@@ -7,9 +7,10 @@ same byte for byte from run to run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from scorepath.files import atomic_write
 from scorepath.noise import Stream
 from scorepath.references.store import Reference, load_reference
 from scorepath.statistics import bootstrap_weights, interval, two_sided_p
-from scorepath.study import RESULTS, Cell, Plan, log_path, reference_path, sigma_token
+from scorepath.study import RESULTS, Cell, Plan, log_path, policies_path, reference_path, sigma_token
 
 TABLES = RESULTS / "tables"
 COMPARISONS = ("pathwise_vs_reinforce", "pathwise_vs_best_score_function")
@@ -43,19 +44,23 @@ def save(name: str, table: pd.DataFrame) -> None:
 
 @cache
 def read_cell(cell: Cell) -> pd.DataFrame | None:
-    """A cell's rows, or None if it has no result (yet).
+    """A cell's rows, or None if it has no result (yet)."""
+    return read_rows(cell.path) if cell.available else None
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """The rows of a job's result.
 
     Raises:
-        ValueError: naming a file that is there but cannot be read.
+        ValueError: naming a file that cannot be read, or was cut off.
     """
-    if cell.status != "run" or not cell.path.is_file():
-        return None
     try:
-        rows = pd.read_csv(cell.path)
+        text = path.read_text(encoding="utf-8")
+        rows = pd.read_csv(StringIO(text))
     except (ValueError, OSError) as error:
-        raise ValueError(f"{cell.path} cannot be read ({error}); delete it and run snakemake again") from error
-    if rows.empty:
-        raise ValueError(f"{cell.path} holds no rows; delete it and run snakemake again")
+        raise ValueError(f"{path} cannot be read ({error}); delete it and run snakemake again") from error
+    if rows.empty or not text.endswith("\n"):
+        raise ValueError(f"{path} is cut off; delete it and run snakemake again")
     return rows
 
 
@@ -105,7 +110,10 @@ def cells_table(plan: Plan) -> pd.DataFrame:
         status, reason, log = cell.status, cell.reason, ""
         if status == "run":
             log = str(log_path(cell.path))
-            if not cell.path.is_file():
+            absent = next((path for path in cell.inputs if not path.is_file()), None)
+            if absent:
+                status, reason = "missing", f"{absent} is missing: see {log_path(absent)}"
+            elif not cell.path.is_file():
                 failed = Path(log).is_file()
                 status = "failed" if failed else "missing"
                 reason = f"its job failed: see {log}" if failed else "its job has not run"
@@ -116,9 +124,14 @@ def cells_table(plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _with_policies(environments: Iterable[str]) -> list[str]:
+    """The environments whose reference policies exist; in a partial study some may be missing."""
+    return [name for name in environments if policies_path(name).is_file()]
+
+
 def _references(plan: Plan) -> dict[tuple[str, str], Reference]:
     study = plan.study
-    keys = [(name, sigma) for name in study.environments for sigma in study.noise_levels]
+    keys = [(name, sigma) for name in _with_policies(study.environments) for sigma in study.noise_levels]
     return {
         (name, sigma_token(sigma)): load_reference(name, sigma)
         for name, sigma in keys
@@ -206,8 +219,8 @@ def training_table(plan: Plan) -> pd.DataFrame:
 
 def costs_table(plan: Plan) -> pd.DataFrame:
     """Timings of every environment that has them."""
-    paths = [costs_path(name) for name in plan.study.environments]
-    parts = [pd.read_csv(path) for path in paths if path.is_file()]
+    paths = [costs_path(name) for name in _with_policies(plan.study.environments)]
+    parts = [read_rows(path) for path in paths if path.is_file()]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COST_COLUMNS)
 
 
@@ -466,7 +479,7 @@ def _absence(plan: Plan, environment: str, token: str, pathwise: bool, stage: st
             side = cell.estimator == "pathwise" if pathwise else cell.family == "score_function"
             if side and cell.status == "not_applicable":
                 return cell.reason
-            if side and cell.status == "run" and not cell.path.is_file():
+            if side and cell.status == "run" and not cell.available:
                 return f"no result of {cell.estimator}"
     # at sigma = 0 pathwise is its deterministic self and there is nothing to compare it with
     return "without action noise there is no score function" if token == "0" else "not in this study"

@@ -121,6 +121,9 @@ def _reap(selector: selectors.BaseSelector, children: dict[int, int], connection
 
 def _close(selector: selectors.BaseSelector, connection: socket.socket) -> None:
     selector.unregister(connection)
+    with contextlib.suppress(OSError):
+        # forks made since then hold copies of it, so that closing alone would not reach the client
+        connection.shutdown(socket.SHUT_RDWR)
     connection.close()
 
 

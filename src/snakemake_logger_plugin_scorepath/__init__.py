@@ -257,6 +257,10 @@ class LogHandler(LogHandlerBase):
 
     def close(self) -> None:
         self.finished.set()
+        # the scheduler's re-evaluation timers have nothing left to wake, but would keep the process alive
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer):
+                thread.cancel()
         if self.ticker is not None:
             self.ticker.join(timeout=2)
         try:

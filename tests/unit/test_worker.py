@@ -314,9 +314,7 @@ def test_run_gives_jobs_a_worker_and_ends_it(project: Path, start: Callable[[str
     assert not Path(path).parent.exists()
 
 
-def test_a_killed_run_takes_its_worker_along(
-    project: Path, start: Callable[[str], subprocess.Popen[bytes]]
-) -> None:
+def test_a_killed_run_takes_its_worker_along(project: Path, start: Callable[[str], subprocess.Popen[bytes]]) -> None:
     process = start("wait")
     _, path = started(project)
     assert len(mentioning(path)) == 1

@@ -40,7 +40,7 @@ rule tables:
 
 rule cost_tables:
     input:
-        costs=existing(f"results/costs/{name}.csv" for name in study.environments),
+        costs=existing(f"results/costs/{name}.csv" for name in environments()),
         references=reference_results,
         cells=cell_results("gradients"),
     output:
@@ -58,7 +58,7 @@ rule cost_tables:
 
 rule exact_curves:
     input:
-        existing(policies_path(name) for name in study.environments),
+        existing(map(policies_path, environments())),
     output:
         "results/tables/exact_curves.csv",
     log:

@@ -18,9 +18,12 @@ PARTIAL = str(config.pop("partial", False)).lower() == "true"
 
 def load_plan():
     """The study's plan: made anew only when the configuration or the sources have changed."""
-    key = plan_key(config)
-    if PLAN.is_file() and json.loads(PLAN.read_text())["key"] == key:
-        return Plan.load()
+    key = plan_key(config, map(Path, workflow.configfiles))
+    try:
+        if (made := Plan.load()).key == key:
+            return made
+    except (OSError, ValueError):
+        pass  # none yet, or a damaged one
     made = subprocess.run(
         [sys.executable, "-m", "scorepath.cli", "plan", "-", *workflow.configfiles],
         input=json.dumps(config),
@@ -28,7 +31,7 @@ def load_plan():
         text=True,
     )
     if made.returncode:
-        raise WorkflowError(made.stderr.strip())
+        raise WorkflowError(made.stderr.strip().removeprefix("scorepath: "))
     return Plan.load()
 
 
@@ -63,10 +66,15 @@ def existing(paths):
     return [str(path) for path in paths if not PARTIAL or Path(path).is_file()]
 
 
+def environments():
+    """All environments, or in a partial pass those with policies: what was computed from others is out of date."""
+    return [name for name in study.environments if not PARTIAL or policies_path(name).is_file()]
+
+
 def cell_results(*stages):
-    return existing(cell.path for stage in stages for cell in plan.running(stage))
+    return [str(cell.path) for stage in stages for cell in plan.running(stage) if cell.available or not PARTIAL]
 
 
 def reference_results(wildcards):
-    gradients = [reference_path(name, sigma) for name in study.environments for sigma in study.noise_levels]
-    return existing([*map(policies_path, study.environments), *gradients])
+    gradients = [reference_path(name, sigma) for name in environments() for sigma in study.noise_levels]
+    return existing([*map(policies_path, environments()), *gradients])

@@ -9,7 +9,7 @@ from scorepath.references.exact import exact_reference
 from scorepath.references.store import load_policies
 from scorepath.references.variances import exact_variance
 from scorepath.registry import make_environment
-from scorepath.study import RESULTS, Study
+from scorepath.study import RESULTS, Study, policies_path
 
 NOISE_LEVELS = np.geomspace(0.005, 2.0, 41)
 CURVES = RESULTS / "tables" / "exact_curves.csv"
@@ -20,8 +20,8 @@ def make_curves(study: Study) -> None:
     rows = []
     for name, entry in study.environments.items():
         environment, policy = make_environment(entry)
-        if environment.reference_class == "certified_monte_carlo":
-            continue
+        if environment.reference_class == "certified_monte_carlo" or not policies_path(name).is_file():
+            continue  # nothing exact; or a partial study
         parameters = load_policies(name).parameters[0]
         for sigma in map(float, NOISE_LEVELS):
             norm = exact_reference(environment, policy, parameters, sigma).gradient.norm().item()
@@ -42,4 +42,4 @@ def make_curves(study: Study) -> None:
                             "value": float(value),
                         }
                     )
-    write_rows(CURVES, rows)
+    write_rows(CURVES, rows, columns=("environment", "estimator", "quantity", "sigma", "value"))

@@ -7,6 +7,7 @@ path taken, where given fractions of the way from the first to the best return a
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,7 +107,10 @@ def reference_policies(
         def objective(parameters: Tensor) -> float:
             return exact_reference(environment, policy, parameters, sigma).objective
 
-    returns = [objective(parameters) for parameters in path]
+    # a step beyond what is finite is no progress
+    returns = [value if math.isfinite(value) else -math.inf for value in map(objective, path)]
+    if returns[0] == -math.inf:
+        raise ValueError("the initial policy's return is not finite, so there is no way up to place checkpoints on")
     best = int(np.argmax(returns))
     path, returns = path[: best + 1], returns[: best + 1]
     checkpoints = [_at_gap(path, returns, gap, objective) for gap in gaps]

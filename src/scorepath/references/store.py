@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -119,5 +121,5 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             return {key: stored[key] for key in stored.files}
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist yet; `snakemake --cores 1 {path}` makes it") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and run snakemake again") from error
