@@ -4,8 +4,9 @@ The variance column of a cell holds one unbiased contribution per block: the tra
 batch, or batch size × the squared deviation of the batch's mean where samples interact. Means of many such
 contributions are compared with the exact variance as conftest.py derives, with at most 1e-6 false alarms per test: the
 standard error comes from the spread of block means, so no moment of the gradients is assumed. Contributions are
-skewed (squares of products of normals), hence a million samples, and the check of the skewness that is left.
-A variance 5 % off is caught in every case.
+skewed (squares of products of normals), hence up to a million samples, a smaller nominal level that leaves room for
+what skewness does to it, and the check of the skewness that is left. A variance 10 % off is caught in every case, one
+25 % off for leave-one-out.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ SEED = 20261122
 BLOCKS = 256
 ALPHA = 1e-9
 WRONG = 1.1
+"""The error that must not go unnoticed; 1.25 where only whole batches give a variance, which takes more samples."""
 MEAN, SIGMA = 0.3, 0.5
 
 
@@ -87,7 +89,8 @@ D1, S2 = (MEAN - 1.0) ** 2, SIGMA**2  # squared distance per coordinate and sigm
 QUADRATIC = Quadratic(dimension=1, offset=1.0)
 QUADRATIC_8D = Quadratic(dimension=8, offset=1.0)
 COSINE = Cosine(frequency=2.0, phase=1.0)
-SCALAR_LQR = LQR(horizon=3, dynamics=((0.9,),), control=((0.5,),), process_noise=0.3, discount=0.9)
+SCALAR_LQR = LQR(horizon=8, dynamics=((0.8,),), initial_std=0.3, process_noise=0.3, discount=0.9)
+SCALAR_LQR_STEP = LQR(horizon=1, initial_std=0.3, process_noise=0.3, discount=0.9)
 
 # environment, estimator, batch size, and the formula of SCIENCE section 1 where it is short (else None)
 CASES: list[tuple[Environment, str, int, float | None]] = [
@@ -107,7 +110,7 @@ CASES: list[tuple[Environment, str, int, float | None]] = [
     (SoftStep(edge=0.1, width=0.8), "pathwise", 512, soft_step_pathwise()),
     (SCALAR_LQR, "pathwise", 512, None),
     (SCALAR_LQR, "reinforce", 512, None),
-    (SCALAR_LQR, "leave_one_out", 8, None),
+    (SCALAR_LQR_STEP, "leave_one_out", 64, None),
 ]
 
 
@@ -149,14 +152,15 @@ def test_measured_variance_is_the_exact_one(
     exact = exact_variance(method, environment, policy, parameters, SIGMA, batch_size)
     assert exact is not None
     if formula is not None:
-        assert exact == pytest.approx(formula, rel=1e-5)  # the quadrature at a jump is of first order
+        assert exact == pytest.approx(formula, rel=1e-4)  # the quadrature at a jump is of first order
     samples = 2**17 if batch_size == 8 else 2**20
     blocks = in_blocks(measured(environment, method, batch_size, samples), BLOCKS)
     expected = torch.tensor([exact], dtype=torch.float64)
     comparison = compare(blocks, expected, alpha=ALPHA)
     assert comparison.agrees, str(comparison)
-    wrong = compare(blocks, expected, scale=WRONG, alpha=ALPHA)
-    print('POWER', type(environment).__name__, method, comparison, wrong)
+    factor = 1.25 if method == "leave_one_out" else WRONG
+    wrong = compare(blocks, expected, scale=factor, alpha=ALPHA)
+    assert not wrong.agrees, f"a variance {factor} times too large would go unnoticed: {wrong}"
 
 
 @pytest.mark.parametrize(
@@ -179,6 +183,12 @@ def test_the_spread_of_batches_says_the_same_as_the_spread_within(
     value = exact_variance(method, environment, policy, parameters, SIGMA, 8)
     assert value is not None
     assert compare(blocks, torch.tensor([value], dtype=torch.float64), alpha=ALPHA).agrees
+
+
+def test_leave_one_out_over_several_steps_has_no_exact_variance() -> None:
+    """It uses rewards to go there, and only the larger variance with whole returns has a formula."""
+    parameters = parameters_of(SCALAR_LQR)
+    assert exact_variance("leave_one_out", SCALAR_LQR, make_policy(SCALAR_LQR), parameters, SIGMA, 64) is None
 
 
 def test_a_pathwise_step_has_no_variance_at_all() -> None:

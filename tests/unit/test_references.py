@@ -131,6 +131,7 @@ def test_checkpoints_lie_at_their_gaps(name: str, monkeypatch: pytest.MonkeyPatc
         covered = (objective - found.initial_return) / (found.best_return - found.initial_return)
         assert covered == pytest.approx(gap, abs=1e-3)
 
+
 def test_the_climb_reaches_the_optimum_of_lqr() -> None:
     environment = LQR()
     policy = make_policy(environment)

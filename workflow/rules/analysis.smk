@@ -8,12 +8,12 @@ rule costs:
         "results/costs/{environment}.csv",
     log:
         "results/logs/costs/{environment}.log",
-    params:
-        digest=other_digest("costs"),
-    # all cores, though it uses one: a timing is taken alone on the machine
-    threads: workflow.cores
     conda:
         "../envs/scorepath.yaml"
+    # all cores, though it uses one: a timing is taken alone on the machine
+    threads: all_cores
+    params:
+        digest=other_digest("costs"),
     shell:
         "scorepath costs {wildcards.environment} > {log} 2>&1"
 
@@ -30,10 +30,10 @@ rule tables:
         verdicts="results/tables/verdicts.csv",
     log:
         "results/logs/tables/tables.log",
-    params:
-        digest=plan.digests["tables"],
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=plan.digests["tables"],
     shell:
         "scorepath tables > {log} 2>&1"
 
@@ -48,10 +48,10 @@ rule cost_tables:
         verdicts_compute="results/tables/verdicts_compute.csv",
     log:
         "results/logs/tables/cost_tables.log",
-    params:
-        digest=plan.digests["tables"],
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=plan.digests["tables"],
     shell:
         "scorepath cost-tables > {log} 2>&1"
 
@@ -63,9 +63,9 @@ rule exact_curves:
         "results/tables/exact_curves.csv",
     log:
         "results/logs/tables/exact_curves.log",
-    params:
-        digest=plan.digests["exact_curves"],
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=plan.digests["exact_curves"],
     shell:
         "scorepath exact-curves > {log} 2>&1"

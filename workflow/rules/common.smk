@@ -66,6 +66,14 @@ def existing(paths):
     return [str(path) for path in paths if not PARTIAL or Path(path).is_file()]
 
 
+def all_cores(wildcards):
+    """Every core there is; 1 where Snakemake does not know their number (`--report`, a cluster)."""
+    try:
+        return workflow.cores
+    except WorkflowError:
+        return 1
+
+
 def environments():
     """All environments, or in a partial pass those with policies: what was computed from others is out of date."""
     return [name for name in study.environments if not PARTIAL or policies_path(name).is_file()]

@@ -9,9 +9,9 @@ rule gradients:
         "results/gradients/{environment}/{estimator}/sigma={sigma}.csv",
     log:
         "results/logs/gradients/{environment}/{estimator}/sigma={sigma}.log",
-    params:
-        digest=cell_digest("gradients"),
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=cell_digest("gradients"),
     shell:
         "scorepath gradients {wildcards.environment} {wildcards.estimator} {wildcards.sigma} > {log} 2>&1"

@@ -6,11 +6,11 @@ rule reference_policies:
         "results/references/{environment}/policies.npz",
     log:
         "results/logs/references/{environment}/policies.log",
-    params:
-        digest=other_digest("policies"),
     priority: 100
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=other_digest("policies"),
     shell:
         "scorepath reference-policies {wildcards.environment} > {log} 2>&1"
 
@@ -22,10 +22,10 @@ rule reference:
         "results/references/{environment}/sigma={sigma}.npz",
     log:
         "results/logs/references/{environment}/sigma={sigma}.log",
-    params:
-        digest=other_digest("references"),
     priority: 90
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=other_digest("references"),
     shell:
         "scorepath reference {wildcards.environment} {wildcards.sigma} > {log} 2>&1"

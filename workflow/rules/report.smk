@@ -21,18 +21,18 @@ rule figure:
     output:
         report(
             "results/figures/{figure}.svg",
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
     log:
         "results/logs/figures/{figure}.log",
-    params:
-        digest=plan.digests["figures"],
     wildcard_constraints:
         figure="|".join(FIGURES),
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=plan.digests["figures"],
     shell:
         "scorepath figure {wildcards.figure} > {log} 2>&1"
 
@@ -50,9 +50,9 @@ rule html_report:
         ),
     log:
         "results/logs/report.log",
-    params:
-        digest=plan.digests["report"],
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=plan.digests["report"],
     shell:
         "scorepath report > {log} 2>&1"

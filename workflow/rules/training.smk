@@ -6,11 +6,11 @@ rule train:
         "results/training/{environment}/{estimator}/sigma={sigma}.csv",
     log:
         "results/logs/training/{environment}/{estimator}/sigma={sigma}.log",
-    params:
-        digest=cell_digest("training"),
     # the longest jobs go first, so that no core idles at the end
     priority: 50
     conda:
         "../envs/scorepath.yaml"
+    params:
+        digest=cell_digest("training"),
     shell:
         "scorepath train {wildcards.environment} {wildcards.estimator} {wildcards.sigma} > {log} 2>&1"

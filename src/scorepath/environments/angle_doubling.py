@@ -38,6 +38,7 @@ class AngleDoubling(Environment):
 
     source: ClassVar[str] = "Scorepath; Parmas et al. 2018 for the claim"
     reference_class: ClassVar[ReferenceClass] = "closed_form"
+    terminal_reward_only: ClassVar[bool] = True
 
     doublings: int = 6
     noise_at: NoiseAt = "every_step"

@@ -23,18 +23,25 @@ TOLERANCE = 1e-9
 
 
 def exact_variance(
-    method: str, environment: Environment, policy: Policy, parameters: Tensor, sigma: float, batch_size: int
+    method: str,
+    environment: Environment,
+    policy: Policy,
+    parameters: Tensor,
+    sigma: float,
+    batch_size: int,
+    tolerance: float = TOLERANCE,
 ) -> float | None:
     """Per-sample variance (trace) of an estimator of grad J_sigma, or None where no exact formula is at hand.
 
     Args:
         method: reinforce (no baseline), leave_one_out, pathwise, or measure_valued (coupled, for every coordinate).
         environment: see the module's first lines; open-loop landscapes, and lqr with one state, one action, linear
-            feedback and zero initial mean (there without measure_valued).
+            feedback and zero initial mean (there without measure_valued, and leave_one_out for a single step only).
         policy: its policy.
         parameters: flat, (P,), float64.
         sigma: noise level; at 0 there is None.
         batch_size: N, which only leave_one_out depends on; it needs at least 2.
+        tolerance: of the quadratures, relative to the larger of 1 and the moment.
     """
     if sigma == 0 or (method == "leave_one_out" and batch_size < 2):
         return None
@@ -45,7 +52,7 @@ def exact_variance(
     if isinstance(environment, Quadratic):
         return _quadratic(method, environment, policy, parameters, sigma, batch_size)
     if is_scalar_decision(environment):
-        return _scalar_decision(method, environment, policy, parameters, sigma, batch_size)
+        return _scalar_decision(method, environment, policy, parameters, sigma, batch_size, tolerance)
     return None
 
 
@@ -73,7 +80,13 @@ def score_function_variance(method: str, moments: ScoreMoments, batch_size: int)
 
 
 def _scalar_decision(
-    method: str, environment: Environment, policy: Policy, parameters: Tensor, sigma: float, batch_size: int
+    method: str,
+    environment: Environment,
+    policy: Policy,
+    parameters: Tensor,
+    sigma: float,
+    batch_size: int,
+    tolerance: float = TOLERANCE,
 ) -> float | None:
     """Quadrature over the one noise there is."""
     mean = environment.first_mean(policy, parameters.detach())[0]
@@ -85,13 +98,13 @@ def _scalar_decision(
             score = eps / sigma
             return torch.stack([returns, returns * score, (returns * score).square()])
 
-        (expected, gradient, second), _ = normal_expectation(raw, TOLERANCE)
+        (expected, gradient, second), _ = normal_expectation(raw, tolerance)
 
         def centred(eps: Tensor) -> Tensor:
             square = (decision_return(environment, mean + sigma * eps) - expected).square()
             return torch.stack([square, square * (eps / sigma).square()])
 
-        (return_variance, centred_second), _ = normal_expectation(centred, TOLERANCE)
+        (return_variance, centred_second), _ = normal_expectation(centred, tolerance)
         moments = ScoreMoments(
             gradient.item() ** 2, second.item(), centred_second.item(), return_variance.item(), 1 / sigma**2
         )
@@ -106,7 +119,7 @@ def _scalar_decision(
             (slope,) = torch.autograd.grad(decision_return(environment, action).sum(), action)
             return torch.stack([slope, slope.square()])
 
-        (first, second), _ = normal_expectation(signals, TOLERANCE)
+        (first, second), _ = normal_expectation(signals, tolerance)
         return float(second - first.square())
 
     if method == "measure_valued":
@@ -120,7 +133,7 @@ def _scalar_decision(
         def rayleigh(rho: Tensor) -> Tensor:
             return rho * torch.exp(-rho.square() / 2)
 
-        (first, second), _ = expectation(differences, rayleigh, 0.0, LIMIT, TOLERANCE)
+        (first, second), _ = expectation(differences, rayleigh, 0.0, LIMIT, tolerance)
         return float(second - first.square())
     return None
 
@@ -159,7 +172,8 @@ def _scalar_lqr(
     a, b, m = lqr_forms(environment, parameters.item(), sigma)
     if method == "pathwise":
         return 2 * _trace(m, m)
-    if method not in ("reinforce", "leave_one_out"):
+    # over several steps leave-one-out uses rewards to go with a baseline per step, which these forms do not describe
+    if method != "reinforce" and not (method == "leave_one_out" and environment.horizon == 1):
         return None
     ab, bb = a @ b, b @ b
     mean, gradient = a.trace().item(), 2 * _trace(a, b)
