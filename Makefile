@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
-INSTALL = $(VENV)/bin/python -m pip install --quiet --constraint requirements.lock
+INSTALL = $(VENV)/bin/python -m pip install -qq --constraint requirements.lock
 SNAKEMAKE = scorepath run --cores $(CORES) $(ARGS) --config $(CONFIG)
 
 .PHONY: run test lock clean-results

@@ -75,7 +75,7 @@ def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float, float
         draws: (resamples, blocks) resampling weights that sum to one, from `bootstrap_weights`.
     """
     if not np.all(np.isfinite(values)):
-        return (float("inf"),) * 3
+        return (float("nan") if np.any(np.isnan(values)) else float("inf"),) * 3
     low, high = np.quantile(draws @ values, [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
 
