@@ -121,8 +121,8 @@ def answer(arguments: argparse.Namespace) -> None:
     print(f"The report: {Path('reports/report.html').resolve()}")
 
 
-CELL_JOBS = (reference_policies, reference, gradients, train, costs)
-"""The subcommands that need torch."""
+TORCH_JOBS = (reference_policies, reference, gradients, train, costs, exact_curves)
+"""The subcommands that compute with torch: on one thread."""
 
 
 def _require_running(status: str, reason: str) -> None:
@@ -163,7 +163,7 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand in this process; errors that a person can mend are one sentence, exit status 1."""
     parsed = parser().parse_args(arguments)
     try:
-        if parsed.run in CELL_JOBS:
+        if parsed.run in TORCH_JOBS:
             import torch
 
             torch.set_num_threads(1)

@@ -27,6 +27,8 @@ from scorepath.study import RESULTS, Cell, Plan, log_path, policies_path, refere
 
 TABLES = RESULTS / "tables"
 COMPARISONS = ("pathwise_vs_reinforce", "pathwise_vs_best_score_function")
+RESOLUTION = 1e-12
+"""Errors further apart than this are not told apart: an error ratio is given as 1e12 at most."""
 SCORE_RANGE = (-1.0, 2.0)
 """Normalised training scores are clipped to this: a run that diverges loses what others gained, not infinity."""
 
@@ -76,6 +78,7 @@ class Measured:
     variances: np.ndarray  # (blocks,)
     biases: np.ndarray  # (blocks,), zeros where unbiasedness is declared
     steps: float  # environment steps per sample, in units of one trajectory
+    blank: bool  # every sample was exactly zero: no signal was seen
 
     def squared_error(self, draws: np.ndarray, price: float, budget: float) -> np.ndarray:
         """`max(0, bias^2) + V * price / budget` for every resample in `draws` (resamples, blocks)."""
@@ -97,7 +100,8 @@ def as_measured(cell: Cell, rows: pd.DataFrame) -> Measured:
     biases = np.zeros(len(rows)) if cell.unbiased else rows["squared_bias"].to_numpy(float)
     if rows["nonfinite_fraction"].to_numpy().max() > 0:
         variances, biases = np.full(len(rows), np.inf), np.zeros(len(rows))
-    return Measured(cell.estimator, cell.family, variances, biases, cell.steps / cell.horizon)
+    blank = bool((rows["zero_fraction"] == 1).all())
+    return Measured(cell.estimator, cell.family, variances, biases, cell.steps / cell.horizon, blank)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -318,9 +322,9 @@ def _compare(
         loser = rival.estimator if value > 0 else "pathwise"
         limits = {"value": value, "value_low": value, "value_high": value}
         return {**limits, "p_value": 0.0, "reason": f"{loser} gave gradients that are not finite"}
-    if rival_error == 0 and pathwise_error == 0:
-        return {"verdict": "not_applicable", "reason": "both estimates are exact here", "p_value": math.nan}
-    tiny = 1e-300
+    if (rival.blank and pathwise.blank) or max(rival_error, pathwise_error) == 0:
+        return {"verdict": "not_applicable", "reason": "no sample of either shows any signal", "p_value": math.nan}
+    tiny = RESOLUTION * max(rival_error, pathwise_error)
     ratios = np.log10(np.maximum(rival_draws, tiny)) - np.log10(np.maximum(pathwise_draws, tiny))
     low, high = np.quantile(ratios, [0.025, 0.975])
     flip = _ratio(

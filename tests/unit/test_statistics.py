@@ -118,7 +118,7 @@ def test_bootstrap_weights_sum_to_one_and_repeat_with_their_seed() -> None:
 
 def test_an_interval_of_blocks_that_are_not_finite_is_infinite() -> None:
     weights = bootstrap_weights(4, 10, np.random.default_rng(0))
-    assert interval(np.array([1.0, np.nan, 2.0, 3.0]), weights) == (math.inf,) * 3
+    assert all(map(math.isnan, interval(np.array([1.0, np.nan, 2.0, 3.0]), weights)))
     assert interval(np.array([1.0, np.inf, 2.0, 3.0]), weights) == (math.inf,) * 3
     assert interval(np.full(4, 2.0), weights) == pytest.approx((2.0, 2.0, 2.0))
 
@@ -150,13 +150,18 @@ def test_tail_share() -> None:
 
 def test_two_sided_p() -> None:
     draws = np.random.default_rng(0).standard_normal(100_000)
-    draws = (draws - draws.mean()) / draws.std(ddof=1)
-    for distance, p in [(0.0, 1.0), (1.959963985, 0.05), (-1.959963985, 0.05), (6.0, 1.973e-9)]:
-        assert two_sided_p(draws + distance) == pytest.approx(p, rel=1e-3)
-    assert two_sided_p(3 * (draws + 2.0)) == pytest.approx(two_sided_p(draws + 2.0), rel=1e-9)
+    for distance, p in [(0.0, 1.0), (1.959963985, 0.05), (-1.959963985, 0.05)]:
+        assert two_sided_p(draws + distance) == pytest.approx(p, rel=0.03)
+    assert two_sided_p(3 * (draws + 2.0)) == two_sided_p(draws + 2.0)
     assert two_sided_p(np.zeros(10)) == 1.0
-    assert two_sided_p(np.ones(10)) == 0.0
-    assert two_sided_p(draws + 100) == 0.0  # underflow, not an error
+    assert two_sided_p(np.ones(19)) == pytest.approx(2 / 20)  # as far as 19 resamples can tell
+
+
+def test_p_value_and_percentile_interval_agree() -> None:
+    """A skewed statistic whose interval excludes zero is significant, however wide its long tail makes its spread."""
+    draws = np.random.default_rng(1).lognormal(0.0, 3.0, 2000)
+    assert np.quantile(draws, 0.025) > 0
+    assert two_sided_p(draws) < 0.05
 
 
 def test_p_values_are_uniform_without_an_effect() -> None:

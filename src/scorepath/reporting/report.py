@@ -33,9 +33,11 @@ from scorepath.figures.tables import (
     read_verdicts,
     sigma_token,
 )
+from scorepath.files import atomic_write
 from scorepath.reporting.answer import CRITERIA, answer_sentences, decisions
 
 PACKAGES = ("scorepath", "torch", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "jinja2", "snakemake")
+JUMPS = "the return jumps"
 UNFINISHED = ("failed", "missing")
 MISSED = 0.1  # share of the exact gradient from which on a pathwise shortfall is listed as a boundary term
 
@@ -66,7 +68,8 @@ def render_report(
     )  # fmt: skip
     environment.filters.update(number=number, label=label, sigma=sigma_token)
     source = environment.loader.get_source  # type: ignore[union-attr]
-    rows, columns = decisions(tables, declared_facts(planned))
+    facts = declared_facts(planned)
+    rows, columns = decisions(tables, facts)
     cells = read_table(tables, "cells")
     page = environment.get_template("report.html.j2").render(
         css=Markup(source(environment, "report.css")[0]),
@@ -77,7 +80,7 @@ def render_report(
         unfinished=cells[cells["status"].isin(UNFINISHED)].to_dict("records"),
         pictures={name: picture(Path(figures) / f"{name}.svg") for name in FIGURES},
         identity=identity_rows(tables),
-        boundary_terms=boundary_terms(tables),
+        boundary_terms=boundary_terms(tables, facts),
         health=health_rows(tables),
         training=training_rows(tables),
         tallies=tallies(tables),
@@ -89,10 +92,8 @@ def render_report(
         provenance=provenance if provenance is not None else own_versions(),
         downloads=_downloads(tables, output),
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, output)
+    with atomic_write(output) as file:
+        file.write(page)
 
 
 # --- numbers as words ----------------------------------------------------------------------------------------------
@@ -142,8 +143,8 @@ def declared_facts(plan: Mapping[str, Any]) -> dict[str, list[str]]:
         if cell.get("estimator") == "pathwise" and cell.get("sigma", 0) > 0 and cell.get("stage") == "gradients":
             if cell["status"] == "not_applicable" and cell["reason"] not in own:
                 own.append(cell["reason"])
-            if cell["status"] == "run" and cell.get("unbiased") is False and "the return jumps" not in own:
-                own.append("the return jumps")
+            if cell["status"] == "run" and cell.get("unbiased") is False and JUMPS not in own:
+                own.append(JUMPS)
     return facts
 
 
@@ -170,12 +171,15 @@ def identity_rows(tables: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def boundary_terms(tables: Path) -> list[dict[str, Any]]:
-    """Rows of the identity where pathwise misses a tenth or more of the exact gradient, its interval considered."""
+def boundary_terms(tables: Path, facts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """Rows of the identity where pathwise misses a tenth or more of the exact gradient, its interval considered.
+
+    Only where the return is declared to jump, if anything is declared: elsewhere a miss is noise, not a boundary term.
+    """
     found = []
     for row in identity_rows(tables):
         side, norm = row.get("pathwise"), row["reference"]["gradient_norm"]
-        if side is None or not norm > 0:
+        if side is None or not norm > 0 or JUMPS not in facts.get(row["environment"], [JUMPS]):
             continue
         missing = {end: norm - side[f"projection{end}"] for end in ("", "_low", "_high")}
         if missing["_high"] > MISSED * norm or missing["_low"] < -MISSED * norm:
