@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from scorepath.figures import style
@@ -80,6 +81,7 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
         )  # fmt: skip
         for index, (ax, (name, sigma)) in enumerate(zip(axes, facets, strict=True)):
             ends[name, sigma] = {}
+            lines: list[float] = []
             for estimator in (other for other in estimators if (name, sigma, other) in cells):
                 rows = cells[name, sigma, estimator].drop_duplicates(["x", "seed"])
                 wide = rows.set_index(["x", "seed"])["return_stochastic"].unstack("seed").sort_index()
@@ -89,11 +91,12 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
                 ax.fill_between(wide.index, low, high, color=look.colour, alpha=0.18, lw=0)
                 ax.plot(wide.index, middle, color=look.colour, lw=1.4, ls=look.dash)
                 ends[name, sigma][estimator] = float(middle[-1])
+                lines.extend(middle[np.isfinite(middle)])
             ax.set_title(f"{label(name)}, σ = {sigma_token(sigma)}", loc="left", fontweight="bold", pad=3)
             ax.tick_params(labelsize=7.5)
             ax.xaxis.set_major_locator(MaxNLocator(4))
-            ax.yaxis.set_major_locator(MaxNLocator(4))
             ax.xaxis.set_major_formatter(FuncFormatter(style.short_number))
+            _scale_returns(ax, lines)
             ax.yaxis.set_major_formatter(FuncFormatter(style.short_number))
             ax.set_xlim(left=0)
             if index % COLUMNS == 0:
@@ -106,10 +109,26 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
         count = f"n = {seeds.min()}" if seeds.min() == seeds.max() else f"n = {seeds.min()} to {seeds.max()}"
         style.note(
             figure,
-            "Return of the policy without noise. Line: interquartile mean over seeds, band: pointwise 95 % bootstrap"
-            f" interval ({count} seeds);\nlearning rate per cell chosen on other seeds. {small_print}",
+            "Return at the noise level trained with. Line: interquartile mean over seeds, band (cut at the frame):"
+            f" pointwise 95 % bootstrap interval ({count} seeds);\nlearning rate per cell chosen on other seeds. Returns"
+            f" that span decades stand on a symmetric logarithmic scale. {small_print}",
         )
         style.save(figure, output, title, _describe(ends))
+
+
+def _scale_returns(ax: Axes, lines: list[float]) -> None:
+    """Frame the lines, not the bands: one diverging seed would flatten every curve."""
+    if not lines:
+        return
+    lowest, highest = min(lines), max(lines)
+    scale = max(1.0, abs(highest))
+    if lowest < -100 * scale:
+        ax.set_yscale("symlog", linthresh=scale)
+        ax.set_ylim(1.3 * lowest, highest + 0.7 * scale)
+    else:
+        ax.yaxis.set_major_locator(MaxNLocator(4))
+        margin = 0.08 * (highest - lowest) or 0.1
+        ax.set_ylim(lowest - margin, highest + margin)
 
 
 def _describe(ends: dict[tuple[str, float], dict[str, float]]) -> str:
