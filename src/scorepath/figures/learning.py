@@ -110,7 +110,7 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
         style.note(
             figure,
             "Return at the noise level trained with. Line: interquartile mean over seeds, band (cut at the frame):"
-            f" pointwise 95 % bootstrap interval ({count} seeds);\nlearning rate per cell chosen on other seeds. Returns"
+            f" pointwise 95 % bootstrap interval ({count} seeds);\nlearning rates chosen on other seeds. Returns"
             f" that span decades stand on a symmetric logarithmic scale. {small_print}",
         )
         style.save(figure, output, title, _describe(ends))
