@@ -40,6 +40,13 @@ def delegate(arguments: Sequence[str]) -> int | None:
     return answer[0]
 
 
+def put_on_path() -> None:
+    """Let child processes find the command `scorepath`, also when this environment was not activated."""
+    folder = os.path.dirname(sys.executable)
+    if folder not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([folder, os.environ.get("PATH", "")])
+
+
 def main() -> int:
     """Run one subcommand, in the warm worker if there is one; `run` hands its arguments to Snakemake."""
     arguments = sys.argv[1:]

@@ -1,16 +1,15 @@
 # Helpers of all rules. The plan is the only thing that the rules know of the study; torch stays out of this process.
 import json
-import os
 import subprocess
 import sys
 
 from snakemake.exceptions import WorkflowError
 
+from scorepath.client import put_on_path
 from scorepath.figures import FIGURES
 from scorepath.study import PLAN, Plan, plan_key, policies_path, reference_path
 
-# rules call `scorepath`, also when this environment's Snakemake was started by its path
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+put_on_path()  # rules call `scorepath`
 
 # `--config partial=true`: gather and report what exists, compute no cell
 PARTIAL = str(config.pop("partial", False)).lower() == "true"
