@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from scorepath import worker
-from scorepath.client import JOBS
 from scorepath.provenance import record_of_use
 from scorepath.study import PLAN, Plan
 
@@ -121,6 +119,13 @@ def answer(arguments: argparse.Namespace) -> None:
     print(f"The report: {Path('reports/report.html').resolve()}")
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """Run Snakemake with all further arguments beside a warm worker, which spares each job the import of torch."""
+    from scorepath import client
+
+    client.run(arguments.snakemake_arguments)
+
+
 TORCH_JOBS = (reference_policies, reference, gradients, train, costs, exact_curves)
 """The subcommands that compute with torch: on one thread."""
 
@@ -140,11 +145,11 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         for argument in positional:
             sub.add_argument(argument, type=float if argument == "sigma" else str)
-        sub.set_defaults(run=function, command=name)
+        sub.set_defaults(run=function)
         return sub
 
-    # the entry point takes care of `run` before arguments are parsed; it stands here for --help
-    command(worker.run, "snakemake_arguments")
+    # the entry point hands `run` on before arguments are parsed, which are Snakemake's; it stands here for --help
+    command(run).add_argument("snakemake_arguments", nargs="*")
     planner = command(plan)
     planner.add_argument("config", nargs="?", default="config.yaml", help="a YAML file, or - for JSON on stdin")
     planner.add_argument("files", nargs="*", help="YAML files behind that JSON, to be checked themselves")
@@ -167,7 +172,7 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
             import torch
 
             torch.set_num_threads(1)
-        with record_of_use() if parsed.command in JOBS else nullcontext():
+        with record_of_use() if parsed.run not in (plan, answer) else nullcontext():
             parsed.run(parsed)
     except (ValueError, LookupError, OSError) as error:
         if os.environ.get("SCOREPATH_TRACEBACK"):

@@ -9,16 +9,14 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 SOCKET = "SCOREPATH_WORKER"
 """Environment variable with the path of the worker's socket."""
 LOST = 137
 """Exit status of a job whose process died without one, as the shell reports a killed process."""
-JOBS = frozenset({
-    "reference-policies", "reference", "gradients", "train", "costs",
-    "exact-curves", "tables", "cost-tables", "figure", "report",
-})  # fmt: skip
-"""The subcommands that rules run: the worker takes them over, and they record what they took."""
+HERE = frozenset({"run", "plan", "answer"})
+"""The subcommands that are no jobs of a rule: the worker does not take them over."""
 
 
 def delegate(arguments: Sequence[str]) -> int | None:
@@ -40,6 +38,23 @@ def delegate(arguments: Sequence[str]) -> int | None:
     return answer[0]
 
 
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Start a warm worker and become Snakemake with these arguments."""
+    import subprocess
+    import tempfile
+
+    if not {"-n", "--dry-run", "--dryrun"} & set(arguments):
+        path = os.path.join(tempfile.mkdtemp(prefix="scorepath-"), "worker")
+        owned, owner = os.pipe()
+        command = [sys.executable, "-m", "scorepath.worker", path, str(owned)]
+        # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
+        subprocess.Popen(command, pass_fds=[owned], start_new_session=True)
+        # Snakemake holds the pipe's other end from here on, and none of its jobs does
+        os.set_inheritable(owner, True)
+        os.environ[SOCKET] = path
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *arguments])
+
+
 def put_on_path() -> None:
     """Let child processes find the command `scorepath`, also when this environment was not activated."""
     folder = os.path.dirname(sys.executable)
@@ -50,14 +65,12 @@ def put_on_path() -> None:
 def main() -> int:
     """Run one subcommand, in the warm worker if there is one; `run` hands its arguments to Snakemake."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in JOBS:
+    if arguments[:1] == ["run"]:
+        run(arguments[1:])
+    if arguments and arguments[0] not in HERE:
         status = delegate(arguments)
         if status is not None:
             return status
-    if arguments[:1] == ["run"]:
-        from scorepath import worker
-
-        worker.run(arguments[1:])
     from scorepath import cli
 
     return cli.run_here(arguments)

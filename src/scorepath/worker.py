@@ -15,29 +15,9 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
-
-from scorepath.client import SOCKET
-
-
-def run(arguments: Sequence[str]) -> NoReturn:
-    """Start a warm worker and become Snakemake with these arguments."""
-    if not {"-n", "--dry-run", "--dryrun"} & set(arguments):
-        folder = tempfile.mkdtemp(prefix="scorepath-")
-        path = str(Path(folder) / "worker")
-        owned, owner = os.pipe()
-        command = [sys.executable, "-m", "scorepath.worker", path, str(owned)]
-        # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
-        subprocess.Popen(command, pass_fds=[owned], start_new_session=True)
-        # Snakemake holds the pipe's other end from here on, and none of its jobs does
-        os.set_inheritable(owner, True)
-        os.environ[SOCKET] = path
-    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *arguments])
 
 
 def serve(path: str, owned: int, job: Callable[[list[str]], int]) -> None:

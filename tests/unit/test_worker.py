@@ -248,7 +248,7 @@ def test_a_client_that_says_nothing_does_no_harm(address: str, server: subproces
 
 # --- the whole of `scorepath run` -------------------------------------------------------------------------------------
 
-RUN = "import sys; from scorepath.worker import run; run(sys.argv[1:])"
+RUN = "import sys; from scorepath.client import run; run(sys.argv[1:])"
 STAND_IN = """
 import os, subprocess, sys, time
 path = os.environ.get("SCOREPATH_WORKER", "")
