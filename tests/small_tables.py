@@ -1,4 +1,4 @@
-"""Small tables of made-up numbers with the columns of DESIGN's contract, for tests of figures and report."""
+"""Small tables of made-up numbers with the columns of docs/outputs.md, for tests of figures and report."""
 
 from __future__ import annotations
 

@@ -94,6 +94,14 @@ def cost_tables(arguments: argparse.Namespace) -> None:
     gather_costs(Plan.load())
 
 
+def claims(arguments: argparse.Namespace) -> None:
+    """Judge the claims ledger from the tables."""
+    from scorepath.claims import write_claims
+
+    loaded = Plan.load()
+    write_claims(Path("results/tables"), tuple(loaded.config["environments"]), loaded.study.seed)
+
+
 def figure(arguments: argparse.Namespace) -> None:
     """Draw one figure from the tables."""
     from scorepath.figures import draw_figure
@@ -158,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
     command(gradients, "environment", "estimator", "sigma")
     command(train, "environment", "estimator", "sigma")
     command(costs, "environment")
-    for function in (exact_curves, tables, cost_tables, report, answer):
+    for function in (exact_curves, tables, cost_tables, claims, report, answer):
         command(function)
     command(figure, "name")
     return top

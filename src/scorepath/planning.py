@@ -141,6 +141,7 @@ def _digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     curves = [study.environments, study.estimators, study.gradients]
     modules = [_environment_module(study, name) for name in study.environments]
     found["exact_curves"] = digest(["scorepath.references.curves", *modules], curves)
+    found["claims"] = digest(["scorepath.claims"], [study.environments, study.seed])
     found["figures"] = digest(["scorepath.figures"], None, (PACKAGE / "figures").rglob("*.py"))
     templates = [path for path in (PACKAGE / "reporting").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     found["report"] = digest(["scorepath.reporting.report"], None, templates)

@@ -1,4 +1,4 @@
-"""Measured variances against the closed forms of SCIENCE section 1, through the machinery that writes cell files.
+"""Measured variances against closed forms, through the machinery that writes cell files.
 
 The variance column of a cell holds one unbiased contribution per block: the trace of the sample covariance within the
 batch, or batch size × the squared deviation of the batch's mean where samples interact. Means of many such
@@ -92,7 +92,7 @@ COSINE = Cosine(frequency=2.0, phase=1.0)
 SCALAR_LQR = LQR(horizon=8, dynamics=((0.8,),), initial_std=0.3, process_noise=0.3, discount=0.9)
 SCALAR_LQR_STEP = LQR(horizon=1, initial_std=0.3, process_noise=0.3, discount=0.9)
 
-# environment, estimator, batch size, and the formula of SCIENCE section 1 where it is short (else None)
+# environment, estimator, batch size, and the closed form where it is short (else None)
 CASES: list[tuple[Environment, str, int, float | None]] = [
     (QUADRATIC, "pathwise", 512, 4 * S2),
     (QUADRATIC, "reinforce", 512, D1**2 / S2 + 14 * D1 + 15 * S2),

@@ -1,4 +1,4 @@
-"""Exact variances against the closed forms of SCIENCE.md and against the estimators' own definitions.
+"""Exact variances against closed forms and against the estimators' own definitions.
 
 Definitions are evaluated with Gauss-Hermite rules that are exact for the polynomials at hand: nothing is random.
 """
@@ -62,7 +62,7 @@ def trace_variance(samples: Tensor, weights: Tensor) -> float:
     return (weights @ (samples - mean).square().sum(-1)).item()
 
 
-# --- SCIENCE.md, section 1 ---------------------------------------------------------------------------------
+# --- closed forms -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("d", "s"), [(0.0, 1.0), (-1.0, 0.1), (0.7, 0.3)])

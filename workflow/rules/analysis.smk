@@ -56,6 +56,23 @@ rule cost_tables:
         "scorepath cost-tables > {log} 2>&1"
 
 
+rule claims:
+    input:
+        "results/tables/gradient_statistics.csv",
+        "results/tables/references.csv",
+        "results/tables/verdicts.csv",
+    output:
+        "results/tables/claims.csv",
+    log:
+        "results/logs/tables/claims.log",
+    conda:
+        "../envs/scorepath.yaml"
+    params:
+        digest=plan.digests["claims"],
+    shell:
+        "scorepath claims > {log} 2>&1"
+
+
 rule exact_curves:
     input:
         existing(map(policies_path, environments())),

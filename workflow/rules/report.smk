@@ -40,6 +40,7 @@ rule figure:
 rule html_report:
     input:
         TABLES,
+        "results/tables/claims.csv",
         figures=expand("results/figures/{figure}.svg", figure=FIGURES),
     output:
         report(

@@ -1,4 +1,4 @@
-"""Reading the study's tables (DESIGN section 4) so that a small, partial or missing one is an ordinary case.
+"""Reading the study's tables (docs/outputs.md) so that a small, partial or missing one is an ordinary case.
 
 Figures and report see the study through these functions alone.
 """
@@ -11,7 +11,7 @@ import pandas as pd
 
 TEXT = (
     "environment", "estimator", "stage", "status", "reason", "log", "command", "reference_class", "certified_by",
-    "comparison", "rival", "criterion", "statistic", "verdict", "quantity",
+    "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source", "prediction", "figure",
 )  # fmt: skip
 
 _VERDICTS = (
@@ -43,6 +43,7 @@ COLUMNS: dict[str, list[str]] = {
         "verdicts": _VERDICTS,
         "verdicts_compute": _VERDICTS,
         "exact_curves": "environment estimator quantity sigma value",
+        "claims": "claim source prediction measured measured_low measured_high verdict figure",
     }.items()
 }
 

@@ -165,7 +165,7 @@ def _quadratic(
 def _scalar_lqr(
     method: str, environment: LQR, policy: Policy, parameters: Tensor, sigma: float, batch_size: int
 ) -> float | None:
-    """Traces of the three quadratic forms; SCIENCE.md, section 1."""
+    """Traces of the three quadratic forms, in one standard Gaussian vector."""
     scalar = environment.state_dim == environment.action_dim == 1 and environment.initial_mean == 0
     if not scalar or getattr(policy, "sizes", None) != (1, 1) or policy.parameter_count != 1:
         return None

@@ -87,6 +87,7 @@ def render_report(
         cells=cell_rows(tables),
         estimators=estimator_rows(tables, planned),
         references=reference_rows(tables),
+        claims=read_table(tables, "claims").to_dict("records"),
         config=json.dumps(planned.get("config", {}), indent=2, ensure_ascii=False) if planned.get("config") else "",
         settings=planned.get("config", {}),
         provenance=provenance if provenance is not None else own_versions(),
