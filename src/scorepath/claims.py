@@ -128,7 +128,7 @@ def no_universal_ranking(evidence: Evidence) -> Iterator[dict[str, Any]]:
             continue
         keys = ["sigma", "checkpoint"]
         pathwise = evidence.rows(entry["name"], "pathwise", None).set_index(keys)
-        both = pathwise.join(evidence.rows(entry["name"], "measure_valued", None).set_index(keys), rsuffix="_mvd")
+        both = pathwise.join(evidence.rows(entry["name"], "measure_valued", None).set_index(keys).add_suffix("_mvd"))
         distance = both["gradient_norm"] / 2  # the gradient of -(mu - offset)^2 is twice the distance
         predicted = distance < 1.913 * both.index.get_level_values("sigma")
         better = both["variance_high_mvd"] < both["variance_low"]
@@ -232,7 +232,9 @@ CLAIMS: tuple[Callable[[Evidence], Iterator[dict[str, Any]]], ...] = (
 def write_claims(tables: Path, environments: tuple[dict[str, Any], ...], seed: int) -> None:
     """Judge every claim that the study has data for and write `claims.csv`."""
     evidence = Evidence(
-        *(read_table(tables, name) for name in ("gradient_statistics", "references", "verdicts")),
+        statistics=read_table(tables, "gradient_statistics"),
+        references=read_table(tables, "references"),
+        verdicts=read_table(tables, "verdicts"),
         environments=environments,
         seed=seed,
     )

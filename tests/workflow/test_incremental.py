@@ -18,7 +18,7 @@ ESTIMATORS = ("reinforce", "leave_one_out", "pathwise", "inverse_variance")
 
 REPORT = {"html_report", "all"}
 DRAWN = {f"figure {name}" for name in FIGURES} | REPORT
-GATHERED = {"tables", "cost_tables"} | DRAWN
+GATHERED = {"tables", "claims", "cost_tables"} | DRAWN
 COSTS = {f"costs {name}" for name in ENVIRONMENTS}
 COMMENT = "\n# a remark\n"
 
