@@ -76,7 +76,7 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
     ends: dict[tuple[str, float], dict[str, float]] = {}
     with style.style():
         figure, axes = style.grid(
-            len(facets), COLUMNS, 1.15, top=0.68 + 0.19 * (-(-len(estimators) // 5)), bottom=0.98, left=0.62,
+            len(facets), COLUMNS, 1.15, top=0.68 + 0.19 * (-(-len(estimators) // 5)), bottom=1.14, left=0.62,
             wspace=0.32, hspace=0.5,
         )  # fmt: skip
         for index, (ax, (name, sigma)) in enumerate(zip(axes, facets, strict=True)):
@@ -111,7 +111,7 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
             figure,
             "Return at the noise level trained with. Line: interquartile mean over seeds, band (cut at the frame):"
             f" pointwise 95 % bootstrap interval ({count} seeds);\nlearning rates chosen on other seeds. Returns"
-            f" that span decades stand on a symmetric logarithmic scale. {small_print}",
+            f" that span decades stand on a symmetric logarithmic scale.\n{small_print}",
         )
         style.save(figure, output, title, _describe(ends))
 
