@@ -116,9 +116,15 @@ def write_tables(
             }
             for s in (0.1, 0.3, 1.0)
         ]
+    claims = [
+        {
+            "claim": "small-noise", "source": "folk", "prediction": "slope -2", "measured": -1.9, "measured_low": -2.0,
+            "measured_high": -1.8, "verdict": "confirmed", "figure": "variance",
+        }
+    ]  # fmt: skip
     for name, rows in {
         "cells": cells, "references": references, "gradient_statistics": statistics, "training": runs, "costs": costs,
-        "verdicts": verdicts, "verdicts_compute": compute, "exact_curves": curves,
+        "verdicts": verdicts, "verdicts_compute": compute, "exact_curves": curves, "claims": claims,
     }.items():  # fmt: skip
         pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
     return folder

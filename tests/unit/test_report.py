@@ -86,6 +86,15 @@ def test_hostile_text_is_escaped(tmp_path: Path) -> None:
     assert len(Page(text).all("script")) == 1
 
 
+def test_the_ledger_stands_on_the_page_if_there_is_one(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables")
+    text = render(tables)
+    assert 'id="claims"' in text
+    assert "slope -2" in text
+    (tables / "claims.csv").unlink()
+    assert 'id="claims"' not in render(tables)
+
+
 def test_unfinished_cells_are_announced_with_their_logs(tmp_path: Path) -> None:
     assert "This report is partial" not in render(write_tables(tmp_path / "whole" / "tables"))
     for status in ("failed", "missing"):
