@@ -36,7 +36,7 @@ class Evidence:
     seed: int
 
     def instances(self, family: str) -> Iterator[dict[str, Any]]:
-        """Configured instances of a family: name and knobs."""
+        """Configured instances of a family: name and all knobs, defaults included."""
         return (entry for entry in self.environments if entry["family"] == family)
 
     def rows(self, environment: str, estimator: str, checkpoint: float | None = 0.0) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def step_bias(evidence: Evidence) -> Iterator[dict[str, Any]]:
 def no_universal_ranking(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """On a quadratic, the coupled measure-valued derivative beats pathwise iff |mu - offset| < 1.913 sigma."""
     for entry in evidence.instances("quadratic"):
-        if entry["knobs"].get("dimension", 1) != 1:
+        if entry["knobs"]["dimension"] != 1:
             continue
         keys = ["sigma", "checkpoint"]
         pathwise = evidence.rows(entry["name"], "pathwise", None).set_index(keys)
@@ -152,7 +152,7 @@ def empirical_bias(evidence: Evidence) -> Iterator[dict[str, Any]]:
         if rows.empty:
             continue
         last = rows.iloc[-1]  # the largest noise
-        width, edge, sigma = entry["knobs"].get("width", 0.05), entry["knobs"].get("edge", 0.1), last["sigma"]
+        width, edge, sigma = entry["knobs"]["width"], entry["knobs"]["edge"], last["sigma"]
         # the initial mean is 0
         zeros = 1 - (norm.cdf((edge + width / 2) / sigma) - norm.cdf((edge - width / 2) / sigma))
         seen = binomtest(round(last["zero_fraction"] * last["samples"]), int(last["samples"]))
@@ -166,9 +166,9 @@ def empirical_bias(evidence: Evidence) -> Iterator[dict[str, Any]]:
 def chaos_crossing(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """With noise at every step of angle doubling, second moments cross where sigma^2 sum k_t^2 = T."""
     for entry in evidence.instances("angle_doubling"):
-        if entry["knobs"].get("noise_at", "every_step") != "every_step":
+        if entry["knobs"]["noise_at"] != "every_step":
             continue
-        horizon = int(entry["knobs"].get("doublings", 6))
+        horizon = int(entry["knobs"]["doublings"])
         predicted = math.sqrt(horizon / sum(4.0 ** (horizon - t + 1) for t in range(horizon)))
         moments = {}
         for estimator in ("pathwise", "reinforce"):

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 from scorepath.provenance import record_of_use
@@ -97,9 +98,14 @@ def cost_tables(arguments: argparse.Namespace) -> None:
 def claims(arguments: argparse.Namespace) -> None:
     """Judge the claims ledger from the tables."""
     from scorepath.claims import write_claims
+    from scorepath.registry import make_environment
 
-    loaded = Plan.load()
-    write_claims(Path("results/tables"), tuple(loaded.config["environments"]), loaded.study.seed)
+    study = Plan.load().study
+    environments = tuple(
+        {"name": name, "family": entry.family, "knobs": asdict(make_environment(entry)[0])}
+        for name, entry in study.environments.items()
+    )
+    write_claims(Path("results/tables"), environments, study.seed)
 
 
 def figure(arguments: argparse.Namespace) -> None:

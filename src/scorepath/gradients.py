@@ -116,7 +116,6 @@ def checkpoint_rows(
             "squared_bias": bias[block].item(),
             "projection": along[block].item(),
             "variance": variances[block].item(),
-            "squared_mean": found.means[block].square().sum().item(),
             "cosine_similarity": cosine[block].nan_to_num(0.0).item(),
             "nonfinite_fraction": found.nonfinite[block].item() / samples,
             "zero_fraction": found.zeros[block].item() / samples,

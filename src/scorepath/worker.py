@@ -31,7 +31,6 @@ def serve(path: str, owned: int, job: Callable[[list[str]], int]) -> None:
     children: dict[int, int] = {}  # file descriptor of a client's connection -> process
     connections: dict[int, socket.socket] = {}
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # only to interrupt the wait below
     while True:
         for key, _ in selector.select(timeout=1.0):
             if key.fileobj is listener:
@@ -64,7 +63,6 @@ def _fork(connection: socket.socket, job: Callable[[list[str]], int]) -> int:
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(descriptors[0], 1)
         os.dup2(descriptors[1], 2)
         folder, *arguments = request.decode().split("\0")

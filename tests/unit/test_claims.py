@@ -17,7 +17,7 @@ ENVIRONMENTS: tuple[dict[str, Any], ...] = (
     {"name": "wave", "family": "cosine", "knobs": {}},
     {"name": "edge", "family": "step", "knobs": {}},
     {"name": "ramp", "family": "soft_step", "knobs": {"edge": 0.1, "width": 0.05}},
-    {"name": "chaos", "family": "angle_doubling", "knobs": {"doublings": 3}},
+    {"name": "chaos", "family": "angle_doubling", "knobs": {"doublings": 3, "noise_at": "every_step"}},
 )
 LEVELS = (0.03, 0.1, 0.3)
 

@@ -22,7 +22,6 @@ from scorepath.figures.tables import (
 )
 
 BEST = "pathwise_vs_best_score_function"
-PLAIN = "pathwise_vs_reinforce"
 CRITERIA = {
     "equal_samples": "equal samples",
     "equal_steps": "equal environment steps",
