@@ -1,7 +1,7 @@
 """The claims ledger: what the field says, what the study's own tables measured, and whether the two agree.
 
-One function per claim. It finds its instances by family, so a study without them has no such row. A prediction comes
-with a tolerance stated beforehand: `confirmed` if the whole 95 % interval lies within it, `refuted` if none of it does,
+One function per claim. It finds its instances by family, so a study without them has no such row. A prediction
+states its tolerance: `confirmed` if the whole 95 % interval lies within it, `refuted` if none of it does,
 else `undecided`.
 """
 
