@@ -9,8 +9,9 @@ and float64 computations can be compared on the very same numbers.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -41,8 +42,25 @@ class RolloutNoise(NamedTuple):
     """All the randomness of a set of trajectories."""
 
     initial: Tensor  # (batches, samples, initial_noise_dim), standard normal
-    action: Tensor  # (batches, samples, horizon, action_dim), standard normal; Gumbel for discrete actions
+    action: Tensor  # (batches, samples, horizon, action_dim): see `action_noise`
     process: Tensor  # (batches, samples, horizon, process_noise_dim), standard normal
+    reward: Tensor  # (batches, samples, horizon, 1), standard normal; size 0 where rewards have no noise
+
+    def single_batches(self) -> RolloutNoise:
+        """Every trajectory as a batch of its own, (batches * samples, 1, ...): one policy each."""
+        return RolloutNoise(*(draws.flatten(0, 1).unsqueeze(1) for draws in self))
+
+
+def action_noise(environment: Environment, uniform: Tensor) -> Tensor:
+    """The environment's action noise as a function of uniform variates on (0, 1), of any shape.
+
+    Standard normal; Gumbel for discrete actions; uniform of variance 1 where the support moves with the mean.
+    """
+    if environment.discrete_actions:
+        return -(-uniform.log()).log()
+    if environment.moving_support:
+        return math.sqrt(3) * (2 * uniform - 1)
+    return torch.special.ndtri(uniform)
 
 
 @dataclass(frozen=True)
@@ -80,14 +98,22 @@ class Noise:
         if environment.discrete_actions:
             # Gumbel(0, 1); one in ten million float32 exponentials is exactly 0, and sigma = 0 times inf would be nan
             action = -self.draw("action", per_step, "exponential").clamp_min(1e-30).log()
+        elif environment.moving_support:
+            action = action_noise(environment, self.draw("action", per_step, "uniform"))
         else:
             action = self.draw("action", per_step)
         return RolloutNoise(
             initial=self.draw("initial", (environment.initial_noise_dim,)),
             action=action,
             process=self.draw("process", (environment.horizon, environment.process_noise_dim)),
+            reward=self.draw("reward", (environment.horizon, 1 if environment.reward_noise > 0 else 0)),
         )
 
     def select(self, batches: slice) -> Noise:
         """The same noise for some of the batches."""
-        return Noise(self.environment, self.stream, self.replicates[batches], self.samples, self.dtype, self.device)
+        return replace(self, replicates=self.replicates[batches])
+
+    def independent(self, purpose: str) -> Noise:
+        """Noise of the same shape that is independent of this one, and of every other purpose."""
+        stream = Stream(self.stream.seed, self.stream.environment, f"{self.stream.purpose}/{purpose}")
+        return replace(self, stream=stream)

@@ -31,6 +31,7 @@ def chunks_of_batches(batches: int, entries_per_batch: int) -> Iterator[slice]:
 
 def per_trajectory_gradients(trajectories: Trajectories, signal: Tensor) -> Iterator[Tensor]:
     """Gradients of single trajectories, `g = sum_t J_mu(o_t)^T delta_t`, as chunks (some batches, samples, P)."""
+    trajectories, signal = _settled(trajectories, signal)
     parameter_count = trajectories.simulator.policy.parameter_count
     for chunk, parameters in _chunks(trajectories, signal, parameter_count):
         yield trajectories.simulator.policy.pull_back(parameters, trajectories.observations[chunk], signal[chunk])
@@ -38,6 +39,7 @@ def per_trajectory_gradients(trajectories: Trajectories, signal: Tensor) -> Iter
 
 def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """The mean gradient of each batch, (batches, P)."""
+    trajectories, signal = _settled(trajectories, signal)
     pull_back_mean = trajectories.simulator.policy.pull_back_mean
     return torch.cat(
         [
@@ -45,6 +47,13 @@ def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
             for chunk, parameters in _chunks(trajectories, signal, 0)
         ]
     )
+
+
+def _settled(trajectories: Trajectories, signal: Tensor) -> tuple[Trajectories, Tensor]:
+    """Both without a graph, and no signal on what was done after an episode's end."""
+    if trajectories.active is not None:
+        signal = torch.where(trajectories.active[..., None], signal, 0.0)
+    return trajectories.detach(), signal
 
 
 def _chunks(trajectories: Trajectories, signal: Tensor, entries_per_sample: int) -> Iterator[tuple[slice, Tensor]]:

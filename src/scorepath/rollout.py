@@ -1,13 +1,13 @@
 """Many trajectories at once: `a_t = mu_theta(o_t) + sigma * eps_t`, then the environment's step.
 
-The rollout needs no parameter gradients. With `differentiable=True` each action carries a zero leaf, and the
-derivative of any function of the rewards with respect to those leaves is the total derivative with respect to the
-actions: through the reward, the dynamics and every later evaluation of the policy.
+The rollout needs no parameter gradients. With `differentiable=True` the policy's output carries a zero leaf at every
+step, and the derivative of any function of the rewards with respect to those leaves is the total derivative with
+respect to the actions: through the reward, the dynamics and every later evaluation of the policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,12 +25,13 @@ class Trajectories:
 
     | field | meaning | shape |
     |---|---|---|
-    | observations | what the policy saw | (batches, samples, horizon, observation_dim) |
+    | observations | what the policy saw (differentiably) | (batches, samples, horizon, observation_dim) |
     | rewards | `gamma^t r_t`; the last one includes the terminal reward | (batches, samples, horizon) |
     | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
     | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
     | actions | as taken | (batches, samples, horizon, action_dim) |
     | action_leaves | one zero leaf per step, if differentiable | horizon × (batches, samples, action_dim) |
+    | active | whether the episode still went on, or None if it never ends early | (batches, samples, horizon) |
     """
 
     simulator: Simulator
@@ -40,6 +41,7 @@ class Trajectories:
     action_noise: Tensor
     choice_probabilities: Tensor | None
     action_leaves: Sequence[Tensor]
+    active: Tensor | None = None
 
     @property
     def returns(self) -> Tensor:
@@ -55,7 +57,8 @@ class Trajectories:
     def score(self) -> Tensor:
         """`d log pi(a_t | o_t) / d mu`, (batches, samples, horizon, action_dim): `eps / sigma` for Gaussian noise.
 
-        For discrete actions it is the score with respect to the logits, `(onehot(a) - pi) / sigma`.
+        For discrete actions it is the score with respect to the logits, `(onehot(a) - pi) / sigma`. Where the support
+        moves, it is that of the density inside the support, `1 / (2 sqrt 3 sigma |mu|)`, namely `-1 / mu`.
 
         Raises:
             ValueError: without noise a policy has no density, hence no score.
@@ -65,6 +68,8 @@ class Trajectories:
             raise ValueError("at sigma = 0 the policy has no density and no score function")
         if self.choice_probabilities is not None:
             return (self.actions - self.choice_probabilities) / sigma
+        if self.simulator.environment.moving_support:
+            return -(1 + sigma * self.action_noise) / self.actions
         return self.action_noise / sigma
 
     def action_gradient(self, objective: Tensor) -> Tensor:
@@ -77,7 +82,7 @@ class Trajectories:
 
     def detach(self) -> Trajectories:
         """The same trajectories without the graph behind them."""
-        return replace(self, rewards=self.rewards.detach(), action_leaves=())
+        return replace(self, rewards=self.rewards.detach(), observations=self.observations.detach(), action_leaves=())
 
 
 @dataclass(frozen=True)
@@ -93,36 +98,46 @@ class Simulator:
         """The same policy at another noise level."""
         return replace(self, sigma=sigma)
 
-    def rollout(self, noise: RolloutNoise, *, differentiable: bool = False, window: int | None = None) -> Trajectories:
+    def rollout(
+        self,
+        noise: RolloutNoise,
+        *,
+        differentiable: bool = False,
+        window: int | None = None,
+        relax: Callable[[Tensor], Tensor] | None = None,
+    ) -> Trajectories:
         """Simulate every trajectory of `noise`.
 
         Args:
             noise: initial, action and process noise; its dtype and device are those of the rollout.
             differentiable: keep the graph that `Trajectories.action_gradient` needs.
-            window: cut the graph at every `window`-th state (truncated backpropagation through time).
+            window: cut the graph at every `window`-th state (truncated backpropagation through time); the recorded
+                observations are those before the cut.
+            relax: for discrete actions, what takes the place of the choice: from the perturbed logits divided by
+                sigma, (batches, samples, action_dim), to the action.
         """
         environment, sigma = self.environment, self.sigma
         parameters = self.parameters.to(noise.action)
-        observations, actions, rewards, probabilities, leaves = [], [], [], [], []
+        observations, actions, rewards, probabilities, leaves, active = [], [], [], [], [], []
         with torch.set_grad_enabled(differentiable):
             state = environment.initial_state(noise.initial)
             for t in range(environment.horizon):
-                if window and t % window == 0:
-                    state = state.detach()
                 observation = environment.observe(state)
+                observations.append(observation)
+                if window and t % window == 0:
+                    state, observation = state.detach(), observation.detach()
                 mean = self.policy.mean(parameters, observation, t)
-                eps = noise.action[..., t, :]
-                if environment.discrete_actions:
-                    action = torch.nn.functional.one_hot((mean + sigma * eps).argmax(-1), mean.shape[-1]).to(mean)
-                    if sigma > 0:
-                        probabilities.append(torch.softmax(mean / sigma, -1))
-                else:
-                    action = mean + sigma * eps
                 if differentiable:
-                    leaves.append(torch.zeros_like(action, requires_grad=True))
-                    action = action + leaves[-1]
+                    leaves.append(torch.zeros_like(mean, requires_grad=True))
+                    mean = mean + leaves[-1]
+                action = self._act(mean, noise.action[..., t, :], relax)
+                if environment.discrete_actions and sigma > 0:
+                    probabilities.append(torch.softmax(mean.detach() / sigma, -1))
+                if (going := environment.active(state)) is not None:
+                    active.append(going)
                 state, reward = environment.step(state, action, noise.process[..., t, :])
-                observations.append(observation.detach())
+                if environment.reward_noise > 0:
+                    reward = reward + environment.reward_noise * noise.reward[..., t, 0]
                 actions.append(action.detach())
                 rewards.append(reward * environment.discount**t)
             rewards[-1] = rewards[-1] + environment.terminal_reward(state) * environment.discount**environment.horizon
@@ -134,4 +149,16 @@ class Simulator:
                 action_noise=noise.action,
                 choice_probabilities=torch.stack(probabilities, dim=-2) if probabilities else None,
                 action_leaves=leaves,
+                active=torch.stack(active, dim=-1) if active else None,
             )
+
+    def _act(self, mean: Tensor, eps: Tensor, relax: Callable[[Tensor], Tensor] | None) -> Tensor:
+        """The action for the policy's output and the noise, both (..., action_dim)."""
+        if self.environment.moving_support:
+            return mean * (1 + self.sigma * eps)
+        perturbed = mean + self.sigma * eps
+        if not self.environment.discrete_actions:
+            return perturbed
+        if relax is not None:
+            return relax(perturbed / self.sigma)
+        return torch.nn.functional.one_hot(perturbed.argmax(-1), mean.shape[-1]).to(mean)

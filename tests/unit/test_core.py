@@ -282,7 +282,10 @@ def gauss_hermite_noise(environment: Environment, nodes: int) -> tuple[Noise, Te
     initial, action, process = points.split([sizes[0], steps * sizes[1], steps * sizes[2]], dim=-1)
     made = Noise(environment, Stream(0, "", ""), [0], len(points), torch.float64)
     made.__dict__["rollout"] = RolloutNoise(
-        initial[None], action.unflatten(-1, (steps, -1))[None], process.unflatten(-1, (steps, sizes[2]))[None]
+        initial[None],
+        action.unflatten(-1, (steps, -1))[None],
+        process.unflatten(-1, (steps, sizes[2]))[None],
+        action.new_zeros(1, len(points), steps, 0),
     )
     return made, weights
 
@@ -365,7 +368,7 @@ def test_every_estimator_and_noise_level_sees_the_same_noise(environment: Enviro
 
 
 def test_noise_is_a_function_of_its_key_alone() -> None:
-    environment = LQR(horizon=3)
+    environment = LQR(horizon=3, reward_noise=0.1)
 
     def draw(seed: int = 1, name: str = "lqr", purpose: str = "gradients/0", replicate: str | int = 0) -> RolloutNoise:
         return Noise(environment, Stream(seed, name, purpose), [replicate], 50).rollout

@@ -12,6 +12,9 @@ Shapes. Every tensor has any number of leading (batch) dimensions `...` and, las
 | a | action; one-hot when the actions are discrete | (..., action_dim) |
 | w | process noise, standard normal | (..., process_noise_dim) |
 | r | reward of one step | (...,) |
+
+A sequential environment has process noise and reward noise as knobs: it extends `SequentialEnvironment`. The noise on
+the reward is added by the rollout, so `step` gives the reward's mean.
 """
 
 from __future__ import annotations
@@ -53,6 +56,11 @@ class Environment:
     """Whether the return is a continuous function of the actions: then the pathwise gradient is unbiased."""
     terminal_reward_only: ClassVar[bool] = False
     """Whether the only reward is the terminal one: then rewards to go equal the return."""
+    relaxed_actions: ClassVar[bool] = False
+    """Discrete actions only: whether `step` also takes convex combinations of one-hot actions, differentiably."""
+    moving_support: ClassVar[bool] = False
+    """Whether the support of the action distribution moves with the policy's mean: the action is then
+    `mu (1 + sigma u)` with u uniform on (-sqrt 3, sqrt 3), and the score function misses what happens at its ends."""
     default_policy: ClassVar[str] = "open_loop"
     """The policy used unless `config.yaml` says otherwise: open_loop, linear or mlp."""
 
@@ -88,6 +96,11 @@ class Environment:
         """Number of standard normals that each `step` consumes; 0 for deterministic dynamics."""
         return 0
 
+    @property
+    def reward_noise(self) -> float:
+        """Standard deviation of the Gaussian noise on every step's reward, independent of all else."""
+        return 0.0
+
     # --- physics --------------------------------------------------------------------------------------------
     def initial_state(self, noise: Tensor) -> Tensor:
         """State at time 0, (..., state_dim), from standard normals of shape (..., initial_noise_dim).
@@ -108,6 +121,29 @@ class Environment:
         """Reward (...,) for the state after the last step, discounted by `discount ** horizon`."""
         return torch.zeros_like(state[..., 0])
 
+    def active(self, state: Tensor) -> Tensor | None:
+        """Whether the episode still goes on in this state, (...,) of bool; None where episodes never end early.
+
+        After its end every reward must be 0 and the state must stay in the end; action signals are then 0 as well.
+        """
+        return None
+
+    # --- what some estimators can use ---------------------------------------------------------------------------
+    def smoothed(self, width: float) -> Environment | None:
+        """The same environment with its jumps and kinks spread over `width`; None where there is no such version."""
+        return None
+
+    def jump_locations(self, actions: Tensor) -> Tensor | None:
+        """Where the return jumps in each action, all other actions and noises held fixed; None if that is not known.
+
+        Args:
+            actions: as taken by an open-loop policy, (..., horizon, action_dim).
+
+        Returns:
+            (..., horizon, action_dim, K): up to K values of that action; nan where there are fewer.
+        """
+        return None
+
     # --- exact objective --------------------------------------------------------------------------------------
     def expected_return(self, policy: Policy, parameters: Tensor, sigma: float) -> Tensor:
         """The exact objective J_sigma(parameters), a scalar that torch can differentiate, in float64.
@@ -121,3 +157,38 @@ class Environment:
         """The policy's mean action at a fixed start, (action_dim,): all that a one-decision objective depends on."""
         state = self.initial_state(parameters.new_zeros(1, self.initial_noise_dim))
         return policy.mean(parameters, self.observe(state), 0)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequentialEnvironment(Environment):
+    """Several decisions, each with noise on the state and on the reward.
+
+    Attributes:
+        horizon: number of decisions T.
+        process_noise: standard deviation of the noise on the state per step; the family says in which coordinates.
+        reward_noise: standard deviation of the noise on the reward per step.
+    """
+
+    horizon: int = 20
+    process_noise: float = 0.0
+    reward_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
+        require_not_negative(self, "process_noise", "reward_noise")
+
+
+def require_not_negative(environment: Environment, *knobs: str) -> None:
+    """Raises ValueError naming the first of these knobs that is negative or not a number."""
+    for knob in knobs:
+        if not getattr(environment, knob) >= 0:
+            raise ValueError(f"{knob} must not be negative, got {getattr(environment, knob)}")
+
+
+def require_positive(environment: Environment, *knobs: str) -> None:
+    """Raises ValueError naming the first of these knobs that is not positive."""
+    for knob in knobs:
+        if not getattr(environment, knob) > 0:
+            raise ValueError(f"{knob} must be positive, got {getattr(environment, knob)}")

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment, ReferenceClass
+from scorepath.environments.base import ReferenceClass, SequentialEnvironment, require_not_negative
 
 GRAVITY = 9.8  # m/s^2
 CART_MASS = 1.0  # kg
@@ -20,7 +20,7 @@ TIME_STEP = 0.05  # s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cartpole(Environment):
+class Cartpole(SequentialEnvironment):
     """Swing a hanging pole up and hold it, by pushing the cart.
 
     State (x in m, x' in m/s, angle in rad with 0 upright, angular velocity in rad/s), observation (x, x', cos, sin,
@@ -32,6 +32,7 @@ class Cartpole(Environment):
     Attributes:
         horizon: number of decisions T.
         process_noise: standard deviation of the noise on both velocities per step, in m/s and rad/s.
+        reward_noise: standard deviation of the noise on the reward per step.
         initial_std: standard deviation of the start around hanging at rest, in each coordinate's own unit.
         position_cost: per m^2.
         speed_cost: per m^2/s^2 and rad^2/s^2.
@@ -43,7 +44,6 @@ class Cartpole(Environment):
     default_policy: ClassVar[str] = "mlp"
 
     horizon: int = 60
-    process_noise: float = 0.0
     initial_std: float = 0.05
     position_cost: float = 0.05
     speed_cost: float = 0.001
@@ -51,11 +51,7 @@ class Cartpole(Environment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
-        for knob in ("process_noise", "initial_std", "position_cost", "speed_cost", "action_cost"):
-            if not getattr(self, knob) >= 0:
-                raise ValueError(f"{knob} must not be negative, got {getattr(self, knob)}")
+        require_not_negative(self, "initial_std", "position_cost", "speed_cost", "action_cost")
 
     @property
     def state_dim(self) -> int:

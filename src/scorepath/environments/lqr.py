@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment, ReferenceClass
+from scorepath.environments.base import ReferenceClass, SequentialEnvironment, require_not_negative
 
 if TYPE_CHECKING:
     from scorepath.policies import Policy
@@ -18,7 +18,7 @@ Matrix = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LQR(Environment):
+class LQR(SequentialEnvironment):
     """`s' = A s + B a + process_noise * w`, `R = -sum_t gamma^t (q |s_t|^2 + r |a_t|^2) - gamma^T q_T |s_T|^2`.
 
     The start is `initial_mean + initial_std * w` in every coordinate. The linear policy is `a = o @ W` with W of shape
@@ -29,6 +29,7 @@ class LQR(Environment):
         dynamics: A, (state_dim, state_dim), as nested sequences of rows.
         control: B, (state_dim, action_dim), likewise.
         process_noise: standard deviation of the noise on every state coordinate, per step.
+        reward_noise: standard deviation of the noise on the reward per step.
         initial_mean: mean of every coordinate of the first state.
         initial_std: its standard deviation.
         state_cost: q, per step and squared unit of state.
@@ -40,7 +41,6 @@ class LQR(Environment):
     reference_class: ClassVar[ReferenceClass] = "recursion"
     default_policy: ClassVar[str] = "linear"
 
-    horizon: int = 20
     dynamics: Matrix = ((0.9,),)
     control: Matrix = ((0.5,),)
     process_noise: float = 0.1
@@ -52,8 +52,6 @@ class LQR(Environment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
         # frozen fields must be hashable, and YAML gives lists
         object.__setattr__(self, "dynamics", _matrix("dynamics", self.dynamics))
         object.__setattr__(self, "control", _matrix("control", self.control))
@@ -63,9 +61,7 @@ class LQR(Environment):
             raise ValueError(
                 f"control must have as many rows as dynamics, {len(self.dynamics)}, got {len(self.control)}"
             )
-        for knob in ("process_noise", "initial_std", "state_cost", "action_cost", "terminal_cost"):
-            if not getattr(self, knob) >= 0:
-                raise ValueError(f"{knob} must not be negative, got {getattr(self, knob)}")
+        require_not_negative(self, "initial_std", "state_cost", "action_cost", "terminal_cost")
 
     @property
     def state_dim(self) -> int:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment, ReferenceClass
+from scorepath.environments.base import ReferenceClass, SequentialEnvironment
 
 MAX_SPEED = 8.0  # rad/s
 MAX_TORQUE = 2.0  # N m
@@ -20,7 +20,7 @@ LENGTH = 1.0  # m
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pendulum(Environment):
+class Pendulum(SequentialEnvironment):
     """Gymnasium's Pendulum-v1: keep a pendulum upright (angle 0) with a weak motor.
 
     State (angle in rad, angular velocity in rad/s), observation (cos, sin, angular velocity), action the torque in
@@ -31,6 +31,7 @@ class Pendulum(Environment):
     Attributes:
         horizon: number of decisions T; Gymnasium's own limit is 200.
         process_noise: standard deviation of the noise on the angular velocity per step, in rad/s; 0 is Gymnasium.
+        reward_noise: standard deviation of the noise on the reward per step.
     """
 
     source: ClassVar[str] = "Gymnasium Pendulum-v1 (Towers et al. 2024)"
@@ -38,14 +39,6 @@ class Pendulum(Environment):
     default_policy: ClassVar[str] = "mlp"
 
     horizon: int = 50
-    process_noise: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
-        if not self.process_noise >= 0:
-            raise ValueError(f"process_noise must not be negative, got {self.process_noise}")
 
     @property
     def state_dim(self) -> int:

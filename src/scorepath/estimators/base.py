@@ -13,7 +13,7 @@ name. Most are action-space estimators: they override `signal`. Those that pertu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,6 +40,10 @@ class Estimator:
     """It correlates returns with the action noise, so it does not exist at sigma = 0."""
     needs_differentiable_dynamics: ClassVar[bool] = False
     needs_continuous_actions: ClassVar[bool] = False
+    needs_gaussian_noise: ClassVar[bool] = False
+    """It uses that the action noise is normal: neither discrete actions nor a moving support will do."""
+    needs_relaxed_actions: ClassVar[bool] = False
+    """It puts convex combinations in the place of discrete actions and differentiates by them."""
     needs_past: ClassVar[bool] = False
     """It learns from earlier trajectories (a fitted baseline); they are not charged, see docs/outputs.md."""
     couples_samples: ClassVar[bool] = False
@@ -49,7 +53,14 @@ class Estimator:
 
     def unbiased(self, environment: Environment) -> bool:
         """Whether its expectation is declared to be exactly grad J_sigma in this environment, for sigma > 0."""
-        return True
+        return not (self.needs_noise and environment.moving_support)
+
+    def estimand(self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]) -> Tensor | None:
+        """The exact expectation of the estimate, (P,), or None where no formula is known.
+
+        What a declared bias is checked against. `gradient_at(sigma)` is the exact gradient of J at any noise level.
+        """
+        return gradient_at(sigma) if self.unbiased(environment) else None
 
     def environment_steps(self, environment: Environment) -> float:
         """Environment steps that one sample costs."""
@@ -59,8 +70,12 @@ class Estimator:
         """Why this estimator does not exist here, or None."""
         if sigma == 0 and self.needs_noise:
             return "without action noise the policy has no score function"
-        if self.needs_continuous_actions and environment.discrete_actions:
+        if (self.needs_continuous_actions or self.needs_gaussian_noise) and environment.discrete_actions:
             return "actions are discrete"
+        if self.needs_gaussian_noise and environment.moving_support:
+            return "action noise is not normal"
+        if self.needs_relaxed_actions and not environment.relaxed_actions:
+            return "no relaxation of discrete actions"
         if self.needs_differentiable_dynamics and not environment.differentiable:
             return "dynamics not differentiable"
         return None

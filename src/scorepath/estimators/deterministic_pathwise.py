@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,6 +31,9 @@ class DeterministicPathwise(ActionSignalEstimator):
 
     def unbiased(self, environment: Environment) -> bool:
         return False
+
+    def estimand(self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]) -> Tensor | None:
+        return gradient_at(0.0) if environment.continuous else None
 
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None

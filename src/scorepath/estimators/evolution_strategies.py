@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
-from scorepath.noise import Noise, RolloutNoise
+from scorepath.noise import Noise
 from scorepath.pullback import chunks_of_batches
 from scorepath.rollout import Simulator, Trajectories
 
@@ -48,7 +48,7 @@ class EvolutionStrategies(Estimator):
             parameters = simulator.parameters.to(directions)
             centre = parameters if parameters.dim() == 1 else parameters[batches].unsqueeze(1)
             # every perturbed policy simulates one trajectory: a batch of its own
-            single = RolloutNoise(*(draws.flatten(0, 1).unsqueeze(1) for draws in part.rollout))
+            single = part.rollout.single_batches()
             plus, minus = (
                 Simulator(
                     simulator.environment,

@@ -30,7 +30,7 @@ class MeasureValued(ActionSignalEstimator):
     source: ClassVar[str] = "Pflug 1989; Mohamed et al. 2020; Carvalho et al. 2021"
     family: ClassVar[str] = "measure_valued"
     bias: ClassVar[str] = "unbiased for every return, continuous or not"
-    needs_continuous_actions: ClassVar[bool] = True
+    needs_gaussian_noise: ClassVar[bool] = True
 
     def environment_steps(self, environment: Environment) -> float:
         horizon, action_dim = environment.horizon, environment.action_dim
