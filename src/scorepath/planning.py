@@ -25,13 +25,19 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
     Raises:
         ConfigError: one clear sentence about the first thing that is wrong.
     """
-    families = {name: registry.load(registry.ENVIRONMENTS, name) for name in registry.names(registry.ENVIRONMENTS)}
-    methods = {name: registry.load(registry.ESTIMATORS, name) for name in registry.names(registry.ESTIMATORS)}
+    known = {
+        package: {name: registry.load(package, name) for name in registry.names(package)}
+        for package in (registry.ENVIRONMENTS, registry.ESTIMATORS)
+    }
+    plugins = _load_plugins(raw.get("plugins"), known)
+    families, methods = known[registry.ENVIRONMENTS], known[registry.ESTIMATORS]
     config = validate(
         raw,
         {name: registry.knobs(cls, REQUIRED) for name, cls in families.items()},
         {name: registry.knobs(cls, REQUIRED) for name, cls in methods.items()},
     )
+    for entry in (*config["environments"], *config["estimators"]):
+        entry["plugin"] = plugins.get(entry.get("family", entry.get("method")), "")
     study = Study.from_config(config)
     environments = {
         name: _instance(registry.make_environment, entry, f"environments[{position}]")[0]
@@ -43,6 +49,24 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
     }
     cells = tuple(_cells(study, environments, estimators))
     return Plan(plan_key(raw, files), config, cells, _digests(study, cells))
+
+
+def _load_plugins(listed: object, known: Mapping[str, dict[str, type[Any]]]) -> dict[str, str]:
+    """Import the files that a configuration lists and add their classes to those known; the file of each name."""
+    files: dict[str, str] = {}
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        return files  # not given, or refused by the schema
+    for position, name in enumerate(listed):
+        key, stem = f"plugins[{position}]", Path(name).stem
+        try:
+            package, found = registry.load_plugin(Path(name))
+        except LookupError as error:
+            raise ConfigError(f"{key}: {error.args[0]}.") from error
+        if any(stem in classes for classes in known.values()):
+            raise ConfigError(f"{key}: there is a {stem!r} already; rename the file {name}.")
+        known[package][stem] = found
+        files[stem] = name
+    return files
 
 
 def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Instance:
@@ -111,15 +135,16 @@ def _cell_digest(study: Study, stage: Stage, environment: str, estimator: str, s
         shared = {"optimiser", "learning_rates", "tuning_seeds", "seeds", "iterations"}
         facts["settings"] = {key: getattr(study.training, key) for key in sorted(shared)}
         facts["batch_size"] = study.gradients.batch_size
-    return digest([JOBS[stage], _environment_module(study, environment), _estimator_module(method)], facts)
+    return digest([JOBS[stage], _environment_source(study, environment), _estimator_source(method)], facts)
 
 
-def _environment_module(study: Study, name: str) -> str:
-    return f"{registry.ENVIRONMENTS}.{study.environments[name].family}"
+def _environment_source(study: Study, name: str) -> str | Path:
+    entry = study.environments[name]
+    return Path(entry.plugin) if entry.plugin else f"{registry.ENVIRONMENTS}.{entry.family}"
 
 
-def _estimator_module(entry: EstimatorEntry) -> str:
-    return f"{registry.ESTIMATORS}.{entry.method}"
+def _estimator_source(entry: EstimatorEntry) -> str | Path:
+    return Path(entry.plugin) if entry.plugin else f"{registry.ESTIMATORS}.{entry.method}"
 
 
 def _digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
@@ -127,20 +152,20 @@ def _digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     found = {}
     for name, entry in study.environments.items():
         facts = {"seed": study.seed, "environment": entry}
-        module = _environment_module(study, name)
+        source = _environment_source(study, name)
         climb = [study.references.noise_level, study.references.return_gaps]
-        found[f"policies/{name}"] = digest(["scorepath.references.policies", module], [facts, climb])
+        found[f"policies/{name}"] = digest(["scorepath.references.policies", source], [facts, climb])
         monte_carlo = [study.references.samples, study.gradients.batches]
-        found[f"references/{name}"] = digest(["scorepath.references.store", module], [facts, monte_carlo])
-        methods = [_estimator_module(method) for method in study.estimators.values()]
+        found[f"references/{name}"] = digest(["scorepath.references.store", source], [facts, monte_carlo])
+        methods = [_estimator_source(method) for method in study.estimators.values()]
         timing = [study.cost_repeats, study.gradients, study.estimators]
-        found[f"costs/{name}"] = digest(["scorepath.costs", module, *methods], [facts, timing])
+        found[f"costs/{name}"] = digest(["scorepath.costs", source, *methods], [facts, timing])
     listed = [[c.stage, c.environment, c.estimator, c.sigma, c.status, c.reason, c.unbiased, c.steps] for c in cells]
     analysis = [listed, study.seed, study.resamples, study.false_discovery_rate]
     found["tables"] = digest(["scorepath.tables"], analysis)
     curves = [study.environments, study.estimators, study.gradients]
-    modules = [_environment_module(study, name) for name in study.environments]
-    found["exact_curves"] = digest(["scorepath.references.curves", *modules], curves)
+    sources = [_environment_source(study, name) for name in study.environments]
+    found["exact_curves"] = digest(["scorepath.references.curves", *sources], curves)
     found["claims"] = digest(["scorepath.claims"], [study.environments, study.seed])
     found["figures"] = digest(["scorepath.figures"], None, (PACKAGE / "figures").rglob("*.py"))
     templates = [path for path in (PACKAGE / "reporting").rglob("*") if path.is_file() and path.suffix != ".pyc"]

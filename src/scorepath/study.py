@@ -62,6 +62,8 @@ class EnvironmentEntry:
     family: str
     knobs: Mapping[str, Any]
     policy: Mapping[str, Any] | None = None
+    plugin: str = ""
+    """The user's file that defines the family; "" for those of this package."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class EstimatorEntry:
     name: str
     method: str
     options: Mapping[str, Any]
+    plugin: str = ""
+    """The user's file that defines the method; "" for those of this package."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,9 @@ def _source(module: str) -> Path | None:
 
 
 @cache
-def _imports(module: str) -> frozenset[str]:
-    """The modules of this package that a module imports, packages on the way included; tables of types are not."""
+def _imports(path: Path) -> frozenset[str]:
+    """The modules of this package that a file imports, packages on the way included; tables of types are not."""
     found: set[str] = set()
-    path = _source(module)
-    if path is None:
-        raise LookupError(f"there is no module {module}")
     for node in _runtime_nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             candidates = [alias.name for alias in node.names]
@@ -190,16 +191,19 @@ def _runtime_nodes(tree: ast.AST) -> Iterable[ast.AST]:
         stack.extend(ast.iter_child_nodes(node))
 
 
-def source_files(*modules: str) -> list[Path]:
-    """The files of these modules and of everything in this package that they import, directly or not."""
-    seen: set[str] = set()
-    waiting = list(modules)
+def source_files(*origins: str | Path) -> list[Path]:
+    """The files of these modules (or these files) and of all that they import from this package, directly or not."""
+    seen: set[Path] = set()
+    waiting = list(origins)
     while waiting:
-        module = waiting.pop()
-        if module not in seen:
-            seen.add(module)
-            waiting.extend(_imports(module))
-    return sorted(path for module in seen if (path := _source(module)))
+        origin = waiting.pop()
+        path = origin if isinstance(origin, Path) else _source(origin)
+        if path is None:
+            raise LookupError(f"there is no module {origin}")
+        if path not in seen:
+            seen.add(path)
+            waiting.extend(_imports(path))
+    return sorted(seen)
 
 
 @cache
@@ -207,9 +211,9 @@ def _file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def digest(modules: Iterable[str], facts: object, files: Iterable[Path] = ()) -> str:
+def digest(origins: Iterable[str | Path], facts: object, files: Iterable[Path] = ()) -> str:
     """A short hash of source files (with what they import), further files, and any facts JSON can hold."""
-    paths = [*source_files(*modules), *sorted(files)]
+    paths = [*source_files(*origins), *sorted(files)]
     payload = [[path.name, _file_digest(path)] for path in paths]
     text = json.dumps([payload, facts], sort_keys=True, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -317,6 +321,8 @@ class Plan:
 
 
 def plan_key(config: Mapping[str, Any], files: Iterable[Path] = ()) -> str:
-    """Changes whenever the plan could: with the configuration, its files, or any file of the package."""
+    """Changes whenever the plan could: with the configuration, its files, its plugins, or any file of the package."""
     package = (path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return digest([], dict(config), [*package, *files])
+    listed = config.get("plugins")
+    plugins = [path for name in listed if (path := Path(str(name))).is_file()] if isinstance(listed, list) else []
+    return digest([], dict(config), [*package, *files, *plugins])

@@ -7,7 +7,6 @@ polynomials at hand, so no test has a false-alarm rate.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import itertools
 import math
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from scorepath import registry
 from scorepath.environments import cartpole
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
@@ -170,10 +170,7 @@ def test_environments_are_hashable_data(environment: Environment) -> None:
 def test_the_default_study_names_existing_knobs() -> None:
     config = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
     for entry in config["environments"]:
-        family = importlib.import_module(f"scorepath.environments.{entry['family']}")
-        (kind,) = (
-            x for x in vars(family).values() if isinstance(x, type) and issubclass(x, Environment) and x != Environment
-        )
+        kind = registry.load(registry.ENVIRONMENTS, entry["family"])
         knobs = {key: value for key, value in entry.items() if key not in ("name", "family", "policy")}
         environment = kind(**knobs)
         for knob in knobs:
