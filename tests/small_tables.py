@@ -10,7 +10,8 @@ import pandas as pd
 
 SIGMAS = (0.0, 0.1, 1.0)
 CHECKPOINTS = (0.0, 0.5)
-ESTIMATORS = ("reinforce", "pathwise", "measure_valued")
+FAMILIES = {"reinforce": "score_function", "pathwise": "pathwise", "measure_valued": "measure_valued"}
+ESTIMATORS = tuple(FAMILIES)
 
 
 def write_tables(
@@ -37,7 +38,8 @@ def write_tables(
                 state = status if special else "run" if runs_here else "not_applicable"
                 cells.append(
                     {
-                        "environment": environment, "estimator": estimator, "sigma": sigma, "stage": "gradients",
+                        "environment": environment, "estimator": estimator, "family": FAMILIES[estimator],
+                        "sigma": sigma, "stage": "gradients",
                         "status": state, "reason": reason if special else "" if runs_here else "sigma is 0",
                         "log": f"results/logs/{environment}.log", "command": f"scorepath gradients {environment}",
                     }

@@ -122,8 +122,8 @@ def cells_table(plan: Plan) -> pd.DataFrame:
                 status = "failed" if failed else "missing"
                 reason = f"its job failed: see {log}" if failed else "its job has not run"
         rows.append({
-            "environment": cell.environment, "estimator": cell.estimator, "sigma": cell.sigma, "stage": cell.stage,
-            "status": status, "reason": reason, "log": log, "command": cell.command if cell.status == "run" else "",
+            "environment": cell.environment, "estimator": cell.estimator, "family": cell.family, "sigma": cell.sigma,
+            "stage": cell.stage, "status": status, "reason": reason, "log": log, "command": cell.command if cell.status == "run" else "",
         })  # fmt: skip
     return pd.DataFrame(rows)
 

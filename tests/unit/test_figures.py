@@ -12,7 +12,7 @@ import pytest
 
 from scorepath.figures import FIGURES, draw_figure, draw_figures
 from scorepath.figures.learning import interquartile_mean
-from scorepath.figures.style import family_of
+from scorepath.figures.style import MOST_LINES, EstimatorStyle, featured, left_out
 from scorepath.figures.tables import COLUMNS, read_table
 
 write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
@@ -86,12 +86,14 @@ def test_a_table_keeps_its_columns_and_types_when_it_is_empty(tmp_path: Path) ->
     assert table["value"].dtype == float
 
 
-def test_families_of_estimators() -> None:
-    expected = {
-        "reinforce": "score function", "state_value_baseline": "score function", "truncated_pathwise": "pathwise",
-        "measure_valued": "measure-valued", "evolution_strategies": "parameter-space", "inverse_variance": "mixture",
-    }  # fmt: skip
-    assert {name: family_of(name) for name in expected} == expected
+def test_a_figure_of_lines_holds_the_protagonists_and_those_listed_first() -> None:
+    names = [f"estimator_{index:02}" for index in range(20)] + ["pathwise", "reinforce"]
+    styles = {name: EstimatorStyle("", "", "", "") for name in names}
+    shown = featured(styles, names)
+    assert shown == [*names[: MOST_LINES - 2], "pathwise", "reinforce"]
+    assert "12 more estimators" in left_out(shown, names)
+    assert featured(styles, names[:3]) == names[:3]
+    assert not left_out(names[:3], names[:3])
 
 
 def test_interquartile_mean_is_the_mean_of_the_middle_half() -> None:

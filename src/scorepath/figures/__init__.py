@@ -24,6 +24,7 @@ def _lazy(module: str, function: str = "draw") -> Draw:
 
 FIGURES: dict[str, Draw] = {
     "verdict_map": _lazy("verdict_map"),
+    "estimator_map": _lazy("estimator_map"),
     "identity": _lazy("identity"),
     "zero_noise_limit": _lazy("noise_sweep", "draw_zero_noise_limit"),
     "variance": _lazy("noise_sweep", "draw_variance"),

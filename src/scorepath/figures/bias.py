@@ -46,7 +46,7 @@ def draw(tables: Path, output: Path) -> None:
         return
     styles = style.estimator_styles(tables)
     positions = style.sigma_positions(rows["sigma"].tolist())
-    used = [name for name in styles if any(pair[1] == name for pair in biased)]
+    used = style.featured(styles, {estimator for _, estimator in biased})
     with style.style():
         figure, facets = style.grid(
             len(environments), COLUMNS, 1.35, top=0.62 + 0.19 * (1 + len(used) // 5), bottom=0.98, left=0.7,

@@ -21,7 +21,7 @@ def draw(tables: Path, output: Path) -> None:
         style.empty(output, TITLE)
         return
     styles = style.estimator_styles(tables)
-    estimators = [name for name in styles if name in set(costs["estimator"])]
+    estimators = style.featured(styles, set(costs["estimator"]))
     place = {name: index for index, name in enumerate(environments)}
     with style.style():
         rows = -(-len(estimators) // 5)
@@ -47,7 +47,11 @@ def draw(tables: Path, output: Path) -> None:
         style.heading(figure, TITLE)
         style.legend(figure, style.estimator_handles(estimators, styles))
         sizes = style.count_words(costs, "batch_size").replace("n = ", "")
-        style.note(figure, f"Batches of {sizes}, after warm-up, estimators interleaved; bars are 95 % intervals.")
+        style.note(
+            figure,
+            f"Batches of {sizes}, after warm-up, estimators interleaved; bars are 95 % intervals."
+            + style.left_out(estimators, set(costs["estimator"])),
+        )
         style.save(figure, output, TITLE, describe(costs))
 
 

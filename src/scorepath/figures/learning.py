@@ -72,7 +72,7 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
         style.empty(output, title)
         return
     styles = style.estimator_styles(tables)
-    estimators = [name for name in styles if name in set(training["estimator"])]
+    estimators = style.featured(styles, set(training["estimator"]))
     ends: dict[tuple[str, float], dict[str, float]] = {}
     with style.style():
         figure, axes = style.grid(
@@ -111,7 +111,8 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
             figure,
             "Return at the noise level trained with. Line: interquartile mean over seeds, band (cut at the frame):"
             f" pointwise 95 % bootstrap interval ({count} seeds);\nlearning rates chosen on other seeds. Returns"
-            f" that span decades stand on a symmetric logarithmic scale.\n{small_print}",
+            f" that span decades stand on a symmetric logarithmic scale.\n{small_print}"
+            + style.left_out(estimators, set(training["estimator"])),
         )
         style.save(figure, output, title, _describe(ends))
 

@@ -89,7 +89,11 @@ def _draw(
         style.empty(output, title)
         return
     styles = style.estimator_styles(tables)
-    estimators = [name for name in styles if name in set(statistics["estimator"])]
+    present = set(statistics["estimator"])
+    estimators = style.featured(styles, present)
+    statistics = statistics[statistics["estimator"].isin(estimators)]
+    if exact is not None:
+        exact = exact[exact["estimator"].isin(estimators)]
     positions = style.sigma_positions(statistics["sigma"].tolist())
     with style.style():
         rows = -(-(len(estimators) + (exact is not None)) // 5)
@@ -116,6 +120,7 @@ def _draw(
             extra.append("▽ at the foot: zero, or 10⁸ times smaller than the facet's median")
         if "above" in marks:
             extra.append("△ at the top: not finite, or 10⁸ times larger than the median")
+        small_print += style.left_out(estimators, present)
         style.note(figure, "\n".join([small_print, "; ".join(extra)]).strip())
         style.save(figure, output, title, describe(statistics))
 

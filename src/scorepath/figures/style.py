@@ -9,9 +9,10 @@ import io
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -21,6 +22,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -33,20 +36,17 @@ QUIET = "#5a5a5a"
 GRID = "#e3e3e3"
 NOT_APPLICABLE = "#ececec"
 
-# family: (words that mark an estimator's name, shades, first the family's own colour)
-FAMILIES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "mixture": (("inverse_variance", "total_propagation", "aobg", "mix", "switch"), ("#AA4499", "#CC79A7", "#661D5C")),
-    "measure-valued": (("measure_valued",), ("#009E73", "#66C2A5", "#005A41")),
-    "parameter-space": (
-        ("evolution", "pgpe", "spsa", "finite_difference", "central_difference"),
-        ("#6B6B6B", "#A3A3A3", "#3C3C3C"),
-    ),
-    "pathwise": (
-        ("pathwise", "short_horizon", "policy_gradient", "svg", "smoothed", "clipped"),
-        ("#0072B2", "#56B4E9", "#00405F", "#86A8CC", "#2F8F9D"),
-    ),
-    "score function": ((), ("#D55E00", "#7A2E00", "#F0A500", "#F4A582", "#5C4A0C", "#B8860B")),
+# shades of each family of estimators, first the family's own colour
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "score_function": ("#D55E00", "#7A2E00", "#F0A500", "#F4A582", "#5C4A0C", "#B8860B"),
+    "pathwise": ("#0072B2", "#56B4E9", "#00405F", "#86A8CC", "#2F8F9D"),
+    "measure_valued": ("#009E73", "#66C2A5", "#005A41"),
+    "parameter_space": ("#6B6B6B", "#A3A3A3", "#3C3C3C"),
+    "mixture": ("#AA4499", "#CC79A7", "#661D5C"),
 }
+OTHER_FAMILY = ("#1A1A1A",)
+PROTAGONISTS = ("reinforce", "pathwise")
+MOST_LINES = 10
 MARKERS = "osD^vPX<>*"
 DASHES = ("-", (0, (5, 1.2)), (0, (2.2, 1)), (0, (6, 1.2, 1.5, 1.2)))
 
@@ -59,30 +59,36 @@ class EstimatorStyle:
     dash: str | tuple[float, tuple[float, ...]]
 
 
-def family_of(estimator: str) -> str:
-    """The family an estimator's colour comes from; the score function is the one with no mark in its name."""
-    for family, (words, _) in FAMILIES.items():
-        if any(word in estimator for word in words):
-            return family
-    return "score function"
-
-
 def estimator_styles(tables: Path) -> dict[str, EstimatorStyle]:
     """A style for every estimator of the study, the same in all figures because it comes from the table of cells."""
-    names = dict.fromkeys(in_order(read_table(tables, "cells"), "estimator"))
+    cells = read_table(tables, "cells")
+    families = dict(zip(cells["estimator"], cells["family"], strict=True))
+    names = dict.fromkeys(in_order(cells, "estimator"))
     for table in ("gradient_statistics", "costs"):
         names.update(dict.fromkeys(in_order(read_table(tables, table), "estimator")))
-    ordered = sorted(names, key=lambda name: name not in ("reinforce", "pathwise"))  # these two keep the pure colours
     count: dict[str, int] = {}
     styles = {}
-    for name in ordered:
-        family = family_of(name)
+    for name in sorted(names, key=lambda name: name not in PROTAGONISTS):  # these two keep the pure colours
+        family = families.get(name, "")
         index = count[family] = count.get(family, -1) + 1
-        shades = FAMILIES[family][1]
+        shades = FAMILIES.get(family, OTHER_FAMILY)
         styles[name] = EstimatorStyle(
             family, shades[index % len(shades)], MARKERS[index % len(MARKERS)], DASHES[index % len(DASHES)]
         )
     return {name: styles[name] for name in names}
+
+
+def featured(styles: dict[str, EstimatorStyle], present: Collection[str]) -> list[str]:
+    """The estimators that a figure of lines can hold: both protagonists, then those that the study lists first."""
+    order = sorted((name for name in styles if name in present), key=lambda name: name not in PROTAGONISTS)
+    chosen = set(order[:MOST_LINES])
+    return [name for name in styles if name in chosen]
+
+
+def left_out(shown: Sequence[str], present: Collection[str]) -> str:
+    """What a note says of the estimators that `featured` left out."""
+    missing = len(set(present) - set(shown))
+    return f" {missing} more estimators stand in the map of all estimators." if missing else ""
 
 
 def style() -> AbstractContextManager[None]:
@@ -178,6 +184,24 @@ def points(
 
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def colour_bar(
+    figure: Figure, place: tuple[float, float, float, float], colours: Colormap, low: float, high: float
+) -> Axes:
+    """A horizontal key of colours from `low` to `high` at (left, bottom, width, height), drawn without a bitmap."""
+    bar = figure.add_axes(place)
+    edges = np.linspace(low, high, 49)
+    bar.add_collection(
+        PolyCollection(
+            [[(left, 0), (right, 0), (right, 1), (left, 1)] for left, right in pairwise(edges)],
+            facecolors=colours(Normalize(low, high)((edges[:-1] + edges[1:]) / 2)), edgecolors="face", linewidths=0.3,
+        )
+    )  # fmt: skip
+    bar.set_xlim(low, high)
+    bar.set_ylim(0, 1)
+    bar.set_yticks([])
+    return bar
 
 
 def power_of_ten(value: float, _position: int | None = None) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 TEXT = (
-    "environment", "estimator", "stage", "status", "reason", "log", "command", "reference_class", "certified_by",
-    "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source", "prediction", "figure",
+    "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
+    "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
+    "prediction", "figure",
 )  # fmt: skip
 
 _VERDICTS = (
@@ -22,7 +23,7 @@ _VERDICTS = (
 COLUMNS: dict[str, list[str]] = {
     name: text.split()
     for name, text in {
-        "cells": "environment estimator sigma stage status reason log command",
+        "cells": "environment estimator family sigma stage status reason log command",
         "references": (
             "environment sigma checkpoint reference_class gradient_norm standard_error samples certified_by"
         ),

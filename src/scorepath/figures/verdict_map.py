@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -197,17 +196,7 @@ def _box(left: float, y: float, width: float) -> list[tuple[float, float]]:
 
 
 def _keys(figure: Figure, height: float) -> None:
-    bar = figure.add_axes((0.14, 1 - 0.46 / height, 0.33, 0.1 / height))
-    edges = np.linspace(-CLIP, CLIP, 49)
-    bar.add_collection(
-        PolyCollection(
-            [[(low, 0), (high, 0), (high, 1), (low, 1)] for low, high in pairwise(edges)],
-            facecolors=COLOURS(Normalize(-CLIP, CLIP)((edges[:-1] + edges[1:]) / 2)), edgecolors="face", linewidths=0.3,
-        )
-    )  # fmt: skip
-    bar.set_xlim(-CLIP, CLIP)
-    bar.set_ylim(0, 1)
-    bar.set_yticks([])
+    bar = style.colour_bar(figure, (0.14, 1 - 0.46 / height, 0.33, 0.1 / height), COLOURS, -CLIP, CLIP)
     bar.set_xticks([-CLIP, -2, -1, 0, 1, 2, CLIP], ["≥1000×", "100×", "10×", "1", "10×", "100×", "≥1000×"])
     bar.set_frame_on(False)
     bar.grid(False)

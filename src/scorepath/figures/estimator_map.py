@@ -1,0 +1,99 @@
+"""Every estimator in every environment: how far each one's mean squared error is from the best one's there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+
+from scorepath.figures import style
+from scorepath.figures.bias import FLOOR, relative_bias
+from scorepath.figures.tables import in_order, label, read_table
+
+TITLE = "Every estimator everywhere: mean squared error against the best one's, at equal environment steps"
+CLIP = 3.0
+COLOURS = LinearSegmentedColormap.from_list("distance", ["#FFFFFF", "#F3DDB3", "#D98F4E", "#9A3B26", "#3D0F1B"])
+
+
+def distances(tables: Path) -> pd.DataFrame:
+    """`distance`, the median of log10(error / best error there), and `biased`, by estimator and environment.
+
+    The median is over noise levels above 0 and checkpoints; a place where the best error is 0 or no error is known
+    does not count.
+    """
+    rows = relative_bias(tables)
+    rows = rows[(rows["sigma"] > 0) & np.isfinite(rows["mse_equal_steps"])]
+    best = rows.groupby(["environment", "sigma", "checkpoint"])["mse_equal_steps"].transform("min")
+    rows = rows.assign(
+        distance=np.log10(rows["mse_equal_steps"].where(best > 0) / best.where(best > 0)),
+        biased=(rows["relative_low"] > FLOOR).astype(float),
+    ).dropna(subset=["distance"])
+    medians: pd.DataFrame = rows.groupby(["estimator", "environment"])[["distance", "biased"]].median()
+    return medians
+
+
+def draw(tables: Path, output: Path) -> None:
+    found = distances(tables)
+    if found.empty:
+        style.empty(output, TITLE)
+        return
+    styles = style.estimator_styles(tables)
+    families = list(style.FAMILIES)
+    names = set(found.index.get_level_values("estimator"))
+    estimators = sorted(
+        (name for name in styles if name in names),
+        key=lambda name: families.index(styles[name].family) if styles[name].family in families else len(families),
+    )
+    present = set(found.index.get_level_values("environment"))
+    environments = [
+        name for name in in_order(read_table(tables, "gradient_statistics"), "environment") if name in present
+    ]
+    places = pd.MultiIndex.from_product([estimators, environments])
+    table = found.reindex(places)
+    shape = len(estimators), len(environments)
+    distance, biased = (table[column].to_numpy(float).reshape(shape) for column in ("distance", "biased"))
+    with style.style():
+        top, bottom = 1.75, 0.62
+        height = 0.2 * len(estimators) + top + bottom
+        figure = Figure(figsize=(style.WIDTH, height))
+        FigureCanvasSVG(figure)
+        axes = figure.add_axes((0.2, bottom / height, 0.785, 1 - (top + bottom) / height))
+        axes.pcolormesh(
+            np.ma.masked_invalid(distance), cmap=COLOURS, norm=Normalize(0, CLIP), edgecolors="white", linewidth=0.6
+        )
+        axes.set_facecolor(style.NOT_APPLICABLE)
+        row, column = np.nonzero(biased >= 0.5)
+        colours = ["white" if distance[place] > 0.6 * CLIP else style.INK for place in zip(row, column, strict=True)]
+        axes.scatter(column + 0.5, row + 0.5, s=5, c=colours, linewidths=0)
+        axes.set_xlim(0, shape[1])
+        axes.set_ylim(shape[0], 0)
+        axes.set_xticks(
+            np.arange(shape[1]) + 0.5, [label(name) for name in environments], rotation=40, ha="left", fontsize=8
+        )
+        axes.xaxis.tick_top()
+        axes.set_yticks(np.arange(shape[0]) + 0.5, [label(name) for name in estimators], fontsize=8)
+        for tick, name in zip(axes.get_yticklabels(), estimators, strict=True):
+            tick.set_color(style.FAMILIES.get(styles[name].family, style.OTHER_FAMILY)[0])
+        axes.grid(False)
+        axes.tick_params(length=0, pad=2)
+        bar = style.colour_bar(figure, (0.03, 1 - 0.72 / height, 0.2, 0.1 / height), COLOURS, 0, CLIP)
+        bar.set_xticks(range(4), ["best", "×10", "×100", "×1000"], fontsize=7.5)
+        style.heading(figure, TITLE)
+        style.note(
+            figure,
+            "Median over noise levels and checkpoints. A dot: biased at half of them or more (95 % interval above 0)."
+            " Grey: not applicable, identical to another, or not known.\nNames in the colour of their family: "
+            + ", ".join(family.replace("_", " ") for family in families) + ".",
+        )  # fmt: skip
+        style.save(figure, output, TITLE, describe(found))
+
+
+def describe(found: pd.DataFrame) -> str:
+    """The best estimator of each environment."""
+    best = found["distance"].groupby(level="environment", sort=False).idxmin()
+    parts = [f"{label(str(environment))}: {label(str(name))}" for environment, (name, _) in best.items()]
+    return "Smallest median distance from the best, by environment: " + "; ".join(parts) + "."
