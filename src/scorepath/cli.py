@@ -133,6 +133,13 @@ def answer(arguments: argparse.Namespace) -> None:
     print(f"The report: {Path('reports/report.html').resolve()}")
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """Check an environment or estimator, a Python file or one of Scorepath's own, and say what is wrong."""
+    from scorepath.conformance.command import check_and_report
+
+    check_and_report(arguments.file)
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Run Snakemake with all further arguments beside a warm worker, which spares each job the import of torch."""
     from scorepath import client
@@ -140,7 +147,7 @@ def run(arguments: argparse.Namespace) -> None:
     client.run(arguments.snakemake_arguments)
 
 
-TORCH_JOBS = (reference_policies, reference, gradients, train, costs, exact_curves)
+TORCH_JOBS = (reference_policies, reference, gradients, train, costs, exact_curves, check)
 """The subcommands that compute with torch: on one thread."""
 
 
@@ -175,6 +182,7 @@ def parser() -> argparse.ArgumentParser:
     for function in (exact_curves, tables, cost_tables, claims, report, answer):
         command(function)
     command(figure, "name")
+    command(check, "file")
     return top
 
 
@@ -186,7 +194,7 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
             import torch
 
             torch.set_num_threads(1)
-        with record_of_use() if parsed.run not in (plan, answer) else nullcontext():
+        with record_of_use() if parsed.run not in (plan, answer, check) else nullcontext():
             parsed.run(parsed)
     except (ValueError, LookupError, OSError) as error:
         if os.environ.get("SCOREPATH_TRACEBACK"):

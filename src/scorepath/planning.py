@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -119,10 +120,15 @@ def _status(
         return "not_applicable", reason
     twin = estimator.identical_to(environment, sigma)
     for name in present:
-        # a default instance: one with options of its own need not give the same numbers
-        if twin and type(estimators[name]) is registry.load(registry.ESTIMATORS, twin):
+        if twin and _is_twin(estimator, estimators[name], registry.load(registry.ESTIMATORS, twin)):
             return f"identical_to:{name}", f"{name} gives the same numbers here"
     return "run", ""
+
+
+def _is_twin(estimator: Estimator, other: Estimator, kind: type[Any]) -> bool:
+    """Whether the other is of this kind and agrees in every option that both have."""
+    shared = {field.name for field in fields(other)} & {field.name for field in fields(estimator)}
+    return type(other) is kind and all(getattr(other, name) == getattr(estimator, name) for name in shared)
 
 
 def _cell_digest(study: Study, stage: Stage, environment: str, estimator: str, sigma: float) -> str:

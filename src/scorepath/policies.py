@@ -47,6 +47,10 @@ class Policy(ABC):
     def pull_back_mean(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
         """The mean of `pull_back` over each batch, (batches, P), without forming a row per trajectory."""
 
+    @abstractmethod
+    def step_trace_variances(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+        """Trace of the sample covariance within each batch of the terms of `pull_back`'s sum: (batches, horizon)."""
+
     def initial_parameters(self, generator: np.random.Generator) -> Tensor:
         """Where training starts, (P,) in float64: zeros unless the policy needs broken symmetry."""
         return torch.zeros(self.parameter_count, dtype=torch.float64)
@@ -72,6 +76,9 @@ class OpenLoop(Policy):
 
     def pull_back_mean(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
         return signal.flatten(-2).mean(-2)
+
+    def step_trace_variances(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+        return signal.var(1).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,18 @@ class Network(Policy):
             if self.bias:
                 parts.append(outputs.sum(-2))
         return torch.cat(parts, dim=-1) / samples
+
+    def step_trace_variances(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+        samples = signal.shape[1]
+        squares = torch.zeros_like(signal[:, 0, :, 0])
+        for inputs, outputs in self.layer_signals(parameters, observations.flatten(1, 2), signal.flatten(1, 2)):
+            if self.bias:  # the weight of a constant input
+                inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
+            inputs, outputs = inputs.unflatten(1, (samples, -1)), outputs.unflatten(1, (samples, -1))
+            # a term is an outer product, whose norm needs no matrix; only its mean over the batch does
+            squares += (inputs.square().sum(-1) * outputs.square().sum(-1)).sum(1)
+            squares -= torch.einsum("bsti,bsto->btio", inputs, outputs).square().sum((-2, -1)) / samples
+        return squares.clamp_min(0) / (samples - 1)
 
     def initial_parameters(self, generator: np.random.Generator) -> Tensor:
         """Weights of variance 1 / inputs, a last layer ten times smaller, zero biases; a linear gain starts at 0."""

@@ -7,6 +7,7 @@ the generator below hands them out a few batches at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -67,3 +68,24 @@ def _chunks(trajectories: Trajectories, signal: Tensor, entries_per_sample: int)
 def trace_variances(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """Trace of the sample covariance of the per-trajectory gradients within each batch, (batches,) in float64."""
     return torch.cat([chunk.double().var(dim=1).sum(-1) for chunk in per_trajectory_gradients(trajectories, signal)])
+
+
+def step_trace_variances(trajectories: Trajectories, signal: Tensor, first: int = 0) -> Tensor:
+    """The same for each step's own term `J_mu(o_t)^T delta_t`, (batches, steps) in float64.
+
+    The signal is on the steps `first`, `first + 1` and so on: (batches, samples, steps, action_dim).
+    """
+    samples, steps = signal.shape[1:3]
+    window = slice(first, first + steps)
+    active = None if trajectories.active is None else trajectories.active[:, :, window]
+    observations = trajectories.observations[:, :, window]
+    trajectories, signal = _settled(replace(trajectories, observations=observations, active=active), signal.double())
+    policy = trajectories.simulator.policy
+    # one mean per step and batch, of P entries, is all that is formed
+    entries_per_sample = steps * policy.parameter_count // samples
+    return torch.cat(
+        [
+            policy.step_trace_variances(parameters, trajectories.observations[chunk].double(), signal[chunk])
+            for chunk, parameters in _chunks(trajectories, signal, entries_per_sample)
+        ]
+    )

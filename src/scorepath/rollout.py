@@ -58,7 +58,7 @@ class Trajectories:
         """`d log pi(a_t | o_t) / d mu`, (batches, samples, horizon, action_dim): `eps / sigma` for Gaussian noise.
 
         For discrete actions it is the score with respect to the logits, `(onehot(a) - pi) / sigma`. Where the support
-        moves, it is that of the density inside the support, `1 / (2 sqrt 3 sigma |mu|)`, namely `-1 / mu`.
+        moves, it is that of the density inside the support, `1 / (2 sqrt 3 sigma |1 + mu|)`, namely `-1 / (1 + mu)`.
 
         Raises:
             ValueError: without noise a policy has no density, hence no score.
@@ -155,7 +155,7 @@ class Simulator:
     def _act(self, mean: Tensor, eps: Tensor, relax: Callable[[Tensor], Tensor] | None) -> Tensor:
         """The action for the policy's output and the noise, both (..., action_dim)."""
         if self.environment.moving_support:
-            return mean * (1 + self.sigma * eps)
+            return (1 + mean) * (1 + self.sigma * eps)
         perturbed = mean + self.sigma * eps
         if not self.environment.discrete_actions:
             return perturbed

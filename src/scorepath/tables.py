@@ -27,6 +27,7 @@ from scorepath.study import RESULTS, Cell, Plan, log_path, policies_path, refere
 
 TABLES = RESULTS / "tables"
 COMPARISONS = ("pathwise_vs_reinforce", "pathwise_vs_best_score_function")
+UNCERTIFIED = "uncertified_monte_carlo"
 RESOLUTION = 1e-12
 """Errors further apart than this are not told apart: an error ratio is given as 1e12 at most."""
 SCORE_RANGE = (-1.0, 2.0)
@@ -76,7 +77,7 @@ class Measured:
     estimator: str
     family: str
     variances: np.ndarray  # (blocks,)
-    biases: np.ndarray  # (blocks,), zeros where unbiasedness is declared
+    biases: np.ndarray  # (blocks,), zeros where unbiasedness is declared, nan where it cannot be judged
     steps: float  # environment steps per sample, in units of one trajectory
     blank: bool  # every sample was exactly zero: no signal was seen
 
@@ -94,10 +95,15 @@ def measured_cells(plan: Plan) -> Iterator[tuple[Cell, float, pd.DataFrame]]:
                 yield cell, float(checkpoint), group
 
 
-def as_measured(cell: Cell, rows: pd.DataFrame) -> Measured:
-    """Per-block contributions; a cell with non-finite samples has infinite error: failures are never dropped."""
+def as_measured(cell: Cell, rows: pd.DataFrame, certified: bool) -> Measured:
+    """Per-block contributions; a cell with non-finite samples has infinite error: failures are never dropped.
+
+    Against a reference that is not certified no bias can be judged: what is not declared unbiased gets an unknown one.
+    """
     variances = rows["variance"].to_numpy(float)
     biases = np.zeros(len(rows)) if cell.unbiased else rows["squared_bias"].to_numpy(float)
+    if not (certified or cell.unbiased):
+        biases = np.full(len(rows), np.nan)
     if rows["nonfinite_fraction"].to_numpy().max() > 0:
         variances, biases = np.full(len(rows), np.inf), np.zeros(len(rows))
     blank = bool((rows["zero_fraction"] == 1).all())
@@ -162,7 +168,7 @@ def references_table(plan: Plan) -> pd.DataFrame:
                     "environment": name,
                     "sigma": float(token),
                     "checkpoint": gap,
-                    "reference_class": reference.reference_class,
+                    "reference_class": reference.reference_class if reference.certified[index] else UNCERTIFIED,
                     "gradient_norm": norms[index],
                     "standard_error": reference.standard_error[index],
                     "samples": reference.samples,
@@ -177,15 +183,20 @@ def gradient_statistics_table(plan: Plan) -> pd.DataFrame:
     settings = plan.study.gradients
     draws = _draws(plan, settings.batches)
     norms = {key: reference_norms(reference) for key, reference in _references(plan).items()}
+    certified = _certified(plan)
     gaps = list(plan.study.references.return_gaps)
     rows = []
     for cell, checkpoint, group in measured_cells(plan):
-        measured = as_measured(cell, group)
+        place = cell.environment, sigma_token(cell.sigma)
+        known = certified[*place, checkpoint]
+        measured = as_measured(cell, group, known)
         variance = interval(measured.variances, draws)
-        bias = interval(group["squared_bias"].to_numpy(float), draws)
-        projection = interval(group["projection"].to_numpy(float), draws)
-        norm = norms[cell.environment, sigma_token(cell.sigma)][gaps.index(checkpoint)]
-        squared_bias_used = max(0.0, float(measured.biases.mean()))
+        # against a reference that is not certified there is nothing to say about bias or direction
+        judged = group if known else group.assign(squared_bias=math.nan, projection=math.nan, cosine_similarity=math.nan)
+        bias = interval(judged["squared_bias"].to_numpy(float), draws)
+        projection = interval(judged["projection"].to_numpy(float), draws)
+        norm = norms[place][gaps.index(checkpoint)]
+        squared_bias_used = np.maximum(0.0, float(measured.biases.mean()))
         budget = settings.batch_size
         first = group.iloc[0]
         rows.append({
@@ -199,7 +210,7 @@ def gradient_statistics_table(plan: Plan) -> pd.DataFrame:
             "budget": budget,
             "mse_equal_samples": squared_bias_used + variance[0] / budget,
             "mse_equal_steps": squared_bias_used + variance[0] * measured.steps / budget,
-            "cosine_similarity": group["cosine_similarity"].mean() if norm > 0 else math.nan,
+            "cosine_similarity": judged["cosine_similarity"].mean() if norm > 0 else math.nan,
             "nonfinite_fraction": group["nonfinite_fraction"].mean(),
             "zero_fraction": group["zero_fraction"].mean(),
             "float32_relative_error": first["float32_relative_error"],
@@ -242,9 +253,10 @@ def gradient_verdicts(plan: Plan, criterion: str, prices: dict[tuple[str, str], 
     settings = plan.study.gradients
     budget = settings.batch_size
     found: dict[tuple[str, str, float], list[Measured]] = {}
-    for cell, checkpoint, group in measured_cells(plan):
-        found.setdefault((cell.environment, sigma_token(cell.sigma), checkpoint), []).append(as_measured(cell, group))
     certified = _certified(plan)
+    for cell, checkpoint, group in measured_cells(plan):
+        place = cell.environment, sigma_token(cell.sigma), checkpoint
+        found.setdefault(place, []).append(as_measured(cell, group, certified[place]))
 
     def price(environment: str, measured: Measured) -> float:
         if criterion == "equal_samples":
@@ -260,7 +272,7 @@ def gradient_verdicts(plan: Plan, criterion: str, prices: dict[tuple[str, str], 
         environment, token, checkpoint = key
         present = found.get(key, [])
         pathwise = next((m for m in present if m.estimator == "pathwise"), None)
-        scores = [m for m in present if m.family == "score_function"]
+        scores = [m for m in present if m.family == "score_function" and not np.isnan(m.biases).any()]
         for comparison in COMPARISONS:
             row: dict[str, Any] = dict.fromkeys(VERDICT_COLUMNS, "")
             row |= {
@@ -284,7 +296,7 @@ def gradient_verdicts(plan: Plan, criterion: str, prices: dict[tuple[str, str], 
                 row["reason"] = _absence(plan, environment, token, pathwise is None)
                 continue
             row["rival"] = rival.estimator
-            if not certified.get(key, False) and pathwise.biases.any():
+            if np.isnan(pathwise.biases).any():
                 row["reason"] = "the reference is not certified, so a bias cannot be judged"
                 continue
             costs = price(environment, rival), price(environment, pathwise)
@@ -470,7 +482,7 @@ def _certified(plan: Plan) -> dict[tuple[str, str, float], bool]:
     """Whether each reference can be trusted to judge a bias."""
     gaps = plan.study.references.return_gaps
     return {
-        (name, token, gap): bool(reference.certified_by[index])
+        (name, token, gap): reference.certified[index]
         for (name, token), reference in _references(plan).items()
         for index, gap in enumerate(gaps)
     }

@@ -7,31 +7,56 @@ from torch import Tensor
 
 from scorepath.rollout import Trajectories
 
-
-def quadratic_features(observations: Tensor) -> Tensor:
-    """`[1, o, o_i o_j (i <= j)]` of observations (..., O) in float64: (..., 1 + O + O (O + 1) / 2)."""
-    observations = observations.double()
-    rows, columns = torch.triu_indices(observations.shape[-1], observations.shape[-1], device=observations.device)
-    products = observations[..., rows] * observations[..., columns]
-    return torch.cat([torch.ones_like(observations[..., :1]), observations, products], dim=-1)
+EVERY_STEP = slice(None)
 
 
-def fitted_state_values(past: Trajectories, observations: Tensor, ridge: float) -> Tensor:
+def quadratic_features(inputs: Tensor) -> Tensor:
+    """`[1, x, x_i x_j (i <= j)]` of inputs (..., D) in float64: (..., 1 + D + D (D + 1) / 2)."""
+    inputs = inputs.double()
+    rows, columns = torch.triu_indices(inputs.shape[-1], inputs.shape[-1], device=inputs.device)
+    products = inputs[..., rows] * inputs[..., columns]
+    return torch.cat([torch.ones_like(inputs[..., :1]), inputs, products], dim=-1)
+
+
+def fitted_state_values(past: Trajectories, observations: Tensor, ridge: float, steps: slice = EVERY_STEP) -> Tensor:
     """V_t(o_t), discounted to time 0, from a ridge regression of G_t on quadratic features, one per step and batch.
 
     The value depends on t because the horizon is finite. For linear dynamics with quadratic costs the features span
-    the exact value function.
+    the exact value function. It can be differentiated by the observations.
 
     Args:
         past: earlier trajectories, (batches, past samples, horizon, ...).
         observations: where to evaluate, (batches, samples, horizon, observation_dim).
         ridge: penalty per sample on the coefficients of the standardised features.
+        steps: those at which a value is wanted.
+
+    Returns:
+        (batches, samples, steps), float64.
+    """
+    rows, targets = past.observations[:, :, steps], past.rewards_to_go[:, :, steps]
+    return _fitted(rows, targets, observations[:, :, steps], ridge)
+
+
+def fitted_action_values(past: Trajectories, observations: Tensor, actions: Tensor, ridge: float) -> Tensor:
+    """Q_t(o_t, a_t) likewise, on quadratic features of observation and action together; differentiable by both.
+
+    Args:
+        past: earlier trajectories, (batches, past samples, horizon, ...).
+        observations: where to evaluate, (batches, samples, horizon, observation_dim).
+        actions: likewise, (batches, samples, horizon, action_dim).
+        ridge: penalty per sample on the coefficients of the standardised features.
 
     Returns:
         (batches, samples, horizon), float64.
     """
-    features = quadratic_features(past.observations).transpose(1, 2)  # (batches, horizon, past samples, features)
-    targets = past.rewards_to_go.double().transpose(1, 2).unsqueeze(-1)
+    rows = torch.cat([past.observations, past.actions], dim=-1)
+    return _fitted(rows, past.rewards_to_go, torch.cat([observations, actions], dim=-1), ridge)
+
+
+def _fitted(inputs: Tensor, targets: Tensor, queries: Tensor, ridge: float) -> Tensor:
+    """Regression of targets (batches, past samples, steps) on inputs (..., D): its values at queries (..., D)."""
+    features = quadratic_features(inputs).transpose(1, 2)  # (batches, steps, past samples, features)
+    targets = targets.double().transpose(1, 2).unsqueeze(-1)
     centre, target_centre = features.mean(-2, keepdim=True), targets.mean(-2, keepdim=True)
     # a feature that never varies (the constant, an unvisited corner) gets scale 1 and coefficient 0
     spread = features.std(-2, keepdim=True)
@@ -40,5 +65,5 @@ def fitted_state_values(past: Trajectories, observations: Tensor, ridge: float) 
     identity = torch.eye(design.shape[-1], dtype=design.dtype, device=design.device)
     gram = design.mT @ design / design.shape[-2] + ridge * identity
     weights = torch.linalg.solve(gram, design.mT @ (targets - target_centre) / design.shape[-2])
-    query = (quadratic_features(observations).transpose(1, 2) - centre) / scale
+    query = (quadratic_features(queries).transpose(1, 2) - centre) / scale
     return (query @ weights + target_centre).squeeze(-1).transpose(1, 2)

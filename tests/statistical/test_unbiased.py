@@ -84,7 +84,23 @@ SETTINGS = {
     ),
     "angle_doubling": Setting({"doublings": 2, "discount": 0.9}, sigma=0.05, parameters=0.0),
     "ball_with_wall": Setting(sigma=0.05, parameters=0.05),
+    "bouncing_ball": Setting(parameters=1.35),
+    "coulomb_slide": Setting(parameters=0.9, samples=2**18),
+    "stiff_push": Setting({"stiffness": 100.0}, sigma=0.2, parameters=0.0),
     "chain": Setting({"states": 3, "horizon": 3, "left_reward": 0.0, "discount": 0.8}, sigma=0.7, parameters=0.0),
+    "grid": Setting(
+        {"rows": 2, "columns": 2, "horizon": 3, "step_cost": 0.3, "discount": 0.8},
+        sigma=0.7,
+        parameters=(0.2, 0.3, -0.1, -0.4) * 4,
+    ),
+    "bump": Setting({"steepness": 1.0, "offset": 1.0}, sigma=0.7, parameters=0.0),
+    "relu": Setting({"kink": -0.2}, parameters=0.0, samples=2**18),
+    "uniform_support": Setting({"offset": 0.4}),
+    "tanh_ridge": Setting({"dimension": 3}, parameters=0.0),
+    # a field with a steep slope at the start
+    "fourier_field": Setting({"dimension": 2, "correlation_length": 0.7, "waves": 16, "field_seed": 5}, parameters=0.0),
+    "random_walk_digital": Setting({"horizon": 3, "discount": 0.9}, parameters=0.03),
+    "random_walk_call": Setting({"horizon": 2, "strike": -0.3, "discount": 0.9}, parameters=0.0, samples=2**18),
 }
 ANY = Setting(powerful=False)
 """For families that have no entry yet: their defaults."""

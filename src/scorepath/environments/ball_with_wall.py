@@ -8,7 +8,7 @@ The softer the spring, the less the ball is thrown back, and the smaller the jum
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -73,7 +73,32 @@ class BallWithWall(Environment):
         height = self.launch_height + upward * wall_time - self.gravity / 2 * wall_time.square()
         time_left = flight_time - wall_time
         blocked = self.wall_distance + self._contact(forward, time_left)
-        return state, torch.where(reaches_wall & (height < self.wall_height), blocked, free)
+        return state, torch.where(reaches_wall, torch.lerp(blocked, free, self._clearance(height)), free)
+
+    def _clearance(self, height: Tensor) -> Tensor:
+        """Whether the ball clears the wall at this height above the ground: 1 or 0."""
+        return (height >= self.wall_height).to(height)
+
+    def smoothed(self, width: float) -> BallWithWall:
+        """A top edge that is `width` high, in m, over which the two throws blend linearly."""
+        return _BallWithFuzzyWall(**asdict(self), edge_width=width)
+
+    def jump_locations(self, actions: Tensor, process: Tensor) -> Tensor:
+        """The two launch angles, low and high, that just reach the top edge, in this turn and its two neighbours.
+
+        With `u = tan(angle)` the height at the wall is `launch_height + distance u - drop (1 + u^2)`. Further turns
+        matter only to noise of several rad.
+        """
+        drop = self.gravity * self.wall_distance**2 / (2 * self.launch_speed**2)
+        discriminant = self.wall_distance**2 - 4 * drop * (drop + self.wall_height - self.launch_height)
+        if discriminant <= 0:  # out of reach
+            return actions.new_empty(*actions.shape, 0)
+        angles = [
+            math.atan((self.wall_distance + sign * math.sqrt(discriminant)) / (2 * drop)) + turn * 2 * math.pi
+            for turn in (-1, 0, 1)
+            for sign in (-1, 1)
+        ]
+        return (actions.new_tensor(angles) - self.nominal_angle).expand(*actions.shape, -1)
 
     def _contact(self, speed: Tensor, time: Tensor) -> Tensor:
         """Horizontal position relative to the wall, in m, `time` seconds after touching it at `speed`.
@@ -83,3 +108,22 @@ class BallWithWall(Environment):
         frequency = math.sqrt(self.stiffness / self.mass)
         release = math.pi / frequency
         return torch.where(time < release, speed / frequency * torch.sin(frequency * time), speed * (release - time))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BallWithFuzzyWall(BallWithWall):
+    """The same throw at a wall without a sharp edge: the return is continuous.
+
+    Attributes:
+        edge_width: height over which the share of the ball that passes rises from 0 to 1, centred at the edge, in m.
+    """
+
+    continuous: ClassVar[bool] = True
+
+    edge_width: float
+
+    def smoothed(self, width: float) -> BallWithWall:
+        return replace(self, edge_width=self.edge_width + width)
+
+    def _clearance(self, height: Tensor) -> Tensor:
+        return ((height - self.wall_height) / self.edge_width + 0.5).clamp(0, 1)

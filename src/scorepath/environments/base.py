@@ -13,14 +13,17 @@ Shapes. Every tensor has any number of leading (batch) dimensions `...` and, las
 | w | process noise, standard normal | (..., process_noise_dim) |
 | r | reward of one step | (...,) |
 
-A sequential environment has process noise and reward noise as knobs: it extends `SequentialEnvironment`. The noise on
-the reward is added by the rollout, so `step` gives the reward's mean.
+A sequential environment has process noise and reward noise as knobs: it extends `SequentialEnvironment`, or
+`scorepath.tabular_environment.TabularEnvironment` if it is tables. The noise on the reward is added by the rollout, so
+`step` gives the reward's mean.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -55,14 +58,19 @@ class Environment:
     continuous: ClassVar[bool] = True
     """Whether the return is a continuous function of the actions: then the pathwise gradient is unbiased."""
     terminal_reward_only: ClassVar[bool] = False
-    """Whether the only reward is the terminal one: then rewards to go equal the return."""
+    """Whether the only reward, noise aside, is the terminal one: then rewards to go equal the return."""
     relaxed_actions: ClassVar[bool] = False
     """Discrete actions only: whether `step` also takes convex combinations of one-hot actions, differentiably."""
     moving_support: ClassVar[bool] = False
-    """Whether the support of the action distribution moves with the policy's mean: the action is then
-    `mu (1 + sigma u)` with u uniform on (-sqrt 3, sqrt 3), and the score function misses what happens at its ends."""
+    """Whether the support of the action distribution moves with the policy's output mu: the action is then
+    `(1 + mu) (1 + sigma u)` with u uniform on (-sqrt 3, sqrt 3), of mean 1 + mu and never degenerate at mu = 0. The
+    score function misses what happens at the ends of the support."""
+    search_steps: ClassVar[float] = math.inf
+    """Environment steps that the search for reference policies may simulate, where one step is slow."""
     default_policy: ClassVar[str] = "open_loop"
     """The policy used unless `config.yaml` says otherwise: open_loop, linear or mlp."""
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Further sets of knobs worth an entry of their own in the catalogue; conformance checks them too."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.discount <= 1.0:
@@ -95,6 +103,14 @@ class Environment:
     def process_noise_dim(self) -> int:
         """Number of standard normals that each `step` consumes; 0 for deterministic dynamics."""
         return 0
+
+    @property
+    def additive_state_noise(self) -> float:
+        """Standard deviation of process noise that `step` adds as it is to every state coordinate: `s' += std * w`.
+
+        0 where there is none, or where it does anything else.
+        """
+        return 0.0
 
     @property
     def reward_noise(self) -> float:
@@ -133,11 +149,12 @@ class Environment:
         """The same environment with its jumps and kinks spread over `width`; None where there is no such version."""
         return None
 
-    def jump_locations(self, actions: Tensor) -> Tensor | None:
+    def jump_locations(self, actions: Tensor, process: Tensor) -> Tensor | None:
         """Where the return jumps in each action, all other actions and noises held fixed; None if that is not known.
 
         Args:
             actions: as taken by an open-loop policy, (..., horizon, action_dim).
+            process: the process noise of every step, standard normal, (..., horizon, process_noise_dim).
 
         Returns:
             (..., horizon, action_dim, K): up to K values of that action; nan where there are fewer.
@@ -157,6 +174,24 @@ class Environment:
         """The policy's mean action at a fixed start, (action_dim,): all that a one-decision objective depends on."""
         state = self.initial_state(parameters.new_zeros(1, self.initial_noise_dim))
         return policy.mean(parameters, self.observe(state), 0)[0]
+
+    def open_loop_means(self, policy: Policy, parameters: Tensor) -> Tensor:
+        """The mean actions of a policy without feedback, (horizon, action_dim), from a fixed start.
+
+        Raises:
+            ValueError: for a policy that looks at the state over more than one step.
+        """
+        if self.horizon > 1 and hasattr(policy, "sizes"):
+            raise ValueError(f"the exact objective of {type(self).__name__} needs an open_loop policy")
+        observation = self.observe(self.initial_state(parameters.new_zeros(1, self.initial_noise_dim)))
+        return torch.cat([policy.mean(parameters, observation, t) for t in range(self.horizon)])
+
+    def ridge_direction(self) -> Tensor | None:
+        """One decision only: the unit vector along which alone the return varies with the action, (action_dim,).
+
+        Float64; None where the return varies in more than one direction. It is what quadrature needs.
+        """
+        return torch.ones(1, dtype=torch.float64) if self.action_dim == 1 else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,17 +5,18 @@ Nothing can be differentiated here except the policy; the exact gradient is a li
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment, ReferenceClass
+from scorepath.tabular_environment import TabularEnvironment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain(Environment):
+class Chain(TabularEnvironment):
     """States 0 .. states-1 in a row; action 0 goes left, 1 right; an end stays where it is.
 
     With probability `slip` the move goes the other way. A step that arrives at the left end pays `left_reward`, one
@@ -28,18 +29,14 @@ class Chain(Environment):
         start: index of the first state.
         left_reward: per step that arrives at state 0.
         right_reward: per step that arrives at state S-1.
+        reward_noise: standard deviation of the noise on the reward per step.
     """
 
     source: ClassVar[str] = "Scorepath; after the chain of Strens 2000"
-    reference_class: ClassVar[ReferenceClass] = "linear_solve"
-    discrete_actions: ClassVar[bool] = True
-    differentiable: ClassVar[bool] = False
-    continuous: ClassVar[bool] = False
-    default_policy: ClassVar[str] = "linear"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"reward_noise": 0.5},)
+    slips: ClassVar[tuple[tuple[int, ...], ...]] = ((1, 0),)
 
     states: int = 6
-    horizon: int = 20
-    slip: float = 0.1
     start: int = 1
     left_reward: float = 0.1
     right_reward: float = 1.0
@@ -48,10 +45,6 @@ class Chain(Environment):
         super().__post_init__()
         if self.states < 2:
             raise ValueError(f"states must be at least 2, got {self.states}")
-        if self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
-        if not 0 <= self.slip <= 1:
-            raise ValueError(f"slip must be a probability, got {self.slip}")
         if not 0 <= self.start < self.states:
             raise ValueError(f"start must be a state between 0 and {self.states - 1}, got {self.start}")
 
@@ -59,44 +52,11 @@ class Chain(Environment):
     def state_dim(self) -> int:
         return self.states
 
-    @property
-    def action_dim(self) -> int:
-        return 2
-
-    @property
-    def process_noise_dim(self) -> int:
-        return 1
-
-    def initial_state(self, noise: Tensor) -> Tensor:
-        return self.initial_distribution().to(noise).expand(*noise.shape[:-1], self.states)
-
-    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        slips = torch.special.ndtr(process_noise) < self.slip
-        rightward = torch.where(slips, action[..., :1], action[..., 1:])
-        moves = self._moves().to(state)
-        next_state = (1 - rightward) * (state @ moves[0]) + rightward * (state @ moves[1])
-        return next_state, next_state @ self._arrival_rewards().to(state)
-
-    def initial_distribution(self) -> Tensor:
-        """Probability of each first state, (S,) in float64."""
-        return torch.eye(self.states, dtype=torch.float64)[self.start]
-
-    def transition_matrix(self) -> Tensor:
-        """`P[s, a, s']`, probability of s' after action a in s: (S, 2, S) in float64."""
-        intended = self._moves()
-        return ((1 - self.slip) * intended + self.slip * intended.flip(0)).transpose(0, 1)
-
-    def reward_table(self) -> Tensor:
-        """Expected reward of action a in state s: (S, 2) in float64."""
-        return self.transition_matrix() @ self._arrival_rewards()
-
-    def _moves(self) -> Tensor:
-        """The move left and the move right as permutation-like matrices, (2, S, S) in float64."""
+    def destinations(self) -> Tensor:
         index = torch.arange(self.states)
-        targets = torch.stack([index - 1, index + 1]).clamp(0, self.states - 1)
-        return torch.eye(self.states, dtype=torch.float64)[targets]
+        return torch.stack([index - 1, index + 1]).clamp(0, self.states - 1)
 
-    def _arrival_rewards(self) -> Tensor:
-        rewards = torch.zeros(self.states, dtype=torch.float64)
-        ends = torch.tensor([0, self.states - 1])
-        return rewards.index_put((ends,), torch.tensor([self.left_reward, self.right_reward], dtype=torch.float64))
+    def move_rewards(self) -> Tensor:
+        arrival = torch.zeros(self.states, dtype=torch.float64)
+        arrival[0], arrival[-1] = self.left_reward, self.right_reward
+        return arrival[self.destinations()]

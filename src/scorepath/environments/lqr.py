@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +40,11 @@ class LQR(SequentialEnvironment):
     source: ClassVar[str] = "Kalman 1960; the recursion is Scorepath's"
     reference_class: ClassVar[ReferenceClass] = "recursion"
     default_policy: ClassVar[str] = "linear"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"dynamics": ((1.2,),)},
+        {"dynamics": ((1.0, 0.1), (0.1, 1.0)), "control": ((0.0,), (0.1,)), "process_noise": 0.05},
+        {"reward_noise": 1.0},
+    )
 
     dynamics: Matrix = ((0.9,),)
     control: Matrix = ((0.5,),)
@@ -78,6 +83,10 @@ class LQR(SequentialEnvironment):
     @property
     def process_noise_dim(self) -> int:
         return self.state_dim if self.process_noise > 0 else 0
+
+    @property
+    def additive_state_noise(self) -> float:
+        return self.process_noise
 
     def initial_state(self, noise: Tensor) -> Tensor:
         return self.initial_mean + self.initial_std * noise

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
 from torch import Tensor
 
 from scorepath.environments.base import Environment, ReferenceClass
+from scorepath.gaussian import expected_ramp
 
 if TYPE_CHECKING:
     from scorepath.policies import Policy
@@ -38,21 +37,12 @@ class SoftStep(Environment):
             raise ValueError(f"width must be positive, got {self.width}; the family `step` is the limit of width 0")
 
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        return state, self._ramp(action[..., 0])
+        return state, expected_ramp(action[..., 0] - self.edge, self.width)
+
+    def smoothed(self, width: float) -> SoftStep:
+        """A ramp longer by this width, in units of action."""
+        return replace(self, width=self.width + width)
 
     def expected_return(self, policy: Policy, parameters: Tensor, sigma: float) -> Tensor:
         mean = self.first_mean(policy, parameters)[0]
-        if sigma == 0:
-            return self._ramp(mean)
-        start = (mean - self.edge + self.width / 2) / sigma
-        end = (mean - self.edge - self.width / 2) / sigma
-        return sigma / self.width * (_expected_hinge(start) - _expected_hinge(end))
-
-    def _ramp(self, action: Tensor) -> Tensor:
-        return ((action - self.edge) / self.width + 0.5).clamp(0, 1)
-
-
-def _expected_hinge(z: Tensor) -> Tensor:
-    """`E max(z + eps, 0)` for a standard normal eps; its derivative is Phi(z)."""
-    below: Tensor = z * torch.special.ndtr(z)
-    return below + torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
+        return expected_ramp(mean - self.edge, self.width, sigma)

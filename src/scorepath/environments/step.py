@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from scorepath.environments.base import Environment, ReferenceClass
+from scorepath.environments.soft_step import SoftStep
+from scorepath.gaussian import expected_step
 
 if TYPE_CHECKING:
     from scorepath.policies import Policy
@@ -29,12 +31,14 @@ class Step(Environment):
     edge: float = 0.1
 
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        return state, self._indicator(action[..., 0])
+        return state, expected_step(action[..., 0] - self.edge)
+
+    def smoothed(self, width: float) -> SoftStep:
+        """The softened step of this width, in units of action."""
+        return SoftStep(edge=self.edge, width=width, discount=self.discount)
+
+    def jump_locations(self, actions: Tensor, process: Tensor) -> Tensor:
+        return torch.full_like(actions, self.edge).unsqueeze(-1)
 
     def expected_return(self, policy: Policy, parameters: Tensor, sigma: float) -> Tensor:
-        mean = self.first_mean(policy, parameters)[0]
-        return torch.special.ndtr((mean - self.edge) / sigma) if sigma > 0 else self._indicator(mean)
-
-    def _indicator(self, action: Tensor) -> Tensor:
-        """1 from the edge on; the zero term keeps the action in the autograd graph, with derivative 0."""
-        return (action >= self.edge).to(action.dtype) + 0 * action
+        return expected_step(self.first_mean(policy, parameters)[0] - self.edge, sigma)

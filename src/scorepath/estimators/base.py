@@ -13,9 +13,9 @@ name. Most are action-space estimators: they override `signal`. Those that pertu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ class Estimator:
     """It correlates returns with the action noise, so it does not exist at sigma = 0."""
     needs_differentiable_dynamics: ClassVar[bool] = False
     needs_continuous_actions: ClassVar[bool] = False
+    needs_discrete_actions: ClassVar[bool] = False
     needs_gaussian_noise: ClassVar[bool] = False
     """It uses that the action noise is normal: neither discrete actions nor a moving support will do."""
     needs_relaxed_actions: ClassVar[bool] = False
@@ -50,6 +51,8 @@ class Estimator:
     """The samples of a batch enter each other's gradients, so their spread is not the estimator's variance."""
     mixes: ClassVar[tuple[str, ...]] = ()
     """Names of the estimators whose signals it mixes."""
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Further sets of options worth an entry of their own in the catalogue; conformance checks them too."""
 
     def unbiased(self, environment: Environment) -> bool:
         """Whether its expectation is declared to be exactly grad J_sigma in this environment, for sigma > 0."""
@@ -72,6 +75,8 @@ class Estimator:
             return "without action noise the policy has no score function"
         if (self.needs_continuous_actions or self.needs_gaussian_noise) and environment.discrete_actions:
             return "actions are discrete"
+        if self.needs_discrete_actions and not environment.discrete_actions:
+            return "actions are continuous"
         if self.needs_gaussian_noise and environment.moving_support:
             return "action noise is not normal"
         if self.needs_relaxed_actions and not environment.relaxed_actions:

@@ -22,7 +22,8 @@ class RewardToGo(ActionSignalEstimator):
     bias: ClassVar[str] = "unbiased: earlier rewards do not depend on later noise"
 
     def identical_to(self, environment: Environment, sigma: float) -> str | None:
-        return "reinforce" if environment.horizon == 1 or environment.terminal_reward_only else None
+        only_one_reward = environment.terminal_reward_only and environment.reward_noise == 0
+        return "reinforce" if environment.horizon == 1 or only_one_reward else None
 
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from scorepath.estimators.base import ActionSignalEstimator
@@ -37,8 +38,13 @@ class StateValueBaseline(ActionSignalEstimator):
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
         trajectories = simulator.rollout(noise.rollout)
-        advantage = trajectories.rewards_to_go
+        values = torch.zeros_like(trajectories.rewards)
         if past is not None:
             values = fitted_state_values(past, trajectories.observations, self.ridge)
-            advantage = advantage - values.to(advantage)
-        return trajectories, advantage[..., None] * trajectories.score
+        # rounded after the subtraction: advantages can be far smaller than values
+        advantages = self.advantages(trajectories, values).to(trajectories.rewards)
+        return trajectories, advantages[..., None] * trajectories.score
+
+    def advantages(self, trajectories: Trajectories, values: Tensor) -> Tensor:
+        """What an action is credited with, given V_t(o_t); both (batches, samples, horizon)."""
+        return trajectories.rewards_to_go - values

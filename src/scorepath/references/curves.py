@@ -31,6 +31,8 @@ def make_curves(study: Study) -> None:
                 {"environment": name, "estimator": "", "quantity": "gradient_norm", "sigma": sigma, "value": norm}
             )
             for estimator, method in study.estimators.items():
+                if method.options:
+                    continue  # the formulas are those of the defaults
                 value = exact_variance(
                     method.method, environment, policy, parameters, sigma, study.gradients.batch_size, TOLERANCE
                 )

@@ -2,12 +2,18 @@
 
 The estimate is the derivative of the simulated mean return by the parameters themselves (torch's own reverse mode,
 not the action-signal pull-back that the estimators under test use). It is certified only if two others agree with
-it: central finite differences along a few directions, and the score function with a per-step mean baseline. Each uses
-random numbers of its own.
+it: central finite differences along a few directions, and the score function with a per-step mean baseline.
+
+Where returns jump or steps cannot be differentiated, the score function is the estimate and the measure-valued
+derivative must agree with it. Without action noise neither exists there: differences between perturbed parameters are
+all there is, nothing else tells whether they are right, and the reference stays uncertified.
+
+Each estimate uses random numbers of its own.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +33,8 @@ AGREEMENT = 8.0
 a normal (many parameters: one-sided 6e-16) and a centred chi-square of one degree of freedom (4e-4)."""
 DIFFERENCE_STEP = 1e-4
 """Length of a finite-difference step in parameter space, in float64."""
+PERTURBATION = 0.01
+"""Standard deviation of each parameter's perturbation where returns may jump or are only known in float32."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,66 @@ def finite_differences(simulator: Simulator, stream: Stream, directions: Tensor,
     return torch.cat(results)
 
 
+def measure_valued(simulator: Simulator, stream: Stream, blocks: int, samples: int) -> Tensor:
+    """Differences between rollouts that branch at one action, drawn uniformly: (blocks, P), float64.
+
+    Gaussian noise: `d E[R] / d mu = E[R(mu + sigma rho) - R(mu - sigma rho)] / (sigma sqrt(2 pi))` for each coordinate,
+    with rho Rayleigh (Pflug 1989). Discrete actions: `d E[R] / d logit_k = pi_k / sigma (Q_k - sum_a pi_a Q_a)`.
+    """
+    environment, sigma = simulator.environment, simulator.sigma
+    horizon, action_dim = environment.horizon, environment.action_dim
+    entries = horizon if environment.discrete_actions else horizon * action_dim
+
+    def returns(noise: Noise, place: Tensor, value: Tensor | float) -> Tensor:
+        action = torch.where(place, value, noise.rollout.action)
+        return simulator.rollout(noise.rollout._replace(action=action)).returns[..., None, None]
+
+    results = []
+    for part in _parts(blocks, samples):
+        noise = Noise(environment, stream, part, samples)
+        trajectories = simulator.rollout(noise.rollout)
+        branch = (noise.draw("branch", (), "uniform") * entries).long().clamp_max(entries - 1)
+        chosen = torch.nn.functional.one_hot(branch, entries).unflatten(-1, (horizon, -1)).bool()
+
+        if environment.discrete_actions:
+            # infinite noise on one action makes it the choice
+            units = torch.eye(action_dim, dtype=torch.bool)
+            values = torch.cat([returns(noise, chosen & unit, math.inf) for unit in units], -1)
+            assert trajectories.choice_probabilities is not None
+            probabilities = trajectories.choice_probabilities
+            signal = probabilities / sigma * (values - (probabilities * values).sum(-1, keepdim=True))
+        else:
+            distance = (2 * noise.draw("branch distance", (1, 1), "exponential")).sqrt()
+            difference = returns(noise, chosen, distance) - returns(noise, chosen, -distance)
+            signal = difference / (sigma * math.sqrt(2 * math.pi))
+        results.append(pullback.mean_gradients(trajectories, entries * chosen * signal).double())
+    return torch.cat(results)
+
+
+def random_differences(simulator: Simulator, stream: Stream, blocks: int, samples: int) -> Tensor:
+    """Central differences of pairs of trajectories, each along a random direction of its own: (blocks, P), float64.
+
+    Its mean is the gradient of J averaged over perturbed parameters (Nesterov & Spokoiny 2017).
+    """
+    results = []
+    for part in _parts(blocks, samples):
+        noise = Noise(simulator.environment, stream, part, samples, dtype=torch.float64)
+        directions = noise.draw("directions", (simulator.policy.parameter_count,))
+        plus, minus = (
+            Simulator(
+                simulator.environment,
+                simulator.policy,
+                simulator.parameters.double() + sign * PERTURBATION * directions.flatten(0, 1),
+                simulator.sigma,
+            )
+            .rollout(noise.rollout.single_batches())
+            .returns.reshape(len(part), samples, 1)
+            for sign in (1, -1)
+        )
+        results.append(((plus - minus) / (2 * PERTURBATION) * directions).mean(1))
+    return torch.cat(results)
+
+
 def certified_reference(
     environment: Environment,
     policy: Policy,
@@ -103,23 +171,35 @@ def certified_reference(
     """Estimate the gradient from `samples` trajectories in `blocks` independent blocks, and try to certify it."""
     simulator = Simulator(environment, policy, parameters, sigma)
     per_block = max(2, samples // blocks)
+    smooth = environment.differentiable and environment.continuous
+    has_score = sigma > 0 and not environment.moving_support
 
     def own(purpose: str) -> Stream:
         return Stream(stream.seed, stream.environment, f"{stream.purpose}/{purpose}")
 
-    gradients = reverse_mode(simulator, own("reverse mode"), blocks, per_block)
+    if smooth:
+        gradients = reverse_mode(simulator, own("reverse mode"), blocks, per_block)
+    elif has_score:
+        gradients = score_function(simulator, own("score"), blocks, per_block)
+    else:
+        gradients = random_differences(simulator, own("differences"), blocks, max(1, per_block // 2))
     mean = gradients.mean(0)
     standard_error = (gradients.var(0).sum() / blocks).sqrt().item()
 
-    draws = own("directions").generator(0, "directions").standard_normal((2, policy.parameter_count))
-    directions = torch.cat([mean[None], torch.from_numpy(draws)])
-    directions = directions / directions.norm(dim=-1, keepdim=True).clamp_min(1e-300)
-    differences = finite_differences(simulator, own("differences"), directions, blocks, max(2, per_block // 8))
-    checks = {"finite differences": null_distance(differences - gradients @ directions.T)}
-    if sigma > 0:
+    checks = {}
+    if smooth:
+        draws = own("directions").generator(0, "directions").standard_normal((2, policy.parameter_count))
+        directions = torch.cat([mean[None], torch.from_numpy(draws)])
+        directions = directions / directions.norm(dim=-1, keepdim=True).clamp_min(1e-300)
+        differences = finite_differences(simulator, own("differences"), directions, blocks, max(2, per_block // 8))
+        checks["finite differences"] = null_distance(differences - gradients @ directions.T)
+    if smooth and has_score:
         scores = score_function(simulator, own("score"), blocks, max(2, per_block // 4))
         checks["score function"] = null_distance(scores - gradients)
-    agreed = all(distance < AGREEMENT for distance in checks.values())
+    elif has_score:
+        branches = measure_valued(simulator, own("branches"), blocks, max(1, per_block // 4))
+        checks["measure-valued derivative"] = null_distance(branches - gradients)
+    agreed = bool(checks) and all(distance < AGREEMENT for distance in checks.values())
     how = " and ".join(f"{name} ({distance:+.1f} s.e.)" for name, distance in checks.items())
     return MonteCarloReference(gradients, standard_error, f"agrees with {how}" if agreed else "")
 

@@ -72,13 +72,15 @@ def climb_simulated(
 
     noise = Noise(environment, stream, [0], CMA_TRAJECTORIES).rollout
     noise = type(noise)(*(draws.expand(CMA_POPULATION, *draws.shape[1:]) for draws in noise))
+    generation_steps = CMA_POPULATION * CMA_TRAJECTORIES * environment.horizon
+    generations = int(min(CMA_GENERATIONS, max(1, environment.search_steps / generation_steps)))
     seed = int(stream.generator(0, "cma").integers(1, 2**31))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # cma warns that it is not given callbacks it does not need
         search = cma.CMAEvolutionStrategy(
             start.numpy(),
             CMA_STEP,
-            {"CMA_diagonal": True, "popsize": CMA_POPULATION, "seed": seed, "verbose": -9, "maxiter": CMA_GENERATIONS},
+            {"CMA_diagonal": True, "popsize": CMA_POPULATION, "seed": seed, "verbose": -9, "maxiter": generations},
         )
         path = [start]
         while not search.stop():

@@ -1,4 +1,4 @@
-"""Exact references by quadrature, for one decision in one dimension.
+"""Exact references by quadrature, for one decision whose return varies in one direction.
 
 The gradient is the integral of the return against the score, so no derivative of the return is used and jumps do no
 harm: `J = ∫ R(mu + sigma e) phi(e) de`, `dJ/dmu = ∫ R(mu + sigma e) (e / sigma) phi(e) de`. The midpoint rule converges
@@ -29,7 +29,7 @@ def objective_and_gradient(
     """J_sigma, its gradient (P,) and the gradient's estimated error; at sigma = 0 of the noiseless policy's return.
 
     Args:
-        environment: one decision, one action coordinate, deterministic start and step.
+        environment: one decision, a return that varies in one direction, deterministic start and step.
         policy: any policy.
         parameters: flat, (P,), float64.
         sigma: noise level.
@@ -41,7 +41,7 @@ def objective_and_gradient(
     """
     require_scalar_decision(environment)
     theta = parameters.detach().requires_grad_()
-    mean = environment.first_mean(policy, theta)[0]
+    mean = position(environment, environment.first_mean(policy, theta))
     if sigma == 0:
         noiseless = decision_return(environment, mean.reshape(1))[0]
         return noiseless.item(), torch.autograd.grad(noiseless, theta, materialize_grads=True)[0], 0.0
@@ -110,24 +110,38 @@ def midpoint(
 
 
 def decision_return(environment: Environment, action: Tensor) -> Tensor:
-    """The return R(a) of a one-decision environment for a vector of scalar actions, (n,) to (n,), differentiable."""
+    """The return of a one-decision environment for positions along its direction, (n,) to (n,), differentiable."""
     state = environment.initial_state(action.new_zeros(len(action), 0))
-    state, reward = environment.step(state, action.unsqueeze(-1), action.new_zeros(len(action), 0))
+    state, reward = environment.step(state, action.unsqueeze(-1) * _direction(environment).to(action), state[..., :0])
     return reward + environment.discount * environment.terminal_reward(state)
 
 
+def position(environment: Environment, action: Tensor) -> Tensor:
+    """Where an action (action_dim,) lies along the environment's direction: the action itself if it is scalar."""
+    return _direction(environment).to(action) @ action
+
+
 def is_scalar_decision(environment: Environment) -> bool:
-    """Whether the return is a function of one real action: one step, one coordinate, no other randomness."""
-    noise_dim = environment.initial_noise_dim + environment.process_noise_dim
-    sizes = (environment.horizon, environment.action_dim, noise_dim)
-    return sizes == (1, 1, 0) and not environment.discrete_actions
+    """Whether the return is a function of one normal variable: one step, one direction, no other noise on the state."""
+    one_step = (environment.horizon, environment.initial_noise_dim, environment.process_noise_dim) == (1, 0, 0)
+    normal = not (environment.discrete_actions or environment.moving_support)
+    return one_step and normal and environment.ridge_direction() is not None
 
 
 def require_scalar_decision(environment: Environment) -> None:
     """Raises ValueError unless `is_scalar_decision`."""
     if not is_scalar_decision(environment):
         raise ValueError(
-            f"quadrature needs one decision with one action coordinate and no other randomness; "
-            f"{type(environment).__name__} has horizon {environment.horizon}, action_dim {environment.action_dim}, "
-            f"{environment.initial_noise_dim} initial and {environment.process_noise_dim} process noises"
+            f"quadrature needs one decision with normal noise, a return that varies in one direction and no other "
+            f"randomness; {type(environment).__name__} has horizon {environment.horizon}, action_dim "
+            f"{environment.action_dim}, {environment.initial_noise_dim} initial and {environment.process_noise_dim} "
+            f"process noises, discrete_actions {environment.discrete_actions} and moving_support "
+            f"{environment.moving_support}"
         )
+
+
+def _direction(environment: Environment) -> Tensor:
+    direction = environment.ridge_direction()
+    if direction is None:
+        raise ValueError(f"the return of {type(environment).__name__} varies in more than one direction")
+    return direction

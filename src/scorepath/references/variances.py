@@ -1,8 +1,9 @@
 """Exact variances of the basic estimators where they can be had: the lines that figures draw over measurements.
 
 The variance is the trace of the covariance of one sample's gradient, or `batch_size` × the variance of a batch's mean
-where samples interact. Three cases: any single scalar decision by quadrature, the quadratic in any dimension in
-closed form, and the scalar LQR, where return, score and pathwise derivative are quadratic forms in one Gaussian vector.
+where samples interact. Three cases: any single decision whose return varies in one direction, by quadrature; the
+quadratic in any dimension, in closed form; the scalar LQR, where return, score and pathwise derivative are quadratic
+forms in one Gaussian vector.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from scorepath.environments.base import Environment
 from scorepath.environments.lqr import LQR
 from scorepath.environments.quadratic import Quadratic
 from scorepath.policies import OpenLoop, Policy
-from scorepath.references.quadrature import LIMIT, decision_return, expectation, is_scalar_decision, normal_expectation
+from scorepath.references.quadrature import (
+    LIMIT,
+    decision_return,
+    expectation,
+    is_scalar_decision,
+    normal_expectation,
+    position,
+)
 
 TOLERANCE = 1e-9
 
@@ -35,15 +43,17 @@ def exact_variance(
 
     Args:
         method: reinforce (no baseline), leave_one_out, pathwise, or measure_valued (coupled, for every coordinate).
-        environment: see the module's first lines; open-loop landscapes, and lqr with one state, one action, linear
-            feedback and zero initial mean (there without measure_valued, and leave_one_out for a single step only).
+        environment: see the module's first lines; open-loop landscapes (measure_valued with one action coordinate
+            only, the quadratic excepted), and lqr with one state, one action, linear feedback and zero initial mean
+            (there without measure_valued, and leave_one_out for a single step only). Rewards without noise, and
+            normal action noise.
         policy: its policy.
         parameters: flat, (P,), float64.
         sigma: noise level; at 0 there is None.
         batch_size: N, which only leave_one_out depends on; it needs at least 2.
         tolerance: of the quadratures, relative to the larger of 1 and the moment.
     """
-    if sigma == 0 or (method == "leave_one_out" and batch_size < 2):
+    if sigma == 0 or (method == "leave_one_out" and batch_size < 2) or environment.reward_noise > 0:
         return None
     if isinstance(environment, LQR):
         return _scalar_lqr(method, environment, policy, parameters, sigma, batch_size)
@@ -88,25 +98,28 @@ def _scalar_decision(
     batch_size: int,
     tolerance: float = TOLERANCE,
 ) -> float | None:
-    """Quadrature over the one noise there is."""
-    mean = environment.first_mean(policy, parameters.detach())[0]
+    """Quadrature over the noise along the one direction; in D - 1 others the return is flat, but the score is not."""
+    mean = position(environment, environment.first_mean(policy, parameters.detach()))
+    dimension = environment.action_dim
+
+    def score_square(eps: Tensor) -> Tensor:
+        return (eps.square() + dimension - 1) / sigma**2
 
     if method in ("reinforce", "leave_one_out"):
 
         def raw(eps: Tensor) -> Tensor:
             returns = decision_return(environment, mean + sigma * eps)
-            score = eps / sigma
-            return torch.stack([returns, returns * score, (returns * score).square()])
+            return torch.stack([returns, returns * eps / sigma, returns.square() * score_square(eps)])
 
         (expected, gradient, second), _ = normal_expectation(raw, tolerance)
 
         def centred(eps: Tensor) -> Tensor:
             square = (decision_return(environment, mean + sigma * eps) - expected).square()
-            return torch.stack([square, square * (eps / sigma).square()])
+            return torch.stack([square, square * score_square(eps)])
 
         (return_variance, centred_second), _ = normal_expectation(centred, tolerance)
         moments = ScoreMoments(
-            gradient.item() ** 2, second.item(), centred_second.item(), return_variance.item(), 1 / sigma**2
+            gradient.item() ** 2, second.item(), centred_second.item(), return_variance.item(), dimension / sigma**2
         )
         return score_function_variance(method, moments, batch_size)
 
@@ -122,7 +135,7 @@ def _scalar_decision(
         (first, second), _ = normal_expectation(signals, tolerance)
         return float(second - first.square())
 
-    if method == "measure_valued":
+    if method == "measure_valued" and dimension == 1:
 
         def differences(rho: Tensor) -> Tensor:
             above = decision_return(environment, mean + sigma * rho)

@@ -1,0 +1,508 @@
+"""What every estimator must be: a function of the noise it is given, the same for every batch, and as it declares.
+
+Equalities are exact but for rounding and hold for a few small problems of different kinds; expectations are compared
+with exact gradients in `check_expectations`. All draws have fixed seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scorepath import registry
+from scorepath.conformance.comparison import Comparison, compare, in_blocks
+from scorepath.conformance.environments import ROUNDING, random_states
+from scorepath.conformance.findings import Check, knobs
+from scorepath.environments.base import Environment
+from scorepath.environments.chain import Chain
+from scorepath.environments.lqr import LQR
+from scorepath.environments.pendulum import Pendulum
+from scorepath.environments.quadratic import Quadratic
+from scorepath.environments.step import Step
+from scorepath.environments.uniform_support import UniformSupport
+from scorepath.estimators.base import Estimator
+from scorepath.gradients import sample_blocks
+from scorepath.noise import Distribution, Noise, Stream
+from scorepath.policies import Policy, make_policy
+from scorepath.references.exact import exact_reference
+from scorepath.rollout import Simulator, Trajectories
+
+FAMILIES = ("score_function", "pathwise", "measure_valued", "parameter_space", "mixture")
+SIZE = 8
+"""Samples per batch where equalities are checked, and training batch of estimators that couple their samples."""
+PAST_SIZE = 64
+"""Training batch of estimators that learn from earlier trajectories."""
+BLOCKS = 128
+SAMPLES, COUPLED_SAMPLES = 2**16, 2**15
+"""Behind a comparison of an expectation with what it should be."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An environment, its policy and a noise level. `parameters` lists the policy's entries, or stands for each."""
+
+    environment: Environment
+    sigma: float
+    parameters: float | tuple[float, ...] = 0.1
+
+    @property
+    def name(self) -> str:
+        return type(self.environment).__module__.rpartition(".")[2]
+
+    @property
+    def policy(self) -> Policy:
+        return make_policy(self.environment, hidden=(6,))
+
+    @property
+    def simulator(self) -> Simulator:
+        count, values = self.policy.parameter_count, self.parameters
+        entries = values if isinstance(values, tuple) else (values,) * count
+        return Simulator(self.environment, self.policy, torch.tensor(entries, dtype=torch.float64), self.sigma)
+
+    def population(self, batches: int) -> Simulator:
+        """One policy per batch, all in generic position."""
+        shape = (batches, self.policy.parameter_count)
+        draws = torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+        return replace(self.simulator, parameters=self.simulator.parameters + 0.3 * draws)
+
+    def noise(self, batches: int = 3, dtype: torch.dtype = torch.float64, purpose: str = "gradients") -> Noise:
+        return Noise(self.environment, Stream(17, self.name, purpose), range(batches), SIZE, dtype)
+
+
+# rewards and gradients far from zero, low noise: small errors show
+PROBLEMS = (
+    Problem(Quadratic(dimension=2, offset=1.0), 0.5, (0.2, 0.0)),
+    Problem(Step(edge=0.1), 0.3, 0.0),
+    Problem(
+        LQR(
+            horizon=3,
+            dynamics=((1.0, 0.3), (0.0, 0.9)),
+            control=((0.3,), (1.0,)),
+            initial_mean=1.0,
+            initial_std=0.2,
+            discount=0.8,
+        ),
+        0.5,
+        (0.3, 0.2),
+    ),
+    Problem(Chain(states=3, horizon=3, left_reward=0.0, discount=0.8), 0.7, 0.0),
+    Problem(UniformSupport(), 0.4),
+    Problem(Pendulum(horizon=4, process_noise=0.1), 0.3),
+)
+
+
+# --- running an estimator ---------------------------------------------------------------------------------------------
+
+
+def gradients(estimator: Estimator, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Tensor:
+    """Per-trajectory gradients of all batches, (batches, samples, P)."""
+    return torch.cat(list(estimator.gradients(simulator, noise, past)))
+
+
+def earlier(estimator: Estimator, simulator: Simulator, noise: Noise) -> Trajectories | None:
+    """Independent earlier trajectories, four times as many, for an estimator that asks for them."""
+    if not estimator.needs_past:
+        return None
+    return simulator.rollout(replace(noise.independent("past"), samples=4 * noise.samples).rollout)
+
+
+def run(estimator: Estimator, simulator: Simulator, noise: Noise) -> Tensor:
+    """Per-trajectory gradients with whatever earlier trajectories the estimator needs."""
+    return gradients(estimator, simulator, noise, earlier(estimator, simulator, noise))
+
+
+def differ(one: Tensor, two: Tensor, relative: float = ROUNDING) -> bool:
+    """Whether two results differ by more than rounding."""
+    scale = two.double().abs().max().item()
+    return not torch.allclose(one.double(), two.double(), rtol=relative, atol=relative * scale)
+
+
+def altered(environment: Environment, **methods: Callable[..., Any]) -> Environment:
+    """The same instance with other methods, equal in all else and in what it declares."""
+    kind = type(environment)
+    twin: Environment = object.__new__(type(kind.__name__, (kind,), methods))
+    twin.__dict__.update(environment.__dict__)
+    return twin
+
+
+@dataclass(frozen=True)
+class Rearranged(Noise):
+    """Noise whose sample i has the draws of sample `order[i]`."""
+
+    order: tuple[int, ...] = ()
+
+    def draw(self, quantity: str, shape: tuple[int, ...], distribution: Distribution = "normal") -> Tensor:
+        return Noise.draw(self, quantity, shape, distribution)[:, list(self.order)]
+
+
+# --- declarations -----------------------------------------------------------------------------------------------------
+
+
+def declarations(estimator: Estimator) -> Iterator[str]:
+    """What a report needs to know is there, and names name something."""
+    for name in ("source", "bias"):
+        text = getattr(estimator, name, None)
+        if not isinstance(text, str) or not text.strip():
+            yield f"{name} must be declared: {'author and year' if name == 'source' else 'when it is unbiased'}"
+    if getattr(estimator, "family", None) not in FAMILIES:
+        yield f"family must be one of {', '.join(FAMILIES)}, got {getattr(estimator, 'family', None)!r}"
+    for name in vars(Estimator):
+        declared = name.startswith("needs_") or name == "couples_samples"
+        if declared and not isinstance(getattr(estimator, name), bool):
+            yield f"{name} must be True or False, got {getattr(estimator, name)!r}"
+    known = registry.names(registry.ESTIMATORS)
+    for name in estimator.mixes:
+        if name not in known:
+            yield f"mixes names {name!r}, which is no estimator; choose among {', '.join(known)}"
+    yield from knobs(estimator)
+
+
+def applicability(estimator: Estimator, problems: Sequence[Problem]) -> Iterator[str]:
+    """Where it does not apply there is a reason, and the declared needs are among the reasons."""
+    applies = False
+    known = registry.names(registry.ESTIMATORS)
+    for problem in problems:
+        environment = problem.environment
+        for sigma in (problem.sigma, 0.0):
+            reason = estimator.not_applicable(environment, sigma)
+            applies = applies or reason is None
+            inherited = Estimator.not_applicable(estimator, environment, sigma)
+            if reason is None and inherited:
+                yield (
+                    f"not_applicable() is None in {problem.name} at sigma = {sigma:g}, but its declared needs say: "
+                    f"{inherited}; drop the need, or add your reasons to super().not_applicable()"
+                )
+                return
+            if reason is not None and (not isinstance(reason, str) or not reason.strip()):
+                yield f"not_applicable() must return a reason in words or None, got {reason!r}"
+                return
+            twin = estimator.identical_to(environment, sigma)
+            if twin is not None and twin not in known:
+                yield f"identical_to() names {twin!r}, which is no estimator; choose among {', '.join(known)}"
+                return
+        if not isinstance(estimator.unbiased(environment), bool):
+            yield f"unbiased() must return True or False, got {estimator.unbiased(environment)!r}"
+            return
+    if not applies:
+        yield "not_applicable() leaves none of the problems that estimators are checked on"
+
+
+# --- equalities -------------------------------------------------------------------------------------------------------
+
+
+def shapes(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """Chunks of (batches, samples, P), finite, in the noise's dtype, without a graph."""
+    for dtype in (torch.float64, torch.float32):
+        noise = problem.noise(dtype=dtype)
+        past = earlier(estimator, problem.simulator, noise)
+        chunks = list(estimator.gradients(problem.simulator, noise, past))
+        count = problem.policy.parameter_count
+        for chunk in chunks:
+            if chunk.dim() != 3 or chunk.shape[1:] != (SIZE, count):
+                yield (
+                    f"gradients() yields a chunk of shape {tuple(chunk.shape)} for batches of {SIZE} samples and "
+                    f"{count} parameters: it must be (some batches, {SIZE}, {count})"
+                )
+                return
+            if chunk.dtype != dtype:
+                yield f"gradients() yields {chunk.dtype} where the noise is {dtype}: it must be the same"
+                return
+            if chunk.requires_grad:
+                yield "gradients() yields tensors with a graph: detach them"
+                return
+            if not chunk.isfinite().all():
+                share = (~chunk.isfinite()).double().mean().item()
+                yield f"gradients() yields nan or infinity in {share:.0%} of the entries"
+                return
+        if sum(map(len, chunks)) != 3:
+            yield f"gradients() yields {sum(map(len, chunks))} batches where the noise has 3: it must be one for each"
+            return
+
+
+def purity(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """Equal noise gives equal numbers, nothing else is drawn, and nothing given is changed."""
+    simulator, noise = problem.simulator, problem.noise()
+    past = earlier(estimator, simulator, noise)
+    given = [simulator.parameters, *noise.rollout, *((past.rewards, past.observations) if past else ())]
+    before = [tensor.clone() for tensor in given]
+    generators = random_states()
+    first = gradients(estimator, simulator, noise, past)
+    moved = random_states() != generators
+    if not all(torch.equal(one, two) for one, two in zip(before, given, strict=True)):
+        yield "gradients() changes the parameters, the noise or the past it is given in place: make new tensors"
+        return
+    if moved or not torch.equal(first, gradients(estimator, simulator, noise, past)):
+        yield "gradients() draws random numbers of its own: use noise.rollout, noise.draw and noise.independent"
+
+
+def means(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """What training uses is what is measured."""
+    for simulator in (problem.simulator, problem.population(3)):
+        noise = problem.noise()
+        past = earlier(estimator, simulator, noise)
+        estimate, trajectories = estimator.estimate(simulator, noise, past)
+        if differ(estimate, gradients(estimator, simulator, noise, past).mean(1)):
+            yield "estimate() is not the mean of gradients() over the samples of each batch"
+            return
+        if trajectories is not None and trajectories.rewards.requires_grad:
+            yield "estimate() returns trajectories with a graph: return trajectories.detach()"
+            return
+
+
+def noiseless(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """Without action noise it exists where it says so."""
+    if not estimator.not_applicable(problem.environment, 0.0):
+        found = run(estimator, problem.simulator.with_sigma(0.0), problem.noise())
+        if not found.isfinite().all():
+            yield "it is said to work at sigma = 0, but gives nan or infinity: declare needs_noise = True"
+
+
+def batches_are_independent(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """A batch's gradients do not depend on the other batches, nor on its place among them."""
+    noise = problem.noise()
+    together = run(estimator, problem.simulator, noise)
+    for order in ([1], [2, 0, 1]):
+        others = run(estimator, problem.simulator, replace(noise, replicates=order))
+        if differ(others, together[order]):
+            yield (
+                "a batch's gradients change when the other batches do: let each batch use its own noise alone (means "
+                "over dimension 1, never over dimension 0)"
+            )
+            return
+
+
+def samples_are_independent(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """Unless it is declared, a sample's gradient does not depend on its batch-mates, nor on its place among them."""
+    if estimator.couples_samples:
+        return
+    noise, order = problem.noise(), (3, 0, 3, 5, 1, 3, 7, 2)
+    rearranged = Rearranged(noise.environment, noise.stream, noise.replicates, SIZE, noise.dtype, order=order)
+    if differ(run(estimator, problem.simulator, rearranged), run(estimator, problem.simulator, noise)[:, list(order)]):
+        yield (
+            "a sample's gradient changes when its batch-mates do: declare couples_samples = True, or let it depend on "
+            "its own noise alone"
+        )
+
+
+def populations(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """One policy per batch: each gets what it would get alone."""
+    simulator, noise = problem.population(3), problem.noise()
+    together = run(estimator, simulator, noise)
+    for batch in range(3):
+        alone = run(
+            estimator, replace(simulator, parameters=simulator.parameters[batch]), noise.select(slice(batch, batch + 1))
+        )
+        if differ(alone[0], together[batch]):
+            yield "with one policy per batch, parameters of shape (batches, P), a batch gets another policy's numbers"
+            return
+
+
+def precision(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """Single precision gives what double precision gives, but for rounding."""
+    double, single = (run(estimator, problem.simulator, problem.noise(dtype=d)) for d in (torch.float64, torch.float32))
+    if differ(single, double, 1e-3):
+        yield "float32 and float64 give different gradients: look for differences of nearly equal numbers"
+
+
+def twins(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """`identical_to` means the very same numbers."""
+    for sigma in (problem.sigma, 0.0):
+        twin = estimator.identical_to(problem.environment, sigma)
+        if twin is None or estimator.not_applicable(problem.environment, sigma):
+            continue
+        other = registry.load(registry.ESTIMATORS, twin)()
+        simulator, noise = problem.simulator.with_sigma(sigma), problem.noise()
+        if other.not_applicable(problem.environment, sigma) or differ(
+            run(estimator, simulator, noise), run(other, simulator, noise)
+        ):
+            yield f"identical_to() names {twin!r} at sigma = {sigma:g}, which gives other numbers here"
+            return
+
+
+def the_past(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """Earlier trajectories are used by those who ask for them alone, and training can start without any."""
+    simulator, noise = problem.simulator, problem.noise()
+    without = gradients(estimator, simulator, noise, None)
+    if not without.isfinite().all():
+        yield "gradients() is not finite when there are no earlier trajectories yet (past = None)"
+    if not estimator.needs_past:
+        past = simulator.rollout(noise.independent("past").rollout)
+        if differ(gradients(estimator, simulator, noise, past), without):
+            yield "gradients() depends on earlier trajectories: declare needs_past = True"
+
+
+def needless_derivatives(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """What does not need differentiable dynamics works without."""
+    if estimator.needs_differentiable_dynamics or estimator.needs_relaxed_actions:
+        return
+    kind = type(problem.environment)
+
+    def step(self: Environment, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        next_state, reward = kind.step(self, *(tensor.detach() for tensor in inputs))
+        return next_state.detach(), reward.detach()
+
+    simulator, noise = problem.simulator, problem.noise()
+    opaque = replace(simulator, environment=altered(problem.environment, step=step))
+    advice = "declare needs_differentiable_dynamics = True"
+    try:
+        found = run(estimator, opaque, noise)
+    except RuntimeError as error:
+        if "grad" not in str(error):
+            raise
+        yield f"it differentiates the step: {advice}"
+        return
+    if differ(found, run(estimator, simulator, noise)):
+        yield f"it gives other numbers where the step cannot be differentiated: {advice}"
+
+
+def charges(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """It charges the steps of one trajectory at least, and no more than it simulates.
+
+    It may charge less than it simulates: branches are replayed from the start here, where a simulator could be
+    restarted.
+    """
+    kind, counted = type(problem.environment), [0]
+
+    def step(self: Environment, state: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        counted[0] += state[..., 0].numel()
+        return kind.step(self, state, action, noise)
+
+    def smoothed(self: Environment, width: float) -> Environment | None:
+        softer = kind.smoothed(self, width)
+        if softer is None or type(softer) is type(self):
+            return softer
+        soft_kind = type(softer)
+
+        def soft_step(self: Environment, state: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+            counted[0] += state[..., 0].numel()
+            return soft_kind.step(self, state, action, noise)
+
+        return altered(softer, step=soft_step)
+
+    noise = problem.noise()
+    past = earlier(estimator, problem.simulator, noise)
+    counting = altered(problem.environment, step=step, smoothed=smoothed)
+    gradients(estimator, replace(problem.simulator, environment=counting), noise, past)
+    simulated = counted[0] / (3 * SIZE)
+    charged = estimator.environment_steps(problem.environment)
+    horizon = problem.environment.horizon
+    if not horizon <= charged <= simulated * (1 + ROUNDING):
+        yield (
+            f"environment_steps() charges {charged:g} steps per sample, but {simulated:g} are simulated and one "
+            f"trajectory has {horizon}"
+        )
+
+
+def devices(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """A CUDA device, where there is one, gives the same numbers."""
+    if torch.cuda.is_available():
+        noise = problem.noise()
+        found = run(estimator, problem.simulator, replace(noise, device="cuda"))
+        if not found.is_cuda:
+            yield "gradients() leaves the CUDA device that the noise is on: create tensors on the noise's device"
+        elif differ(found.cpu(), run(estimator, problem.simulator, noise), 1e-7):
+            yield "a CUDA device gives other numbers"
+
+
+# --- expectations -----------------------------------------------------------------------------------------------------
+
+
+def sample(estimator: Estimator, simulator: Simulator, stream: Stream, samples: int, coupled_samples: int) -> Tensor:
+    """Means of independent blocks of samples, (BLOCKS, P).
+
+    Where the samples of a batch enter each other's gradients, a block is many small batches, so that errors of order
+    1 / batch size would show.
+    """
+    if estimator.couples_samples:
+        size = PAST_SIZE if estimator.needs_past else SIZE
+        batches = sample_blocks(estimator, simulator, stream, range(coupled_samples // size), size, torch.float64)
+        return in_blocks(batches.means, BLOCKS)
+    return sample_blocks(estimator, simulator, stream, range(BLOCKS), samples // BLOCKS, torch.float64).means
+
+
+def judge(estimator: Estimator, problem: Problem, expected: Tensor, samples: int = SAMPLES) -> Comparison:
+    """Compares the mean of many estimates with what it should be, (P,), in an orthonormal basis that starts there."""
+    stream = Stream(17, problem.name, "expectations")
+    blocks = sample(estimator, problem.simulator, stream, samples, COUPLED_SAMPLES)
+    count = len(expected)
+    draws = torch.randn(count, count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    first = expected[:, None] if expected.any() else draws[:, :1]
+    basis = torch.linalg.qr(torch.cat([first, draws], 1)[:, :count]).Q
+    return compare(blocks @ basis, basis.mT @ expected)
+
+
+def expectations(estimator: Estimator, problems: Sequence[Problem]) -> Iterator[str]:
+    """Where a declared expectation is known exactly, the mean of many estimates agrees with it."""
+    for problem in problems:
+        environment, simulator = problem.environment, problem.simulator
+        if environment.reference_class == "certified_monte_carlo":
+            continue
+        if estimator.not_applicable(environment, problem.sigma):
+            continue
+
+        def gradient_at(sigma: float, simulator: Simulator = simulator) -> Tensor:
+            return exact_reference(simulator.environment, simulator.policy, simulator.parameters, sigma).gradient
+
+        expected = estimator.estimand(environment, problem.sigma, gradient_at)
+        if expected is None:
+            continue
+        comparison = judge(estimator, problem, expected)
+        if comparison.decides and not comparison.agrees:
+            distance = comparison.distances.abs().max().item()
+            unbiased = estimator.unbiased(environment)
+            yield (
+                f"its mean in {problem.name} at sigma = {problem.sigma:g} is {distance:.1f} standard errors away from "
+                + ("the exact gradient: it is not unbiased there" if unbiased else "what estimand() says")
+            )
+
+
+# --- all checks -------------------------------------------------------------------------------------------------------
+
+
+def quick_checks(problems: Sequence[Problem] = PROBLEMS) -> tuple[tuple[Check[Estimator], ...], ...]:
+    """In this order; each group takes for granted what those before it found in order. About a second in all."""
+
+    def everywhere(check: Callable[[Estimator, Problem], Iterator[str]]) -> Check[Estimator]:
+        @wraps(check)
+        def checked(estimator: Estimator) -> Iterator[str]:
+            for problem in problems:
+                if not estimator.not_applicable(problem.environment, problem.sigma):
+                    for finding in check(estimator, problem):
+                        yield f"{finding} (seen in {problem.name})"
+                        return  # one place is enough
+
+        return checked
+
+    def applicable(estimator: Estimator) -> Iterator[str]:
+        """Where it does not apply there is a reason, and the declared needs are among the reasons."""
+        return applicability(estimator, problems)
+
+    return (
+        (declarations, applicable),
+        (everywhere(shapes),),
+        tuple(map(everywhere, (purity, means, noiseless))),
+        tuple(
+            map(
+                everywhere,
+                (
+                    *(batches_are_independent, samples_are_independent, populations, precision, twins),
+                    *(the_past, needless_derivatives, charges, devices),
+                ),
+            )
+        ),
+    )
+
+
+def statistical_checks(problems: Sequence[Problem] = PROBLEMS) -> tuple[tuple[Check[Estimator], ...], ...]:
+    """What needs many samples; some seconds."""
+
+    def expected(estimator: Estimator) -> Iterator[str]:
+        """Where its expectation is declared and the exact gradient known, the mean of many estimates agrees."""
+        return expectations(estimator, problems)
+
+    return ((expected,),)

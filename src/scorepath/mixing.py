@@ -1,0 +1,81 @@
+"""What mixtures of a pathwise and a score-function signal share: weights, and the rollouts that weights come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from scorepath.environments.base import Environment
+from scorepath.estimators.base import ActionSignalEstimator
+from scorepath.estimators.leave_one_out import leave_one_out_signal
+from scorepath.noise import Noise, RolloutNoise
+from scorepath.rollout import Simulator, Trajectories
+
+WEIGHT_SOURCES = ("same_batch", "independent_batch")
+
+
+def inverse_variance_weight(pathwise_variance: Tensor, score_variance: Tensor) -> Tensor:
+    """The weight `V_score / (V_score + V_pathwise)` of the pathwise parent; 1/2 if neither parent has any spread."""
+    total = score_variance + pathwise_variance
+    return torch.where(total > 0, score_variance / total, torch.full_like(total, 0.5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(ActionSignalEstimator):
+    """`delta_t = k_t * pathwise_t + (1 - k_t) * leave_one_out_t`, both parents from the same rollouts.
+
+    A subclass chooses k with `weigh`, or overrides `mix` where mixing is more than that. With `weights` from an
+    `independent_batch` of the same size, k is independent of what it multiplies and the mixture is unbiased wherever
+    both parents are; with those of the `same_batch` nothing is paid for k.
+    """
+
+    weights: str = "same_batch"
+
+    family: ClassVar[str] = "mixture"
+    bias: ClassVar[str] = (
+        "same batch: O(1 / batch size), for the weight depends on what it multiplies; independent batch: unbiased "
+        "where pathwise is"
+    )
+    needs_differentiable_dynamics: ClassVar[bool] = True
+    needs_continuous_actions: ClassVar[bool] = True
+    couples_samples: ClassVar[bool] = True
+    mixes: ClassVar[tuple[str, ...]] = ("leave_one_out", "pathwise")
+
+    def __post_init__(self) -> None:
+        if self.weights not in WEIGHT_SOURCES:
+            raise ValueError(f"weights must be same_batch or independent_batch, got {self.weights!r}")
+
+    def unbiased(self, environment: Environment) -> bool:
+        return self.weights == "independent_batch" and environment.continuous and super().unbiased(environment)
+
+    def environment_steps(self, environment: Environment) -> float:
+        return environment.horizon * (1 if self.weights == "same_batch" else 2)
+
+    def weigh(self, trajectories: Trajectories, pathwise: Tensor, score: Tensor) -> Tensor:
+        """Weights of the pathwise parent from both signals, (batches, 1) for all steps or (batches, horizon)."""
+        raise NotImplementedError
+
+    def mix(
+        self, simulator: Simulator, draws: RolloutNoise, weights: Tensor | None = None
+    ) -> tuple[Trajectories, Tensor, Tensor]:
+        """Trajectories, the mixed signal on them, and its weights: those given or else this rollout's own."""
+        trajectories = simulator.rollout(draws, differentiable=True)
+        pathwise = trajectories.action_gradient(trajectories.returns)
+        trajectories = trajectories.detach()
+        score = leave_one_out_signal(trajectories)
+        if weights is None:
+            weights = self.weigh(trajectories, pathwise, score)
+        k = weights.to(pathwise)[:, None, :, None]
+        return trajectories, k * pathwise + (1 - k) * score, weights
+
+    def signal(
+        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
+    ) -> tuple[Trajectories, Tensor]:
+        weights = None
+        if self.weights == "independent_batch":
+            *_, weights = self.mix(simulator, noise.independent("weights").rollout)
+        trajectories, signal, _ = self.mix(simulator, noise.rollout, weights)
+        return trajectories, signal
