@@ -14,8 +14,8 @@ def lines() -> Iterator[str]:
     environments = [(n, registry.load(registry.ENVIRONMENTS, n)) for n in registry.names(registry.ENVIRONMENTS)]
     yield "# Catalogue"
     yield ""
-    yield "Written by `scorepath catalogue` from the files themselves. An entry of `config.yaml` names one of these, with"
-    yield "any of its options or knobs; *also* lists sets of them that `config/full.yaml` has as entries of their own."
+    yield "Written by `scorepath catalogue` from the files themselves. An entry of `config.yaml` names one of these,"
+    yield "with any of its options or knobs; *also* lists sets of them that `config/full.yaml` has as entries too."
     yield ""
     yield f"## Estimators ({len(estimators)})"
     yield ""

@@ -48,15 +48,21 @@ class Blocks:
 
 def reduce_chunk(gradients: Tensor) -> Blocks:
     """Reduce per-trajectory gradients (blocks, N, P), on any device, to what is kept of them: float64 on the CPU."""
+    zero = gradients[..., -1] == 0  # few rows end in a zero: only those are looked at whole
+    zero[zero.clone()] = (gradients[zero] == 0).all(-1)
     gradients = gradients.double()
     means = gradients.mean(1)
     deviations = (gradients - means[:, None]).square().sum(-1)
+    if means.isfinite().all():
+        nonfinite = torch.zeros_like(means[:, 0], dtype=torch.long)
+    else:
+        nonfinite = (~gradients.isfinite().all(-1)).sum(-1)
     return Blocks(
         means=means.cpu(),
         spreads=deviations.sum(-1).cpu() / (gradients.shape[1] - 1),
         deviations=deviations.cpu(),
-        nonfinite=(~gradients.isfinite().all(-1)).sum(-1).cpu(),
-        zeros=(gradients == 0).all(-1).sum(-1).cpu(),
+        nonfinite=nonfinite.cpu(),
+        zeros=zero.sum(-1).cpu(),
     )
 
 

@@ -161,7 +161,7 @@ def _digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         source = _environment_source(study, name)
         climb = [study.references.noise_level, study.references.return_gaps]
         found[f"policies/{name}"] = digest(["scorepath.references.policies", source], [facts, climb])
-        monte_carlo = [study.references.samples, study.gradients.batches]
+        monte_carlo = [study.references.samples, study.references.error_budget, study.gradients.batches]
         found[f"references/{name}"] = digest(["scorepath.references.store", source], [facts, monte_carlo])
         methods = [_estimator_source(method) for method in study.estimators.values()]
         timing = [study.cost_repeats, study.gradients, study.estimators]

@@ -92,11 +92,12 @@ class GradientSettings:
 
 @dataclass(frozen=True)
 class ReferenceSettings:
-    """Where gradients are measured and how large a Monte Carlo reference is."""
+    """Where gradients are measured, how large a Monte Carlo reference is, and how precise it must be."""
 
     noise_level: float
     return_gaps: tuple[float, ...]
     samples: int
+    error_budget: float
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,8 @@ def cells_table(plan: Plan) -> pd.DataFrame:
                 reason = f"its job failed: see {log}" if failed else "its job has not run"
         rows.append({
             "environment": cell.environment, "estimator": cell.estimator, "family": cell.family, "sigma": cell.sigma,
-            "stage": cell.stage, "status": status, "reason": reason, "log": log, "command": cell.command if cell.status == "run" else "",
+            "stage": cell.stage, "status": status, "reason": reason, "log": log,
+            "command": cell.command if cell.status == "run" else "",
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -192,7 +193,8 @@ def gradient_statistics_table(plan: Plan) -> pd.DataFrame:
         measured = as_measured(cell, group, known)
         variance = interval(measured.variances, draws)
         # against a reference that is not certified there is nothing to say about bias or direction
-        judged = group if known else group.assign(squared_bias=math.nan, projection=math.nan, cosine_similarity=math.nan)
+        directed = dict.fromkeys(("squared_bias", "projection", "cosine_similarity"), math.nan)
+        judged = group if known else group.assign(**directed)
         bias = interval(judged["squared_bias"].to_numpy(float), draws)
         projection = interval(judged["projection"].to_numpy(float), draws)
         norm = norms[place][gaps.index(checkpoint)]

@@ -170,36 +170,6 @@ def applicable(environment: Environment) -> Iterator[str]:
 
 
 SMALL = [Quadratic(dimension=2), LQR(horizon=6), Pendulum(horizon=6), Chain(horizon=4)]
-PAIRS = [
-    pytest.param(environment, method, id=f"{type(environment).__name__}-{method}")
-    for environment in SMALL
-    for method in applicable(environment)
-]
-
-
-@pytest.mark.parametrize("population", [False, True], ids=["shared", "population"])
-@pytest.mark.parametrize(("environment", "method"), PAIRS)
-def test_an_estimate_is_the_mean_of_its_trajectories(environment: Environment, method: str, population: bool) -> None:
-    """What training uses is what is measured."""
-    found, start, draws = estimator(method), simulator(environment, batches=3 * population), noise(environment)
-    past = start.rollout(Noise(environment, Stream(1, "test", "past"), range(3), 20, torch.float64).rollout)
-    gradient, _ = found.estimate(start, draws, past)
-    expected = per_trajectory(found, start, draws, past).mean(1)
-    torch.testing.assert_close(gradient, expected, rtol=1e-11, atol=1e-12)
-
-
-@pytest.mark.parametrize(("environment", "method"), PAIRS)
-def test_a_population_is_its_members(environment: Environment, method: str) -> None:
-    """Batch b of a population is what policy b alone gives on the same noise."""
-    found, start, draws = estimator(method), simulator(environment, batches=3), noise(environment)
-    past_draws = Noise(environment, Stream(1, "test", "past"), range(3), 20, torch.float64)
-    together = per_trajectory(found, start, draws, start.rollout(past_draws.rollout))
-    for batch in range(3):
-        alone = replace(start, parameters=start.parameters[batch])
-        only = slice(batch, batch + 1)
-        past = alone.rollout(past_draws.select(only).rollout)
-        member = per_trajectory(found, alone, draws.select(only), past)[0]
-        torch.testing.assert_close(member, together[batch], rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("method", ["pathwise", "leave_one_out", "evolution_strategies", "inverse_variance"])
@@ -440,7 +410,7 @@ def small_study(estimators: tuple[str, ...], levels: tuple[float, ...], samples:
         environments={"lqr": EnvironmentEntry("lqr", "lqr", {"horizon": 4})},
         estimators={name: EstimatorEntry(name, name, {}) for name in estimators},
         gradients=GradientSettings(samples, 8, "float32"),
-        references=ReferenceSettings(0.1, (0.0, 0.5), 1000),
+        references=ReferenceSettings(0.1, (0.0, 0.5), 1000, 0.25),
         training=TrainingSettings((), (), (), "adam", (0.1,), 1, 1, 1),
         cost_repeats=1,
         resamples=10,
@@ -471,30 +441,11 @@ def test_other_cells_change_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert results[0].count(b"\n") == 1 + 2 * 8
 
 
-# --- precision and devices -----------------------------------------------------------------------------------------
+# --- precision --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("environment", "method"), PAIRS)
-def test_precision_is_all_that_float32_changes(environment: Environment, method: str) -> None:
-    found, start = estimator(method), simulator(environment)
+@pytest.mark.parametrize("environment", SMALL, ids=[type(e).__name__ for e in SMALL])
+def test_both_precisions_see_the_same_noise(environment: Environment) -> None:
     single, double = noise(environment, dtype=torch.float32), noise(environment)
     for one, two in zip(single.rollout, double.rollout, strict=True):
         torch.testing.assert_close(one.double(), two, rtol=1e-6, atol=1e-6)
-    past = [start.rollout(draws.rollout) for draws in (single, double)]
-    one, two = per_trajectory(found, start, single, past[0]), per_trajectory(found, start, double, past[1])
-    assert (one.dtype, two.dtype) == (torch.float32, torch.float64)
-    scale = two.abs().max().item()
-    # evolution strategies divide a difference of two returns by 0.1
-    torch.testing.assert_close(one.double(), two, rtol=1e-3, atol=3e-5 * scale)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("environment", "method"), PAIRS)
-def test_a_device_gives_the_same_numbers(environment: Environment, method: str) -> None:
-    found, start, draws = estimator(method), simulator(environment), noise(environment)
-    on_device = replace(draws, device="cuda")
-    past = [start.rollout(each.rollout) for each in (draws, on_device)]
-    expected = per_trajectory(found, start, draws, past[0])
-    measured = per_trajectory(found, start, on_device, past[1])
-    assert measured.is_cuda
-    torch.testing.assert_close(measured.cpu(), expected, rtol=1e-7, atol=1e-8)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+import yaml
 
+from scorepath import cli, registry
 from scorepath.environments.quadratic import Quadratic
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.noise import Noise, Stream
@@ -20,33 +19,42 @@ from scorepath.rollout import Simulator
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def documented(page: str, folder: Path) -> ModuleType:
-    """Import the page's one Python block as a module."""
-    (block,) = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
-    path = folder / f"{page.replace('-', '_').removesuffix('.md')}.py"
-    path.write_text(block)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def documented(page: str, folder: Path) -> Path:
+    """The page's one Python block, in a file of the name that the page gives it."""
+    text = (DOCS / page).read_text()
+    (name,) = re.findall(r"Here is `(\w+\.py)`", text)
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (folder / name).write_text(block)
+    return folder / name
 
 
-def test_documented_estimator_estimates_the_gradient(tmp_path: Path) -> None:
-    estimator = documented("add-an-estimator.md", tmp_path).ZeroNoiseBaseline()
-    environment = Quadratic(dimension=1, offset=1.0)
-    policy = make_policy(environment)
-    simulator = Simulator(environment, policy, torch.zeros(1), sigma=0.1)
-    noise = Noise(environment, Stream(0, "quadratic", "test"), range(8), 4096)
-    means, _ = estimator.estimate(simulator, noise)
-    # d/dmu of -(mu - 1)^2 at 0 is 2; per-sample variance is about 8, so six standard errors of 32,768 samples are 0.1
-    assert means.mean().item() == pytest.approx(2.0, abs=0.1)
+@pytest.mark.parametrize("page", ["add-an-environment.md", "add-an-estimator.md"])
+def test_documented_file_passes_the_documented_check(
+    page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (DOCS / page).read_text()
+    assert len(text.splitlines()) < 40
+    path = documented(page, tmp_path)
+    assert f"`scorepath check {path.name}`" in text
+    assert f"`plugins: [{path.name}]`" in text
+    assert cli.run_here(["check", str(path)]) == 0, capsys.readouterr().out
 
 
-def test_documented_environment_can_be_differentiated(tmp_path: Path) -> None:
-    environment = documented("add-an-environment.md", tmp_path).Point()
+@pytest.mark.parametrize("page", ["add-an-environment.md", "add-an-estimator.md"])
+def test_documented_entry_names_the_file_and_its_knobs(page: str, tmp_path: Path) -> None:
+    path = documented(page, tmp_path)
+    (line,) = re.findall(r"`(\{name: .*?\})`", (DOCS / page).read_text())
+    entry = yaml.safe_load(line)
+    package, kind = registry.load_plugin(path)
+    assert entry.pop("name") not in registry.names(package)
+    assert entry.pop("family" if package == registry.ENVIRONMENTS else "method") == path.stem
+    instance = kind(**entry)
+    assert {name: getattr(instance, name) for name in entry} == entry
+    assert instance != kind()
+
+
+def test_documented_environment_is_pushed_towards_the_origin(tmp_path: Path) -> None:
+    environment = registry.load_plugin(documented("add-an-environment.md", tmp_path))[1]()
     policy = make_policy(environment)
     simulator = Simulator(environment, policy, torch.zeros(policy.parameter_count), sigma=0.1)
     noise = Noise(environment, Stream(0, "point", "test"), range(2), 64)
@@ -54,6 +62,20 @@ def test_documented_environment_can_be_differentiated(tmp_path: Path) -> None:
     assert trajectories is not None
     assert trajectories.observations.shape == (2, 64, environment.horizon, 1)
     assert (means < 0).all()  # a negative gain pushes towards the origin
+
+
+def test_documented_estimator_uses_its_option(tmp_path: Path) -> None:
+    """With the mean return as the baseline its variance on a linear return is the smallest."""
+    kind = registry.load_plugin(documented("add-an-estimator.md", tmp_path))[1]
+    environment = Quadratic(dimension=1, offset=10.0)
+    simulator = Simulator(environment, make_policy(environment), torch.zeros(1), sigma=0.01)
+    noise = Noise(environment, Stream(0, "quadratic", "test"), range(1), 4096)
+    deviations = {
+        value: torch.cat(list(kind(value=value).gradients(simulator, noise))).std() for value in (0.0, -100.0)
+    }
+    # the return is -100 + 20 sigma eps and little else: 100 / sigma against 20 sqrt(2)
+    assert deviations[0.0].item() == pytest.approx(1e4, rel=0.07)  # six standard errors
+    assert deviations[-100.0].item() == pytest.approx(20 * 2**0.5, rel=0.2)
 
 
 def test_readme_example_runs_and_its_intervals_hold_the_exact_gradient(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,25 +40,6 @@ from scorepath.references.exact import exact_reference, objective_and_gradient
 torch.set_num_threads(1)
 
 MATRIX = {"dynamics": [[1.0, 0.1], [-0.2, 0.9]], "control": [[0.1, 0.0], [0.3, 0.5]]}
-INSTANCES: list[Environment] = [
-    Quadratic(),
-    Quadratic(dimension=3, offset=0.2),
-    Cosine(),
-    Ripple(),
-    Step(),
-    SoftStep(width=0.5),
-    LQR(),
-    LQR(horizon=4, process_noise=0.0, **MATRIX),
-    AngleDoubling(doublings=3),
-    AngleDoubling(doublings=3, noise_at="start"),
-    Pendulum(),
-    Pendulum(process_noise=0.1),
-    Cartpole(),
-    Cartpole(process_noise=0.1),
-    BallWithWall(stiffness=10.0),
-    BallWithWall(),
-    Chain(),
-]
 LANDSCAPES = [
     Quadratic(offset=0.3),
     Cosine(frequency=4.0, phase=1.0),
@@ -73,16 +54,6 @@ LANDSCAPES = [
 def label(value: object) -> str | None:
     """Readable test names."""
     return type(value).__name__ if isinstance(value, Environment) else None
-
-
-def random_inputs(environment: Environment, *batch: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
-    """Generic initial noise, action and process noise; one-hot actions where they are discrete."""
-    generator = torch.Generator().manual_seed(7)
-    sizes = (environment.initial_noise_dim, environment.action_dim, environment.process_noise_dim)
-    draws = [torch.randn(*batch, size, generator=generator, dtype=torch.float64).to(dtype) for size in sizes]
-    if environment.discrete_actions:
-        draws[1] = torch.nn.functional.one_hot(draws[1].argmax(-1), environment.action_dim).to(dtype)
-    return draws
 
 
 def gauss_hermite(nodes: int, dimension: int) -> tuple[Tensor, Tensor]:
@@ -112,59 +83,7 @@ def central_differences(function, parameters: Tensor, step: float = 1e-5) -> Ten
     return torch.stack([(function(parameters + d) - function(parameters - d)) / (2 * step) for d in directions])
 
 
-# --- the protocol ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("environment", INSTANCES, ids=label)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("batch", [(), (5,), (2, 3)], ids=str)
-def test_shapes_dtypes_and_batches(environment: Environment, dtype: torch.dtype, batch: tuple[int, ...]) -> None:
-    initial, action, noise = random_inputs(environment, *batch, dtype=dtype)
-    state = environment.initial_state(initial)
-    next_state, reward = environment.step(state, action, noise)
-    assert state.shape == next_state.shape == (*batch, environment.state_dim)
-    assert environment.observe(state).shape == (*batch, environment.observation_dim)
-    assert reward.shape == environment.terminal_reward(next_state).shape == batch
-    assert {x.dtype for x in (state, next_state, reward, environment.observe(state))} == {dtype}
-    if batch:  # a batch is nothing but its rows
-        last = (-1,) * len(batch)
-        alone = environment.step(state[last], action[last], noise[last])
-        torch.testing.assert_close(alone[0], next_state[last])
-        torch.testing.assert_close(alone[1], reward[last])
-
-
-@pytest.mark.parametrize("environment", INSTANCES, ids=label)
-def test_step_is_pure(environment: Environment) -> None:
-    initial, action, noise = random_inputs(environment, 4)
-    state = environment.initial_state(initial).clone()
-    inputs = (state, action, noise)
-    before = [x.clone() for x in inputs]
-    first, second = environment.step(*inputs), environment.step(*inputs)
-    for then, now in zip(before, inputs, strict=True):
-        assert torch.equal(then, now)
-    assert torch.equal(first[0], second[0])
-    assert torch.equal(first[1], second[1])
-
-
-@pytest.mark.parametrize("environment", [e for e in INSTANCES if e.differentiable], ids=label)
-def test_step_derivatives_match_finite_differences(environment: Environment) -> None:
-    initial, action, noise = random_inputs(environment, 6)
-    state = environment.initial_state(initial).clone().requires_grad_()
-    action = (0.7 * action).requires_grad_()
-
-    def outputs(state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        next_state, reward = environment.step(state, action, noise)
-        return next_state, reward + environment.terminal_reward(next_state)
-
-    assert torch.autograd.gradcheck(outputs, (state, action))
-
-
-@pytest.mark.parametrize("environment", INSTANCES, ids=label)
-def test_environments_are_hashable_data(environment: Environment) -> None:
-    copy = dataclasses.replace(environment)
-    assert copy == environment
-    assert hash(copy) == hash(environment)
-    assert dataclasses.replace(environment, discount=0.5) != environment
+# --- knobs ------------------------------------------------------------------------------------------------
 
 
 def test_the_default_study_names_existing_knobs() -> None:

@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from scorepath import registry
-from scorepath.environments.ball_with_wall import BallWithWall
 from scorepath.environments.base import Environment
+from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.step import Step
@@ -37,13 +37,14 @@ torch.set_num_threads(1)
 
 SYSTEM = LQR(horizon=4, initial_mean=1.0, initial_std=0.3, discount=0.9)
 GAIN = torch.tensor([0.2], dtype=torch.float64)
+BUDGET = 0.25
 
 
 def certify(
     environment: Environment, parameters: torch.Tensor, sigma: float = 0.5, samples: int = 2**15
 ) -> MonteCarloReference:
     stream = Stream(3, "test", "reference/0")
-    return certified_reference(environment, make_policy(environment), parameters, sigma, stream, samples, 64)
+    return certified_reference(environment, make_policy(environment), parameters, sigma, stream, samples, 64, BUDGET)
 
 
 # --- certification --------------------------------------------------------------------------------------------------
@@ -56,7 +57,9 @@ def test_a_certified_reference_agrees_with_the_exact_gradient(sigma: float) -> N
     exact = exact_reference(SYSTEM, make_policy(SYSTEM), GAIN, sigma).gradient
     assert found.gradients.shape == (64, 1)
     assert found.gradients.dtype == torch.float64
-    assert found.certified_by.startswith("agrees with finite differences")
+    assert found.certified
+    assert found.certified_by.startswith("agrees with")
+    assert "finite differences" in found.certified_by
     assert ("score function" in found.certified_by) == (sigma > 0)
     assert (found.gradients.mean(0) - exact).norm().item() < 5 * found.standard_error
     assert found.standard_error < 0.01 * exact.norm().item()
@@ -67,8 +70,23 @@ def test_a_certified_reference_agrees_with_the_exact_gradient(sigma: float) -> N
 def test_a_policy_with_hidden_layers_is_certified() -> None:
     policy = make_policy(Pendulum(horizon=5), hidden=(8,))
     parameters = policy.initial_parameters(np.random.default_rng(0))
-    found = certified_reference(Pendulum(horizon=5), policy, parameters, 0.3, Stream(3, "test", ""), 2**14, 64)
-    assert found.certified_by
+    found = certified_reference(Pendulum(horizon=5), policy, parameters, 0.3, Stream(3, "test", ""), 2**14, 64, BUDGET)
+    assert found.certified
+
+
+@pytest.mark.parametrize(("frequency", "rejected"), [(2.0, "score function"), (20.0, "reverse mode")])
+def test_the_more_precise_estimate_is_the_reference(frequency: float, rejected: str) -> None:
+    """Where ripples are finer than the noise, the derivative's variance k^2 / 2 exceeds the score's 1 / (2 sigma^2)."""
+    found = certify(Cosine(frequency=frequency, phase=1.0), torch.zeros(1, dtype=torch.float64), 0.3, 2**13)
+    assert rejected in found.certified_by
+    assert 2**13 * found.standard_error**2 < min(frequency**2 / 2, 1 / (2 * 0.3**2)) * 1.5
+
+
+def test_an_error_beyond_the_budget_is_not_certified() -> None:
+    """Both estimates agree, but know too little."""
+    found = certified_reference(SYSTEM, make_policy(SYSTEM), GAIN, 0.5, Stream(3, "test", "few"), 128, 64, 1e-3)
+    assert not found.certified
+    assert found.certified_by.startswith("not certified: its error exceeds 0.001 of its length; agrees with")
 
 
 @pytest.mark.parametrize("wrong", ["reverse_mode", "finite_differences", "score_function"])
@@ -76,16 +94,25 @@ def test_a_wrong_estimate_is_not_certified(wrong: str, monkeypatch: pytest.Monke
     """10 % off in any of the three is enough to refuse; the same samples certify what is right."""
     right = getattr(monte_carlo, wrong)
     monkeypatch.setattr(monte_carlo, wrong, lambda *arguments: 1.1 * right(*arguments))
-    assert certify(SYSTEM, GAIN, samples=2**18).certified_by == ""
+    found = certify(SYSTEM, GAIN, samples=2**18)
+    assert not found.certified
+    assert found.certified_by.startswith("not certified: disagrees with")
 
 
-@pytest.mark.parametrize(
-    ("environment", "mean"), [(Step(), 0.0), (BallWithWall(), 0.05)], ids=["step", "ball with wall"]
-)
-def test_a_gradient_blind_to_jumps_is_not_certified(environment: Environment, mean: float) -> None:
-    """Reverse mode is wrong at jumps; the score function says so."""
-    parameters = torch.tensor([mean], dtype=torch.float64)
-    assert certify(environment, parameters, sigma=0.1).certified_by == ""
+class CalledContinuous(Step):
+    """A step that claims to have none."""
+
+    continuous = True
+
+
+@pytest.mark.parametrize(("environment", "certified"), [(CalledContinuous(), False), (Step(), True)])
+def test_a_gradient_blind_to_jumps_is_not_certified(environment: Environment, certified: bool) -> None:
+    """Reverse mode is wrong at jumps, and the score function says so; where jumps are declared it is not asked."""
+    found = certify(environment, torch.zeros(1, dtype=torch.float64), sigma=0.1)
+    assert found.certified == certified
+    if certified:
+        exact = exact_reference(environment, make_policy(environment), torch.zeros(1, dtype=torch.float64), 0.1)
+        assert (found.gradients.mean(0) - exact.gradient).norm().item() < 5 * found.standard_error
 
 
 def test_the_estimates_share_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +154,7 @@ def test_checkpoints_lie_at_their_gaps(name: str, monkeypatch: pytest.MonkeyPatc
     assert torch.equal(found.parameters[0], start)
     for gap, parameters, stored in zip(gaps, found.parameters, found.returns, strict=True):
         objective = exact_reference(environment, policy, parameters, sigma).objective
-        assert objective == pytest.approx(stored.item(), rel=1e-12)
+        assert objective == pytest.approx(stored.item(), rel=1e-4)
         covered = (objective - found.initial_return) / (found.best_return - found.initial_return)
         assert covered == pytest.approx(gap, abs=1e-3)
 
@@ -163,7 +190,7 @@ def study_of(name: str, family: str, **knobs: object) -> Study:
         environments={name: EnvironmentEntry(name, family, knobs)},
         estimators={},
         gradients=GradientSettings(256, 16, "float32"),
-        references=ReferenceSettings(0.1, (0.0, 0.5), 640),
+        references=ReferenceSettings(0.1, (0.0, 0.5), 640, BUDGET),
         training=TrainingSettings((), (), (), "adam", (0.1,), 1, 1, 1),
         cost_repeats=1,
         resamples=10,

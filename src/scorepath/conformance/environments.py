@@ -84,6 +84,11 @@ def outputs(environment: Environment, method: str, points: Points) -> dict[str, 
     return {} if returned is None else {f"the result of {method}()": returned}
 
 
+def same(one: Tensor, two: Tensor) -> bool:
+    """Whether two tensors are equal, nan for nan."""
+    return torch.allclose(one.double(), two.double(), rtol=0, atol=0, equal_nan=True)
+
+
 def agree(one: Tensor, two: Tensor, relative: float, absolute: float | None = None) -> Tensor:
     """Whether each row agrees, in all of its entries: (rows,) of bool."""
     absolute = relative if absolute is None else absolute
@@ -139,11 +144,13 @@ def shapes(environment: Environment) -> Iterator[str]:
             for dtype in (torch.float64, torch.float32):
                 points = draw_points(environment, *batch, dtype=dtype)
                 if method == "step":
-                    returned: Any = environment.step(*(points[name] for name in TAKES[method]))
+                    step: Any = environment.step
+                    returned = step(*(points[name] for name in TAKES[method]))
                     if not isinstance(returned, tuple) or len(returned) != 2:
                         yield f"step() must return two tensors, next state and reward, got {type(returned).__name__}"
                         return
-                for what, value in outputs(environment, method, points).items():
+                results: dict[str, Any] = outputs(environment, method, points)
+                for what, value in results.items():
                     right = torch.bool if method == "active" else dtype
                     if not isinstance(value, Tensor):
                         yield f"{what} must be a tensor, got {type(value).__name__}"
@@ -177,10 +184,10 @@ def purity(environment: Environment) -> Iterator[str]:
         first = outputs(environment, method, given)
         first = {what: value.clone() for what, value in first.items()}
         for name in names:
-            if not torch.equal(given[name], points[name]):
+            if not same(given[name], points[name]):
                 yield f"{method}() changed its input `{name}` in place: return new tensors instead"
         second = outputs(environment, method, {name: points[name].clone() for name in names})
-        if random_states() != generators or not all(torch.equal(first[what], second[what]) for what in first):
+        if random_states() != generators or not all(same(first[what], second[what]) for what in first):
             yield (
                 f"{method}() draws random numbers of its own: use the standard normals it is given, and declare how "
                 "many in initial_noise_dim or process_noise_dim"

@@ -37,11 +37,18 @@ def describe(error: Exception, kind: type[Any]) -> str:
     """Which method raised what and where; a line of the checked class's own file if the error passed through it."""
     own = source_file(kind)
     frames = traceback.extract_tb(error.__traceback__)
-    frame = next((each for each in reversed(frames) if Path(each.filename) == own), frames[-1])
-    if isinstance(error, NotImplementedError) and frame is frames[-1]:
-        return f"{kind.__name__} does not define {frame.name}(), which is needed here: {first_line(error)}"
-    where = f"line {frame.lineno} of {Path(frame.filename).name}"
-    return f"{frame.name}() raised {type(error).__name__} at {where}: {first_line(error)}"
+    frame = next((each for each in reversed(frames) if Path(each.filename) == own), None)
+    last = frames[-1]
+    if frame is not None:
+        return f"{frame.name}() raised {type(error).__name__} at {place(frame)}: {first_line(error)}"
+    if isinstance(error, NotImplementedError):
+        return f"{kind.__name__} does not define {last.name}(), which is needed here: {first_line(error)}"
+    return f"using it ended in {type(error).__name__} at {place(last)}: {first_line(error)}"
+
+
+def place(frame: traceback.FrameSummary) -> str:
+    """Line and file."""
+    return f"line {frame.lineno} of {Path(frame.filename).name}"
 
 
 def source_file(kind: type[Any]) -> Path | None:

@@ -44,8 +44,8 @@ class DoublePendulum(SequentialEnvironment):
         reward_noise: standard deviation of the noise on the reward per step.
         time_step: of one decision, in s.
         max_torque: in N m; holding both links horizontal takes 29.4.
-        joint_damping: in N m s/rad. It keeps speeds within what the time step resolves, whatever the actions;
-            without it and without torque energy is conserved.
+        joint_damping: in N m s/rad. It limits the speeds that motors can pump up, and with the defaults keeps the
+            integration stable; without it and without torque, energy is conserved.
         initial_angle: of both links; pi is hanging, 0 upright.
         initial_std: standard deviation of the start around that at rest, in each coordinate's own unit.
         speed_cost: per rad^2/s^2.

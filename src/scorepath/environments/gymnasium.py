@@ -115,13 +115,13 @@ class Gymnasium(Environment):
         actions = action.detach().cpu().reshape(-1, self.action_dim).numpy().astype(rows.dtype)
         rewards = np.zeros(len(rows), rows.dtype)
         going = rows[:, ENDED] == 0
-        diverged = going & np.isnan(actions).any(1)  # the policy; simulators may crash on that
-        rewards[diverged], rows[diverged, ENDED] = np.nan, 1
 
         # the same action after the same history has the same outcome: one of these rows is stepped
         first: dict[bytes, int] = {}
         both = np.concatenate([rows, actions], 1)
         copies = [first.setdefault(row.tobytes(), i) for i, row in enumerate(both)]
+        diverged = going & np.isnan(actions).any(1)  # the policy; simulators may crash on that
+        rewards[diverged], rows[diverged, ENDED] = np.nan, 1
         stepped = np.flatnonzero(going & ~diverged & (copies == np.arange(len(rows))))
         if len(stepped):
             simulators = [self._simulators.take(rows[i]) or self._replay(rows[i]) for i in stepped]

@@ -23,7 +23,7 @@ GRAVITY = 9.81  # m/s^2
 LEG_LENGTH = 0.5  # m, at rest
 LEG_STIFFNESS = 800.0  # N/m
 LEG_DAMPING = 10.0  # N s/m
-LEG_SHORTEST = 0.05  # m: below about this length the leg's direction and lever fade out
+LEG_SHORTEST = 0.02  # m: below about this length the force along the leg and the torque on it fade out
 STROKE = 0.15  # m, by which the motor lengthens or shortens the leg's spring
 HIP_TORQUE = 5.0  # N m
 GROUND_DAMPING = 0.5  # s/m: damping force over spring force, per m/s of sinking
@@ -42,15 +42,15 @@ class Hopper(SequentialEnvironment):
     of the body; x, z of the foot; their velocities), in m and rad, observation the same without x and with the foot
     relative to the hip and cosine and sine of the pitch. Action: `STROKE tanh(a_1)` m more rest length of the leg's
     spring (800 N/m, 10 N s/m) and a hip torque of `HIP_TORQUE tanh(a_2)` N m on the leg, which turns the body the other
-    way. The ground takes hip and foot alike, at penetration p with the normal force
-    `N = stiffness p (1 + GROUND_DAMPING max(-z', 0))` and the friction `-FRICTION N x' / sqrt(x'^2 + SLIP_SPEED^2)`.
+    way. The ground takes hip and foot alike, at penetration p with the force `N = stiffness p` upwards, the damping
+    `GROUND_DAMPING N max(-z', 0)` and the friction `-FRICTION N x' / sqrt(x'^2 + SLIP_SPEED^2)`.
 
     Integrator: semi-implicit Euler in 10 steps of 3 ms per decision, ground damping and friction implicit in the
     velocity and hence stable; on stiff ground part of the derivatives' growth is the time step's. Forces are
-    continuous, nothing ends early, motors are bounded. The reward of a decision
-    is the hip's mean forward speed in m/s, plus `upright_reward` times `cos(pitch)`, minus `spin_cost` times the
-    squared pitch rate, minus `height_cost` times the square of what the hip's height lacks to the leg's rest length,
-    minus `action_cost` times the squared `tanh(a)`. The start is a drop from 0.1 m with the leg upright.
+    continuous, nothing ends early, motors are bounded. The reward of a decision is the hip's mean forward speed in
+    m/s, plus `upright_reward` times `cos(pitch)`, minus `spin_cost` times the squared pitch rate, minus `height_cost`
+    times the square of what the hip's height lacks to the leg's rest length, minus `action_cost` times the squared
+    `tanh(a)`. The start is a drop from 0.1 m with the leg upright.
 
     Attributes:
         horizon: number of decisions T, 0.03 s each.

@@ -20,7 +20,9 @@ class ExactReference(NamedTuple):
     error: float  # estimated numerical error of the gradient's norm; 0 where nothing but rounding is left
 
 
-def exact_reference(environment: Environment, policy: Policy, parameters: Tensor, sigma: float) -> ExactReference:
+def exact_reference(
+    environment: Environment, policy: Policy, parameters: Tensor, sigma: float, tolerance: float = 1e-10
+) -> ExactReference:
     """The exact objective and gradient, by the method that the environment's `reference_class` names.
 
     Args:
@@ -28,6 +30,7 @@ def exact_reference(environment: Environment, policy: Policy, parameters: Tensor
         policy: its policy.
         parameters: flat, (P,), float64.
         sigma: noise level; 0 is the noiseless policy.
+        tolerance: of a quadrature, relative to the larger of 1 and the gradient's norm.
 
     Raises:
         ValueError: where no exact reference exists, or for parameters that are not one float64 vector.
@@ -38,7 +41,7 @@ def exact_reference(environment: Environment, policy: Policy, parameters: Tensor
             f"got {parameters.dtype} of shape {tuple(parameters.shape)}"
         )
     if environment.reference_class == "quadrature":
-        return ExactReference(*quadrature.objective_and_gradient(environment, policy, parameters, sigma))
+        return ExactReference(*quadrature.objective_and_gradient(environment, policy, parameters, sigma, tolerance))
 
     theta = parameters.detach().requires_grad_()
     match environment.reference_class:

@@ -1,12 +1,14 @@
 """Certified Monte Carlo: a reference gradient where no formula gives one.
 
 The estimate is the derivative of the simulated mean return by the parameters themselves (torch's own reverse mode,
-not the action-signal pull-back that the estimators under test use). It is certified only if two others agree with
-it: central finite differences along a few directions, and the score function with a per-step mean baseline.
+not the action-signal pull-back that the estimators under test use), or the score function with a per-step mean
+baseline where that is more precise. It is certified only if the other one agrees with it, and central finite
+differences along a few directions do, and its standard error is within the stated budget.
 
-Where returns jump or steps cannot be differentiated, the score function is the estimate and the measure-valued
-derivative must agree with it. Without action noise neither exists there: differences between perturbed parameters are
-all there is, nothing else tells whether they are right, and the reference stays uncertified.
+Where returns jump or steps cannot be differentiated, there are the score function and the measure-valued derivative:
+the one with the smaller spread is the estimate, the other must agree with it. (At small noise levels and short horizons
+that is the latter, by orders of magnitude.) Without action noise neither exists: differences between perturbed
+parameters are all there is, nothing tells whether they are right, and the reference stays uncertified.
 
 Each estimate uses random numbers of its own.
 """
@@ -45,11 +47,13 @@ class MonteCarloReference:
     |---|---|
     | gradients | one unbiased estimate per block, (blocks, P), float64 |
     | standard_error | root of the trace of the covariance of their mean |
-    | certified_by | what agreed with it, or "" if something did not |
+    | certified | whether others agree with it and its error is within the budget |
+    | certified_by | what agreed with it, or why it is not certified |
     """
 
     gradients: Tensor
     standard_error: float
+    certified: bool
     certified_by: str
 
 
@@ -167,8 +171,20 @@ def certified_reference(
     stream: Stream,
     samples: int,
     blocks: int,
+    error_budget: float,
 ) -> MonteCarloReference:
-    """Estimate the gradient from `samples` trajectories in `blocks` independent blocks, and try to certify it."""
+    """Estimate the gradient from `samples` trajectories in `blocks` independent blocks, and try to certify it.
+
+    Args:
+        environment: any environment.
+        policy: its policy.
+        parameters: flat, (P,), float64.
+        sigma: noise level.
+        stream: where the random numbers come from; each estimate derives one of its own.
+        samples: trajectories behind the estimate.
+        blocks: independent blocks they are divided into.
+        error_budget: largest standard error, as a fraction of the gradient's length, that can be certified.
+    """
     simulator = Simulator(environment, policy, parameters, sigma)
     per_block = max(2, samples // blocks)
     smooth = environment.differentiable and environment.continuous
@@ -177,31 +193,51 @@ def certified_reference(
     def own(purpose: str) -> Stream:
         return Stream(stream.seed, stream.environment, f"{stream.purpose}/{purpose}")
 
-    if smooth:
-        gradients = reverse_mode(simulator, own("reverse mode"), blocks, per_block)
-    elif has_score:
-        gradients = score_function(simulator, own("score"), blocks, per_block)
-    else:
-        gradients = random_differences(simulator, own("differences"), blocks, max(1, per_block // 2))
-    mean = gradients.mean(0)
-    standard_error = (gradients.var(0).sum() / blocks).sqrt().item()
-
     checks = {}
     if smooth:
+        gradients = reverse_mode(simulator, own("reverse mode"), blocks, per_block)
+        if has_score:
+            few = max(2, per_block // 4)
+            scores, other = score_function(simulator, own("score"), blocks, few), "score function"
+            if few * scores.var(0).sum() < per_block * gradients.var(0).sum():
+                # an unstable or chaotic loop, where derivatives are the noisier ones
+                scores = score_function(simulator, own("score"), blocks, per_block)
+                gradients, scores, other = scores, gradients, "reverse mode"
+            checks[other] = null_distance(scores - gradients)
         draws = own("directions").generator(0, "directions").standard_normal((2, policy.parameter_count))
-        directions = torch.cat([mean[None], torch.from_numpy(draws)])
+        directions = torch.cat([gradients.mean(0)[None], torch.from_numpy(draws)])
         directions = directions / directions.norm(dim=-1, keepdim=True).clamp_min(1e-300)
         differences = finite_differences(simulator, own("differences"), directions, blocks, max(2, per_block // 8))
         checks["finite differences"] = null_distance(differences - gradients @ directions.T)
-    if smooth and has_score:
-        scores = score_function(simulator, own("score"), blocks, max(2, per_block // 4))
-        checks["score function"] = null_distance(scores - gradients)
     elif has_score:
-        branches = measure_valued(simulator, own("branches"), blocks, max(1, per_block // 4))
-        checks["measure-valued derivative"] = null_distance(branches - gradients)
-    agreed = bool(checks) and all(distance < AGREEMENT for distance in checks.values())
-    how = " and ".join(f"{name} ({distance:+.1f} s.e.)" for name, distance in checks.items())
-    return MonteCarloReference(gradients, standard_error, f"agrees with {how}" if agreed else "")
+        # as many environment steps for both
+        rollouts = 1 + (environment.action_dim if environment.discrete_actions else 2)
+        scores = score_function(simulator, own("score"), blocks, per_block)
+        branches = measure_valued(simulator, own("branches"), blocks, max(1, per_block // rollouts))
+        if scores.var(0).sum() < branches.var(0).sum():
+            gradients, other = scores, "measure-valued derivative"
+        else:
+            gradients, other = branches, "score function"
+        checks[other] = null_distance(scores - branches)
+    else:
+        gradients = random_differences(simulator, own("differences"), blocks, max(1, per_block // 2))
+    variance = gradients.var(0).sum() / blocks
+    standard_error = variance.sqrt().item()
+    norm = (gradients.mean(0).square().sum() - variance).clamp_min(0).sqrt().item()
+    certified, why = _verdict(checks, standard_error, norm, error_budget)
+    return MonteCarloReference(gradients, standard_error, certified, why)
+
+
+def _verdict(checks: dict[str, float], standard_error: float, norm: float, error_budget: float) -> tuple[bool, str]:
+    """Whether an estimate is certified, and the reason in words."""
+    if not checks:
+        return False, "not certified: no second estimate exists to compare it with"
+    distances = " and ".join(f"{name} ({distance:+.1f} s.e.)" for name, distance in checks.items())
+    if not all(distance < AGREEMENT for distance in checks.values()):
+        return False, f"not certified: disagrees with {distances}"
+    if not standard_error <= error_budget * norm:
+        return False, f"not certified: its error exceeds {error_budget:g} of its length; agrees with {distances}"
+    return True, f"agrees with {distances}"
 
 
 def _parts(blocks: int, samples: int) -> list[range]:

@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,12 +23,19 @@ from scorepath.policies import Policy
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
 
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
 CMA_GENERATIONS = 150
 CMA_POPULATION = 32
 CMA_TRAJECTORIES = 64
 CMA_STEP = 0.2
 """Initial standard deviation of the search, in units of the network's parameters."""
 EVALUATION_TRAJECTORIES = 2048
+TOLERANCE = 1e-5
+"""Of a quadrature's gradient on the way; the checkpoints are where they are, exactly."""
+MOST_DISTANCE = 10.0
+"""How far from the start a climb may lead, in units of the parameters."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +56,21 @@ class ReferencePolicies:
 
 
 def climb_exact(environment: Environment, policy: Policy, start: Tensor, sigma: float) -> list[Tensor]:
-    """The iterates of BFGS on the exact objective."""
+    """The iterates of BFGS on the exact objective, as far as `MOST_DISTANCE` from the start: some have no maximum."""
     from scipy.optimize import minimize
 
     path = [start]
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-        reference = exact_reference(environment, policy, torch.from_numpy(values), sigma)
+        reference = exact_reference(environment, policy, torch.from_numpy(values), sigma, TOLERANCE)
         return -reference.objective, -reference.gradient.numpy()
 
-    def remember(values: np.ndarray) -> None:
-        path.append(torch.from_numpy(values.copy()))
+    def remember(intermediate_result: OptimizeResult) -> None:
+        step = torch.from_numpy(intermediate_result.x.copy()) - start
+        distance = step.norm().item()
+        path.append(start + step * min(1.0, MOST_DISTANCE / max(distance, 1e-300)))
+        if distance >= MOST_DISTANCE:
+            raise StopIteration
 
     minimize(loss, start.numpy(), jac=True, method="BFGS", callback=remember, options={"maxiter": 200})
     return path
@@ -107,7 +119,7 @@ def reference_policies(
         path = climb_exact(environment, policy, start, sigma)
 
         def objective(parameters: Tensor) -> float:
-            return exact_reference(environment, policy, parameters, sigma).objective
+            return exact_reference(environment, policy, parameters, sigma, TOLERANCE).objective
 
     # a step beyond what is finite is no progress
     returns = [value if math.isfinite(value) else -math.inf for value in map(objective, path)]

@@ -29,13 +29,15 @@ class Reference:
     | gradients | (checkpoints, blocks, P), float64; one block when exact |
     | standard_error | (checkpoints,): Monte Carlo, or the quadrature's error |
     | reference_class | closed_form, linear_solve, recursion, quadrature or certified_monte_carlo |
-    | certified_by | why it can be trusted, "" if it could not be certified; one per checkpoint |
+    | certified | whether biases may be judged by it; one per checkpoint |
+    | certified_by | why it can be trusted, or why not; one per checkpoint |
     | samples | trajectories behind it, 0 when exact |
     """
 
     gradients: Tensor
     standard_error: np.ndarray
     reference_class: str
+    certified: list[bool]
     certified_by: list[str]
     samples: int
 
@@ -74,20 +76,24 @@ def load_policies(environment: str) -> ReferencePolicies:
 def make_reference(study: Study, environment: str, sigma: float) -> None:
     """Compute and store the reference gradients of an environment at one noise level, at every checkpoint."""
     instance, policy = make_environment(study.environments[environment])
-    gradients, errors, certified_by = [], [], []
+    gradients, errors, certified, certified_by = [], [], [], []
     samples = 0
     for index, parameters in enumerate(load_policies(environment).parameters):
         if instance.reference_class == "certified_monte_carlo":
             samples = study.references.samples
             stream = Stream(study.seed, environment, f"reference/{index}")
-            found = certified_reference(instance, policy, parameters, sigma, stream, samples, study.gradients.batches)
+            budget = study.references.error_budget
+            blocks = study.gradients.batches
+            found = certified_reference(instance, policy, parameters, sigma, stream, samples, blocks, budget)
             gradients.append(found.gradients)
             errors.append(found.standard_error)
+            certified.append(found.certified)
             certified_by.append(found.certified_by)
         else:
             exact = exact_reference(instance, policy, parameters, sigma)
             gradients.append(exact.gradient[None])
             errors.append(exact.error)
+            certified.append(True)
             certified_by.append(
                 "exact" if exact.error == 0 else f"doubling the quadrature's nodes changed it by {exact.error:.1e}"
             )
@@ -97,6 +103,7 @@ def make_reference(study: Study, environment: str, sigma: float) -> None:
             gradients=torch.stack(gradients).numpy(),
             standard_error=np.array(errors),
             reference_class=instance.reference_class,
+            certified=np.array(certified),
             certified_by=np.array(certified_by),
             samples=samples,
         )
@@ -109,6 +116,7 @@ def load_reference(environment: str, sigma: float) -> Reference:
         torch.from_numpy(stored["gradients"]),
         stored["standard_error"],
         str(stored["reference_class"]),
+        [bool(flag) for flag in stored["certified"]],
         [str(text) for text in stored["certified_by"]],
         int(stored["samples"]),
     )
