@@ -33,6 +33,13 @@ def plan(arguments: argparse.Namespace) -> None:
     print(f"{PLAN}: {running['gradients']} gradient cells and {running['training']} training cells to run")
 
 
+def catalogue(arguments: argparse.Namespace) -> None:
+    """Print the catalogue of estimators and environment families, as docs/catalogue.md has it."""
+    from scorepath.catalogue import lines
+
+    print("\n".join(lines()))
+
+
 def reference_policies(arguments: argparse.Namespace) -> None:
     """Find the checkpoints of an environment."""
     from scorepath.references.store import make_policies
@@ -179,7 +186,7 @@ def parser() -> argparse.ArgumentParser:
     command(gradients, "environment", "estimator", "sigma")
     command(train, "environment", "estimator", "sigma")
     command(costs, "environment")
-    for function in (exact_curves, tables, cost_tables, claims, report, answer):
+    for function in (exact_curves, tables, cost_tables, claims, report, answer, catalogue):
         command(function)
     command(figure, "name")
     command(check, "file")
@@ -194,7 +201,7 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
             import torch
 
             torch.set_num_threads(1)
-        with record_of_use() if parsed.run not in (plan, answer, check) else nullcontext():
+        with record_of_use() if parsed.run not in (plan, answer, check, catalogue) else nullcontext():
             parsed.run(parsed)
     except (ValueError, LookupError, OSError) as error:
         if os.environ.get("SCOREPATH_TRACEBACK"):

@@ -15,7 +15,7 @@ SOCKET = "SCOREPATH_WORKER"
 """Environment variable with the path of the worker's socket."""
 LOST = 137
 """Exit status of a job whose process died without one, as the shell reports a killed process."""
-HERE = frozenset({"run", "plan", "answer", "check"})
+HERE = frozenset({"run", "plan", "answer", "check", "catalogue"})
 """The subcommands that are no jobs of a rule: the worker does not take them over."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scorepath import registry
+from scorepath.conformance import quick_findings
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
 from scorepath.study import PACKAGE, Cell, EnvironmentEntry, EstimatorEntry, Plan, Stage, Study, digest, plan_key
@@ -48,6 +49,10 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
         name: _instance(registry.make_estimator, entry, f"estimators[{position}]")
         for position, (name, entry) in enumerate(study.estimators.items())
     }
+    for position, (name, place) in enumerate(study.environments.items()):
+        _check_plugin(f"environments[{position}]", place, environments[name])
+    for position, (name, method) in enumerate(study.estimators.items()):
+        _check_plugin(f"estimators[{position}]", method, estimators[name])
     cells = tuple(_cells(study, environments, estimators))
     return Plan(plan_key(raw, files), config, cells, _digests(study, cells))
 
@@ -76,6 +81,13 @@ def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Inst
         return make(entry)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{key} ({entry.name}): {error}") from error
+
+
+def _check_plugin(key: str, entry: EnvironmentEntry | EstimatorEntry, instance: Environment | Estimator) -> None:
+    """A user's own class has to conform before anything is computed with it."""
+    if entry.plugin and (wrong := quick_findings(instance)):
+        advice = f"`scorepath check {entry.plugin}` says all that it finds."
+        raise ConfigError(f"{key} ({entry.name}, from {entry.plugin}): {wrong[0]}. {advice}")
 
 
 def _cells(

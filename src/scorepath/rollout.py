@@ -130,7 +130,7 @@ class Simulator:
                 if differentiable:
                     leaves.append(torch.zeros_like(mean, requires_grad=True))
                     mean = mean + leaves[-1]
-                action = self._act(mean, noise.action[..., t, :], relax)
+                action = self.act(mean, noise.action[..., t, :], relax)
                 if environment.discrete_actions and sigma > 0:
                     probabilities.append(torch.softmax(mean.detach() / sigma, -1))
                 if (going := environment.active(state)) is not None:
@@ -152,7 +152,7 @@ class Simulator:
                 active=torch.stack(active, dim=-1) if active else None,
             )
 
-    def _act(self, mean: Tensor, eps: Tensor, relax: Callable[[Tensor], Tensor] | None) -> Tensor:
+    def act(self, mean: Tensor, eps: Tensor, relax: Callable[[Tensor], Tensor] | None) -> Tensor:
         """The action for the policy's output and the noise, both (..., action_dim)."""
         if self.environment.moving_support:
             return (1 + mean) * (1 + self.sigma * eps)

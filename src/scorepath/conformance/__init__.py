@@ -1,6 +1,7 @@
 """Does an environment or an estimator do what the study relies on? Checks, and what they find in plain words.
 
-`findings` runs them on one instance, `examine_class` on all that a class lists. The quick ones take about a second.
+`quick_findings` runs those that take about a second on one instance, `examine_class` all of them on all that a class
+lists.
 """
 
 from __future__ import annotations

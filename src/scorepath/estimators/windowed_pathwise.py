@@ -72,7 +72,7 @@ class WindowedPathwise(ActionSignalEstimator):
             means = torch.stack(
                 [simulator.policy.mean(parameters, observations[:, :, t], t + ahead) for t in range(columns)], dim=2
             )
-            actions = simulator._act(means + leaves if ahead == 0 else means, draws.action[:, :, now], None)
+            actions = simulator.act(means + leaves if ahead == 0 else means, draws.action[:, :, now], None)
             states, rewards = environment.step(states, actions, draws.process[:, :, now])
             discounts = [environment.discount ** (t + ahead) for t in range(columns)]
             total = total + (rewards @ rewards.new_tensor(discounts)).sum()
