@@ -55,18 +55,18 @@ $(VENV)/bin/python:
 # The stamps stand for finished installations, so that set-up happens once.
 $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies into $(VENV) (once; torch is large, so this takes minutes)"
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[gymnasium]'
 	@touch $@
 
 $(VENV)/.installed-test: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies and test tools into $(VENV) (once; torch is large, so this takes minutes)"
-	@$(INSTALL) --editable '.[test,slurm]'
+	@$(INSTALL) --editable '.[gymnasium,test,slurm]'
 	@touch $@ $(VENV)/.installed
 
 lock:
 	rm -rf .venv-lock
 	"$(PYTHON)" -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --editable '.[test,slurm]'
+	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,test,slurm]'
 	{ grep '^#' requirements.lock; .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
 		> requirements.lock.new
 	mv requirements.lock.new requirements.lock

@@ -93,6 +93,12 @@ class Trainer:
         return History(iterations, np.stack(stochastic), np.stack(deterministic), np.stack(gradient_norms))
 
 
+def warm_up() -> None:
+    """Take an optimiser step on nothing: the first one imports 800 modules, two core-seconds, which forks then share."""
+    for optimiser in OPTIMISERS.values():
+        optimiser([torch.zeros(1, requires_grad=True)]).step()
+
+
 def _mean_returns(simulator: Simulator, noise: Noise) -> np.ndarray:
     """Mean return of every member on the same evaluation trajectories: (members,)."""
     returns: Tensor = simulator.rollout(noise.rollout).returns.double().mean(1)

@@ -112,9 +112,9 @@ def main() -> None:
 
     import scorepath.reporting.report
     import scorepath.tables
-    import scorepath.training  # noqa: F401
-    from scorepath import cli
+    from scorepath import cli, training
 
+    training.warm_up()
     path = Path(sys.argv[1])
     try:
         serve(str(path), int(sys.argv[2]), cli.run_here)

@@ -372,7 +372,7 @@ def test_a_study_runs_what_needs_no_derivative() -> None:
 
 def test_a_study_without_gymnasium_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gymnasium", None)
-    with pytest.raises(ConfigError, match=r"environments\[0\] \(gym\).*pip install 'scorepath\[gymnasium\]'"):
+    with pytest.raises(ConfigError, match=r"environments\[0\] \(gym\).*pip install --editable '\.\[gymnasium\]'"):
         planned([ENTRY])
 
 

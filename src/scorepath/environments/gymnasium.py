@@ -89,7 +89,8 @@ class Gymnasium(Environment):
         try:
             import gymnasium
         except ImportError:
-            raise ValueError("the family gymnasium needs Gymnasium: pip install 'scorepath[gymnasium]'") from None
+            where = "pip install --editable '.[gymnasium]' in Scorepath's folder"
+            raise ValueError(f"the family gymnasium needs Gymnasium: {where}") from None
         try:
             return gymnasium.make(self.id, max_episode_steps=-1, disable_env_checker=True, **(self.kwargs or {}))
         except (gymnasium.error.Error, ImportError) as error:
