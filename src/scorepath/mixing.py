@@ -17,6 +17,12 @@ from scorepath.rollout import Simulator, Trajectories
 WEIGHT_SOURCES = ("same_batch", "independent_batch")
 
 
+def require_weight_source(weights: str) -> None:
+    """Raises ValueError unless it is one of WEIGHT_SOURCES."""
+    if weights not in WEIGHT_SOURCES:
+        raise ValueError(f"weights must be same_batch or independent_batch, got {weights!r}")
+
+
 def inverse_variance_weight(pathwise_variance: Tensor, score_variance: Tensor) -> Tensor:
     """The weight `V_score / (V_score + V_pathwise)` of the pathwise parent; 1/2 if neither parent has any spread."""
     total = score_variance + pathwise_variance
@@ -45,8 +51,7 @@ class Mixture(ActionSignalEstimator):
     mixes: ClassVar[tuple[str, ...]] = ("leave_one_out", "pathwise")
 
     def __post_init__(self) -> None:
-        if self.weights not in WEIGHT_SOURCES:
-            raise ValueError(f"weights must be same_batch or independent_batch, got {self.weights!r}")
+        require_weight_source(self.weights)
 
     def unbiased(self, environment: Environment) -> bool:
         return self.weights == "independent_batch" and environment.continuous and super().unbiased(environment)

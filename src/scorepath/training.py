@@ -94,7 +94,7 @@ class Trainer:
 
 
 def warm_up() -> None:
-    """Take an optimiser step on nothing: the first one imports 800 modules, two core-seconds, which forks then share."""
+    """Take an optimiser step on nothing: the first one imports 800 modules in two core-seconds, which forks share."""
     for optimiser in OPTIMISERS.values():
         optimiser([torch.zeros(1, requires_grad=True)]).step()
 

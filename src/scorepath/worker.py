@@ -111,7 +111,7 @@ def main() -> None:
     import seaborn  # noqa: F401
 
     import scorepath.reporting.report
-    import scorepath.tables
+    import scorepath.tables  # noqa: F401
     from scorepath import cli, training
 
     training.warm_up()

@@ -14,7 +14,7 @@ from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.zero_noise_baseline import ZeroNoiseBaseline
-from scorepath.mixing import inverse_variance_weight
+from scorepath.mixing import inverse_variance_weight, require_weight_source
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
 
@@ -28,10 +28,12 @@ class AlphaOrder(Estimator):
     score function's mean is within `e = sqrt(2 V_0 l / N) + 2 bound l / (3 N)` of the gradient with confidence 1 -
     failure_probability (a vector Bernstein bound), and the rule is: alpha, if `alpha B + e <= threshold`, else
     `max(0, threshold - e) / B`. The scripts published with the paper pass the confidence, 0.95, as the
-    `failure_probability`: set it to 0.95 for their behaviour. Requires differentiable dynamics, continuous actions and
-    sigma > 0.
+    `failure_probability`: set it to 0.95 for their behaviour. With `weights` from an `independent_batch`, alpha comes
+    from two further batches and is independent of what it multiplies. Requires differentiable dynamics, continuous
+    actions and sigma > 0.
     """
 
+    weights: str = "same_batch"
     threshold: float = 1.0
     failure_probability: float = 0.05
     bound: float = 1.0
@@ -39,15 +41,20 @@ class AlphaOrder(Estimator):
     source: ClassVar[str] = "Suh et al. 2022, section 4"
     family: ClassVar[str] = "mixture"
     bias: ClassVar[str] = (
-        "O(1 / batch size), for alpha depends on the batches; where pathwise is biased, the threshold is to bound it"
+        "same batch: O(1 / batch size), for alpha depends on what it multiplies; independent batch: unbiased where "
+        "pathwise is; elsewhere the threshold is to bound the bias"
     )
     needs_differentiable_dynamics: ClassVar[bool] = True
     needs_continuous_actions: ClassVar[bool] = True
     couples_samples: ClassVar[bool] = True
     mixes: ClassVar[tuple[str, ...]] = ("pathwise", "zero_noise_baseline")
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"failure_probability": 0.95},)
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"failure_probability": 0.95},
+        {"weights": "independent_batch"},
+    )
 
     def __post_init__(self) -> None:
+        require_weight_source(self.weights)
         if not self.threshold >= 0:
             raise ValueError(f"threshold must not be negative, got {self.threshold}")
         if not 0 < self.failure_probability < 1:
@@ -56,21 +63,29 @@ class AlphaOrder(Estimator):
             raise ValueError(f"bound must not be negative, got {self.bound}")
 
     def unbiased(self, environment: Environment) -> bool:
-        return False
+        return self.weights == "independent_batch" and environment.continuous and super().unbiased(environment)
 
     def environment_steps(self, environment: Environment) -> float:
-        return Pathwise().environment_steps(environment) + ZeroNoiseBaseline().environment_steps(environment)
+        once = Pathwise().environment_steps(environment) + ZeroNoiseBaseline().environment_steps(environment)
+        return once * (1 if self.weights == "same_batch" else 2)
 
     def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterator[Tensor]:
-        score_function = ZeroNoiseBaseline().gradients(simulator, noise.independent("score function"), past)
-        pathwise = Pathwise().gradients(simulator, noise, past)
-        # both come in the same chunks: as many batches, samples and parameters
-        for zeroth, first in zip(score_function, pathwise, strict=True):
-            alpha = self.weight(zeroth.double(), first.double()).to(first)[:, None, None]
+        parents = self.parents(simulator, noise)
+        weighed = None
+        if self.weights == "independent_batch":
+            weighed = self.parents(simulator, noise.independent("weights"))
+        for zeroth, first in parents:
+            alpha = self.weight(*next(weighed) if weighed else (zeroth, first)).to(first)[:, None, None]
             yield alpha * first + (1 - alpha) * zeroth
+
+    def parents(self, simulator: Simulator, noise: Noise) -> Iterator[tuple[Tensor, Tensor]]:
+        """Per-trajectory gradients of the score function and of pathwise, in the same chunks."""
+        score_function = ZeroNoiseBaseline().gradients(simulator, noise.independent("score function"))
+        return zip(score_function, Pathwise().gradients(simulator, noise), strict=True)
 
     def weight(self, zeroth: Tensor, first: Tensor) -> Tensor:
         """alpha of each batch, (batches,), from the per-trajectory gradients (batches, N, P) of both parents."""
+        zeroth, first = zeroth.double(), first.double()
         samples, parameters = zeroth.shape[1:]
         zeroth_variance, first_variance = (each.var(1).sum(-1) for each in (zeroth, first))
         distance = (first.mean(1) - zeroth.mean(1)).norm(dim=-1)
