@@ -55,7 +55,7 @@ class HalfAndHalf(ActionSignalEstimator):
     family: ClassVar[str] = "mixture"
     bias: ClassVar[str] = "unbiased where pathwise is"
     needs_differentiable_dynamics: ClassVar[bool] = True
-    needs_continuous_actions: ClassVar[bool] = True
+    needs_gaussian_noise: ClassVar[bool] = True
 
     def unbiased(self, environment):
         return environment.continuous
@@ -114,7 +114,7 @@ def broken(text: str, old: str, new: str) -> str:
 STEP = "return state + self.time_step * action, -state.square().sum(-1)"
 BROKEN = {
     "no file": (None, ["plugins[0]", "mine/point.py", "there is no file"]),
-    "syntax": (ENVIRONMENT + "\ndef (:\n", ["plugins[0]", "mine/point.py", "line 27"]),
+    "syntax": (ENVIRONMENT + "\ndef (:\n", ["plugins[0]", "mine/point.py", "line 28"]),
     "import": (ENVIRONMENT + "\nimport nothing_of_this_name\n", ["plugins[0]", "nothing_of_this_name"]),
     "no class": ("x = 1\n", ["plugins[0]", "exactly one public dataclass"]),
     "not ours": (
@@ -125,7 +125,7 @@ BROKEN = {
     "not a number": (broken(ENVIRONMENT, "-state.square().sum(-1)", "(-state.square().sum(-1)).sqrt()"), ["near"]),
     "in place": (broken(ENVIRONMENT, STEP, STEP.replace("state +", "state.add_(0.1) +")), ["near", "in place"]),
     "not differentiable": (
-        broken(ENVIRONMENT, "self.time_step * action,", "self.time_step * action.round(),"),
+        broken(ENVIRONMENT, "self.time_step * action,", "self.time_step * action.detach(),"),
         ["near", "differentiable"],
     ),
 }

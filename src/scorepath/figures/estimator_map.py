@@ -22,14 +22,16 @@ COLOURS = LinearSegmentedColormap.from_list("distance", ["#FFFFFF", "#F3DDB3", "
 def distances(tables: Path) -> pd.DataFrame:
     """`distance`, the median of log10(error / best error there), and `biased`, by estimator and environment.
 
-    The median is over noise levels above 0 and checkpoints; a place where the best error is 0 or no error is known
-    does not count.
+    The median is over noise levels above 0 and checkpoints. Errors below 1e-12 of the largest one of their place, that
+    of an exact estimator among them, count as that.
     """
     rows = relative_bias(tables)
     rows = rows[(rows["sigma"] > 0) & np.isfinite(rows["mse_equal_steps"])]
-    best = rows.groupby(["environment", "sigma", "checkpoint"])["mse_equal_steps"].transform("min")
+    places = rows.groupby(["environment", "sigma", "checkpoint"])["mse_equal_steps"]
+    error = np.maximum(rows["mse_equal_steps"], 1e-12 * places.transform("max"))
+    best = np.maximum(places.transform("min"), 1e-12 * places.transform("max"))
     rows = rows.assign(
-        distance=np.log10(rows["mse_equal_steps"].where(best > 0) / best.where(best > 0)),
+        distance=np.log10(error.where(best > 0) / best.where(best > 0)),
         biased=(rows["relative_low"] > FLOOR).astype(float),
     ).dropna(subset=["distance"])
     medians: pd.DataFrame = rows.groupby(["estimator", "environment"])[["distance", "biased"]].median()
