@@ -137,7 +137,8 @@ class Simulator:
                     active.append(going)
                 state, reward = environment.step(state, action, noise.process[..., t, :])
                 if environment.reward_noise > 0:
-                    reward = reward + environment.reward_noise * noise.reward[..., t, 0]
+                    disturbance = environment.reward_noise * noise.reward[..., t, 0]
+                    reward = reward + (disturbance if going is None else disturbance * going)
                 actions.append(action.detach())
                 rewards.append(reward * environment.discount**t)
             rewards[-1] = rewards[-1] + environment.terminal_reward(state) * environment.discount**environment.horizon

@@ -64,3 +64,14 @@ def test_pathwise_says_why_it_is_not_applicable_to_a_simulator_without_derivativ
     assert (cells["pathwise"].status, cells["pathwise"].reason) == ("not_applicable", reason)
     for name in ("reinforce", "leave_one_out", "evolution_strategies", "spsa", "measure_valued"):
         assert cells[name].status == "run"
+
+
+@pytest.mark.parametrize("family", [name for name in registry.names(registry.ENVIRONMENTS) if name != "gymnasium"])
+def test_every_sequential_environment_has_noise_on_state_and_reward(family: str) -> None:
+    kind = registry.load(registry.ENVIRONMENTS, family)
+    if kind().horizon == 1:
+        return
+    knobs = registry.knobs(kind, None)
+    assert "reward_noise" in knobs
+    noise = "slip" if "slip" in knobs else "process_noise"
+    assert kind(**{noise: 0.1}).process_noise_dim > 0

@@ -337,6 +337,32 @@ def test_every_estimator_and_noise_level_sees_the_same_noise(environment: Enviro
         assert torch.equal(first, seen[0][1])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ending(LQR):
+    """LQR that is over once the state is positive."""
+
+    def active(self, state: Tensor) -> Tensor:
+        return state[..., 0] <= 0
+
+
+def test_after_an_episodes_end_there_is_no_reward_noise_and_no_signal() -> None:
+    environment = Ending(horizon=4, state_cost=0.0, action_cost=0.0, terminal_cost=0.0, reward_noise=1.0)
+    start, draws = simulator(environment, sigma=0.5), noise(environment)
+    trajectories = start.rollout(draws.rollout)
+    active = trajectories.active
+    assert active is not None
+    assert active.any()
+    assert not active.all()
+    assert torch.equal(trajectories.rewards != 0, active)
+    signal = torch.ones_like(trajectories.action_noise)
+    masked = torch.cat(list(pullback.per_trajectory_gradients(trajectories, signal)))
+    expected = torch.cat(list(pullback.per_trajectory_gradients(trajectories, signal * active[..., None])))
+    assert torch.equal(masked, expected)
+    assert not torch.equal(
+        masked, torch.cat(list(pullback.per_trajectory_gradients(replace(trajectories, active=None), signal)))
+    )
+
+
 def test_noise_is_a_function_of_its_key_alone() -> None:
     environment = LQR(horizon=3, reward_noise=0.1)
 
