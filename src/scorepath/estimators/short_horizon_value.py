@@ -7,15 +7,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from scorepath.environments.base import Environment
-from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
 from scorepath.values import fitted_state_values
+from scorepath.windows import WindowedEstimator
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShortHorizonValue(ActionSignalEstimator):
+class ShortHorizonValue(WindowedEstimator):
     """Approximates grad J_sigma. With `delta_t = d(rewards of t's block + gamma^e V_e(o_e)) / da_t`.
 
     Blocks of `window` steps as in truncated_pathwise; e is the first step after t's block, and V a ridge regression on
@@ -26,34 +25,20 @@ class ShortHorizonValue(ActionSignalEstimator):
     truncated_pathwise).
     """
 
-    window: int = 5
     ridge: float = 1e-3
 
     source: ClassVar[str] = "Xu et al. 2022, SHAC"
-    family: ClassVar[str] = "pathwise"
     bias: ClassVar[str] = (
         "biased by the slope error of the fitted value at each block's end: by the ridge alone where quadratic "
         "features span the value and the earlier trajectories are of the same policy"
     )
-    needs_noise: ClassVar[bool] = False
-    needs_differentiable_dynamics: ClassVar[bool] = True
-    needs_continuous_actions: ClassVar[bool] = True
     needs_past: ClassVar[bool] = True
     couples_samples: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.window < 1:
-            raise ValueError(f"window must be at least 1 step, got {self.window}")
+        super().__post_init__()
         if self.ridge <= 0:
             raise ValueError(f"ridge must be positive, got {self.ridge}")
-
-    def unbiased(self, environment: Environment) -> bool:
-        return environment.continuous and self.window >= environment.horizon
-
-    def identical_to(self, environment: Environment, sigma: float) -> str | None:
-        if self.window < environment.horizon:
-            return None
-        return "pathwise" if sigma > 0 else "deterministic_pathwise"
 
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from scorepath.environments.base import Environment
-from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise, RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
+from scorepath.windows import WindowedEstimator
 
 
 @dataclass(frozen=True, kw_only=True)
-class WindowedPathwise(ActionSignalEstimator):
+class WindowedPathwise(WindowedEstimator):
     """Approximates grad J_sigma. With `delta_t = d(rho_t + ... + rho_{t+h-1}) / da_t`, `rho_t = gamma^t r_t`.
 
     h is `window`. The derivative is total: later actions within the window answer through the policy. Near the end a
@@ -26,26 +26,8 @@ class WindowedPathwise(ActionSignalEstimator):
     at once; with the steps' Jacobians kept, the same signal needs no further environment steps, and none are charged.)
     """
 
-    window: int = 5
-
     source: ClassVar[str] = "Williams & Peng 1990, BPTT(h)"
-    family: ClassVar[str] = "pathwise"
     bias: ClassVar[str] = "biased: what an action does after its window is left out"
-    needs_noise: ClassVar[bool] = False
-    needs_differentiable_dynamics: ClassVar[bool] = True
-    needs_continuous_actions: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if self.window < 1:
-            raise ValueError(f"window must be at least 1 step, got {self.window}")
-
-    def unbiased(self, environment: Environment) -> bool:
-        return environment.continuous and self.window >= environment.horizon
-
-    def identical_to(self, environment: Environment, sigma: float) -> str | None:
-        if self.window < environment.horizon:
-            return None
-        return "pathwise" if sigma > 0 else "deterministic_pathwise"
 
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
