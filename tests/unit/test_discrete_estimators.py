@@ -297,7 +297,7 @@ def test_relaxed_gradients_are_those_of_the_parameters(
     start, draws = simulator(environment, batches), noise(environment)
     parameters = start.parameters.clone().requires_grad_()
     tracked = replace(start, parameters=parameters)
-    returns = tracked.rollout(draws.rollout, differentiable=True, relax=estimator._relax).returns
+    returns = tracked.rollout(draws.rollout, differentiable=True, relax=estimator.relax).returns
     (expected,) = torch.autograd.grad(returns.sum() / 50, parameters)
     found, _ = estimator.estimate(start, draws)
     torch.testing.assert_close(found if batches else found.sum(0), expected, rtol=1e-10, atol=1e-12)
@@ -315,7 +315,7 @@ def test_gumbel_softmax_signals_are_finite_differences(environment: Environment)
         for sign in (1, -1):
             action = draws.rollout.action.clone()
             action[..., t, choice] += sign * step / start.sigma
-            ends.append(start.rollout(draws.rollout._replace(action=action), relax=estimator._relax).returns)
+            ends.append(start.rollout(draws.rollout._replace(action=action), relax=estimator.relax).returns)
         torch.testing.assert_close((ends[0] - ends[1]) / (2 * step), signal[..., t, choice], rtol=1e-6, atol=1e-8)
 
 
