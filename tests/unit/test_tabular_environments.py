@@ -98,8 +98,11 @@ def test_reward_noise_is_added_and_changes_no_gradient(environment: TabularEnvir
     noisy = replace(environment, reward_noise=0.3, discount=0.8)
     quiet, start = simulator(replace(noisy, reward_noise=0.0)), simulator(noisy)
     draws = noise(noisy).rollout
-    added = start.rollout(draws).rewards - quiet.rollout(draws).rewards
+    trajectories = start.rollout(draws)
+    added = trajectories.rewards - quiet.rollout(draws).rewards
     expected = 0.3 * 0.8 ** torch.arange(4, dtype=torch.float64) * draws.reward[..., 0]
+    if trajectories.active is not None:
+        expected = expected * trajectories.active  # after its end an episode pays nothing
     torch.testing.assert_close(added, expected)
     exact, same = (exact_reference(s.environment, s.policy, s.parameters, 0.5).gradient for s in (start, quiet))
     assert torch.equal(exact, same)
