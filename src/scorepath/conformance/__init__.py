@@ -15,8 +15,7 @@ from scorepath.conformance.estimators import PROBLEMS, Problem
 from scorepath.conformance.findings import examine
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
-
-REQUIRED = object()
+from scorepath.validation import REQUIRED
 
 
 def check_environment(environment: Environment) -> list[str]:
