@@ -60,13 +60,13 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-test: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies and test tools into $(VENV) (once; torch is large, so this takes minutes)"
-	@$(INSTALL) --editable '.[gymnasium,test,slurm]'
+	@$(INSTALL) --editable '.[gymnasium,test,cluster]'
 	@touch $@ $(VENV)/.installed
 
 lock:
 	rm -rf .venv-lock
 	"$(PYTHON)" -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,test,slurm]'
+	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,test,cluster]'
 	{ grep '^#' requirements.lock; .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
 		> requirements.lock.new
 	mv requirements.lock.new requirements.lock
