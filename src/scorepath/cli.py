@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-from scorepath.provenance import record_of_use
+from scorepath.records import recorded
 from scorepath.study import PLAN, Plan
 
 # One thread per job: parallelism comes from jobs. It has to be said before numpy and torch are imported.
@@ -147,6 +147,14 @@ def check(arguments: argparse.Namespace) -> None:
     check_and_report(arguments.file)
 
 
+def repair(arguments: argparse.Namespace) -> None:
+    """Delete results that are damaged, so that the next run makes them again."""
+    from scorepath import records
+
+    for path in records.repair():
+        print(f"{path} was damaged and is deleted; the next run makes it again")
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Run Snakemake with all further arguments beside a warm worker, which spares each job the import of torch."""
     from scorepath import client
@@ -156,6 +164,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 TORCH_JOBS = (reference_policies, reference, gradients, train, costs, exact_curves, check)
 """The subcommands that compute with torch: on one thread."""
+NO_JOBS = (answer, check, catalogue, repair)
+"""The subcommands that make no result."""
 
 
 def _require_running(status: str, reason: str) -> None:
@@ -186,7 +196,7 @@ def parser() -> argparse.ArgumentParser:
     command(gradients, "environment", "estimator", "sigma")
     command(train, "environment", "estimator", "sigma")
     command(costs, "environment")
-    for function in (exact_curves, tables, cost_tables, claims, report, answer, catalogue):
+    for function in (exact_curves, tables, cost_tables, claims, report, answer, catalogue, repair):
         command(function)
     command(figure, "name")
     command(check, "file")
@@ -195,13 +205,14 @@ def parser() -> argparse.ArgumentParser:
 
 def run_here(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand in this process; errors that a person can mend are one sentence, exit status 1."""
-    parsed = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parsed = parser().parse_args(given)
     try:
         if parsed.run in TORCH_JOBS:
             import torch
 
             torch.set_num_threads(1)
-        with record_of_use() if parsed.run not in (plan, answer, check, catalogue) else nullcontext():
+        with nullcontext() if parsed.run in NO_JOBS else recorded(given):
             parsed.run(parsed)
     except (ValueError, LookupError, OSError) as error:
         if os.environ.get("SCOREPATH_TRACEBACK"):

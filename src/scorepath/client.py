@@ -15,7 +15,7 @@ SOCKET = "SCOREPATH_WORKER"
 """Environment variable with the path of the worker's socket."""
 LOST = 137
 """Exit status of a job whose process died without one, as the shell reports a killed process."""
-HERE = frozenset({"run", "plan", "answer", "check", "catalogue"})
+HERE = frozenset({"run", "plan", "answer", "check", "catalogue", "repair"})
 """The subcommands that are no jobs of a rule: the worker does not take them over."""
 
 
@@ -39,11 +39,15 @@ def delegate(arguments: Sequence[str]) -> int | None:
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
-    """Start a warm worker and become Snakemake with these arguments."""
+    """Delete damaged results, start a warm worker and become Snakemake with these arguments."""
     import subprocess
     import tempfile
 
     if not {"-n", "--dry-run", "--dryrun"} & set(arguments):
+        from scorepath import cli
+
+        if status := cli.run_here(["repair"]):
+            sys.exit(status)
         path = os.path.join(tempfile.mkdtemp(prefix="scorepath-"), "worker")
         owned, owner = os.pipe()
         command = [sys.executable, "-m", "scorepath.worker", path, str(owned)]

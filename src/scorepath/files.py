@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+files_written: list[Path] = []
+"""What this process has written so far, for its record (`scorepath.records`)."""
+
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
@@ -20,8 +23,11 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     try:
         with os.fdopen(descriptor, mode, encoding="utf-8" if text else None, newline="" if text else None) as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a crash of the machine may keep the name and lose the bytes
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        files_written.append(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

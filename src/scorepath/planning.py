@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -11,14 +12,17 @@ from scorepath import registry
 from scorepath.conformance import quick_findings
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
+from scorepath.policies import Policy
 from scorepath.study import PACKAGE, Cell, EnvironmentEntry, EstimatorEntry, Plan, Stage, Study, digest, plan_key
-from scorepath.validation import REQUIRED, ConfigError, validate
+from scorepath.validation import REQUIRED, ConfigError, check_plain, validate
 
 Entry = TypeVar("Entry", EnvironmentEntry, EstimatorEntry)
 Instance = TypeVar("Instance")
 
 JOBS = {"gradients": "scorepath.gradients", "training": "scorepath.training"}
 """The module that does a stage's work: a cell depends on it and on all that it imports."""
+MOST_NUMBERS = 1_000_000_000
+"""What a job may hold at once of states, actions, observations, noise and gradients: 4 GB in float32."""
 
 
 def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
@@ -27,6 +31,7 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
     Raises:
         ConfigError: one clear sentence about the first thing that is wrong.
     """
+    check_plain(raw)
     known = {
         package: {name: registry.load(package, name) for name in registry.names(package)}
         for package in (registry.ENVIRONMENTS, registry.ESTIMATORS)
@@ -41,10 +46,12 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
     for entry in (*config["environments"], *config["estimators"]):
         entry["plugin"] = plugins.get(entry.get("family", entry.get("method")), "")
     study = Study.from_config(config)
-    environments = {
-        name: _instance(registry.make_environment, entry, f"environments[{position}]")[0]
-        for position, (name, entry) in enumerate(study.environments.items())
-    }
+    environments = {}
+    for position, (name, place) in enumerate(study.environments.items()):
+        environments[name], policy = _instance(registry.make_environment, place, f"environments[{position}]")
+        _check_memory(
+            f"environments[{position}] ({name})", study, environments[name], policy, name in study.training.environments
+        )
     estimators = {
         name: _instance(registry.make_estimator, entry, f"estimators[{position}]")
         for position, (name, entry) in enumerate(study.estimators.items())
@@ -83,10 +90,25 @@ def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Inst
         raise ConfigError(f"{key} ({entry.name}): {error}") from error
 
 
+def _check_memory(key: str, study: Study, environment: Environment, policy: Policy, trains: bool) -> None:
+    """A batch of trajectories and their gradients, of every run at once where there is training, has to fit."""
+    training = study.training
+    runs = max(len(training.learning_rates) * training.tuning_seeds, training.seeds) if trains else 1
+    step = environment.state_dim + environment.observation_dim + environment.action_dim + environment.process_noise_dim
+    trajectories = runs * study.gradients.batch_size
+    numbers = trajectories * (environment.horizon * step + policy.parameter_count)
+    if numbers > MOST_NUMBERS:
+        raise ConfigError(
+            f"{key}: {trajectories} trajectories of {environment.horizon} steps and their gradients, which a job holds "
+            f"at once, are {float(numbers):.2g} numbers, but must be at most {MOST_NUMBERS:.0e} to fit in memory; lower "
+            "the horizon, a dimension, the policy's width, gradients.batch_size or the training's seeds."
+        )
+
+
 def _check_plugin(key: str, entry: EnvironmentEntry | EstimatorEntry, instance: Environment | Estimator) -> None:
     """A user's own class has to conform before anything is computed with it."""
     if entry.plugin and (wrong := quick_findings(instance)):
-        advice = f"`scorepath check {entry.plugin}` says all that it finds."
+        advice = f"`scorepath check {shlex.quote(entry.plugin)}` says all that it finds."
         raise ConfigError(f"{key} ({entry.name}, from {entry.plugin}): {wrong[0]}. {advice}")
 
 

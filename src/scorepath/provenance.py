@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-import resource
 import subprocess
-import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from scorepath.study import PACKAGE, PLAN, RESULTS
-
-LIBRARIES = ("scorepath", "snakemake", "torch", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "cma")
-RECORD = re.compile(r"^took (?P<wall>[\d.]+) s, (?P<cpu>[\d.]+) core-seconds, peak memory (?P<memory>\d+) MB$", re.M)
-
-
-@contextmanager
-def record_of_use() -> Iterator[None]:
-    """Print, at the end of a job, what it took; the log keeps it."""
-    start = time.perf_counter()
-    yield
-    use = resource.getrusage(resource.RUSAGE_SELF)
-    print(
-        f"took {time.perf_counter() - start:.2f} s, {use.ru_utime + use.ru_stime:.2f} core-seconds, "
-        f"peak memory {use.ru_maxrss // 1024} MB"
-    )
+from scorepath.records import Record, all_records, load_record, record_path, versions
+from scorepath.study import PACKAGE, PLAN
 
 
 def collect() -> dict[str, Any]:
@@ -42,9 +24,8 @@ def collect() -> dict[str, Any]:
             "Processor": platform.machine(),
             "Cores": os.cpu_count(),
             "System": platform.system(),
-            "Python": platform.python_version(),
         },
-        "Versions": dict(_versions()),
+        "Versions": versions(),
         "Jobs (core-seconds by their own records)": _use_by_stage(),
     }
 
@@ -63,27 +44,17 @@ def _commit() -> str:
         return "not a git checkout"
 
 
-def _versions() -> Iterator[tuple[str, str]]:
-    for library in LIBRARIES:
-        try:
-            yield library, version(library)
-        except PackageNotFoundError:
-            continue
-
-
 def _use_by_stage() -> dict[str, str]:
-    """Jobs, core-seconds and largest memory of each stage, from the logs of the last run of every job."""
-    use: dict[str, list[tuple[float, int]]] = defaultdict(list)
-    for log in sorted((RESULTS / "logs").rglob("*.log")):
-        found = RECORD.search(log.read_text(encoding="utf-8", errors="replace"))
-        if found:
-            stage = log.relative_to(RESULTS / "logs").parts[0].removesuffix(".log")
-            use[stage].append((float(found["cpu"]), int(found["memory"])))
-    lines = {
-        stage: f"{len(jobs)} jobs, {sum(cpu for cpu, _ in jobs):.0f} core-seconds, at most {max(m for _, m in jobs)} MB"
-        for stage, jobs in use.items()
+    """Jobs, core-seconds and largest memory of each stage, from the records of the last run of every job."""
+    jobs: dict[str, dict[str, Record]] = defaultdict(dict)  # stage -> command -> any of its records
+    for record in all_records():
+        stage = Path(record.file).parts[0 if record.file.startswith("reports") else 1]
+        jobs[stage][record.command] = record
+    return {stage: _use(list(records.values())) for stage, records in jobs.items() if stage != PLAN.name} | {
+        "Planned": datetime.fromisoformat(load_record(record_path(PLAN)).ended).strftime("%Y-%m-%d %H:%M UTC")
     }
-    if PLAN.is_file():
-        started = datetime.fromtimestamp(PLAN.stat().st_mtime, UTC)
-        lines["Planned"] = started.strftime("%Y-%m-%d %H:%M UTC")
-    return lines
+
+
+def _use(jobs: Sequence[Record]) -> str:
+    core_seconds = sum(job.core_seconds for job in jobs)
+    return f"{len(jobs)} jobs, {core_seconds:.0f} core-seconds, at most {max(job.peak_memory for job in jobs) >> 20} MB"

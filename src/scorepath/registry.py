@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -58,9 +59,9 @@ def load_plugin(path: Path) -> tuple[str, type[Any]]:
     from scorepath.environments.base import Environment
     from scorepath.estimators.base import Estimator
 
-    if path.suffix != ".py" or not path.stem.isidentifier():
+    if path.suffix != ".py" or not (path.stem.isascii() and path.stem.isidentifier()):
         raise LookupError(f"{path} must be a Python file whose name is a plain identifier, such as my_environment.py")
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, it has no exception for names that no file can have
         raise LookupError(f"there is no file {path}; the path is relative to the folder that the study is run in")
     module_name = f"scorepath_plugin_{path.stem}"
     module = sys.modules.get(module_name)
@@ -72,7 +73,7 @@ def load_plugin(path: Path) -> tuple[str, type[Any]]:
         sys.modules[module_name] = module  # dataclasses look their module up
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # the user's code may raise anything
             del sys.modules[module_name]
             raise LookupError(f"{path} cannot be imported: {_cause(error)}") from error
     found = _only_class(module, str(path))
@@ -82,7 +83,7 @@ def load_plugin(path: Path) -> tuple[str, type[Any]]:
     raise LookupError(f"{path} defines {found.__name__}, which extends neither Environment nor Estimator")
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
     """An error in a file as one line: where and what."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {error.msg}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -167,7 +168,7 @@ def _source(module: str) -> Path | None:
 def _imports(path: Path) -> frozenset[str]:
     """The modules of this package that a file imports, packages on the way included; tables of types are not."""
     found: set[str] = set()
-    for node in _runtime_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _runtime_nodes(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             candidates = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -312,18 +313,21 @@ class Plan:
             FileNotFoundError: with the command that makes it.
             ValueError: if it is damaged.
         """
+        from scorepath.records import require_intact
+
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist yet; `snakemake -n` or `scorepath plan` writes it")
+        require_intact(path)
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             return cls(raw["key"], raw["config"], tuple(Cell(**cell) for cell in raw["cells"]), raw["digests"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} cannot be read ({error}); delete it and run snakemake again") from error
+            raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
 
 
 def plan_key(config: Mapping[str, Any], files: Iterable[Path] = ()) -> str:
     """Changes whenever the plan could: with the configuration, its files, its plugins, or any file of the package."""
     package = (path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc")
     listed = config.get("plugins")
-    plugins = [path for name in listed if (path := Path(str(name))).is_file()] if isinstance(listed, list) else []
+    plugins = [Path(str(name)) for name in listed if os.path.isfile(str(name))] if isinstance(listed, list) else []
     return digest([], dict(config), [*package, *files, *plugins])

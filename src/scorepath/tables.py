@@ -21,6 +21,7 @@ from scipy.stats import false_discovery_control, trim_mean
 from scorepath.costs import COST_COLUMNS, costs_path
 from scorepath.files import atomic_write
 from scorepath.noise import Stream
+from scorepath.records import require_intact
 from scorepath.references.store import Reference, load_reference
 from scorepath.statistics import bootstrap_weights, interval, two_sided_p
 from scorepath.study import RESULTS, Cell, Plan, log_path, policies_path, reference_path, sigma_token
@@ -55,15 +56,16 @@ def read_rows(path: Path) -> pd.DataFrame:
     """The rows of a job's result.
 
     Raises:
-        ValueError: naming a file that cannot be read, or was cut off.
+        ValueError: naming a file that cannot be read, was cut off, or has changed since its job wrote it.
     """
+    require_intact(path)
     try:
         text = path.read_text(encoding="utf-8")
         rows = pd.read_csv(StringIO(text))
     except (ValueError, OSError) as error:
-        raise ValueError(f"{path} cannot be read ({error}); delete it and run snakemake again") from error
+        raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
     if rows.empty or not text.endswith("\n"):
-        raise ValueError(f"{path} is cut off; delete it and run snakemake again")
+        raise ValueError(f"{path} is cut off; delete it and run again")
     return rows
 
 

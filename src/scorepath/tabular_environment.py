@@ -12,6 +12,8 @@ from torch.nn.functional import one_hot
 
 from scorepath.environments.base import Environment, ReferenceClass, require_not_negative
 
+MOST_STATES = 2_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class TabularEnvironment(Environment):
@@ -46,6 +48,10 @@ class TabularEnvironment(Environment):
         if not 0 <= self.slip <= 1:
             raise ValueError(f"slip must be a probability, got {self.slip}")
         require_not_negative(self, "reward_noise")
+        if self.state_dim > MOST_STATES:
+            raise ValueError(
+                f"{self.state_dim} states are too many: tables of more than {MOST_STATES} do not fit in memory"
+            )
 
     # --- what a family says -------------------------------------------------------------------------------------
     @property

@@ -8,6 +8,7 @@ Needs no torch: the Snakefile calls it.
 from __future__ import annotations
 
 import copy
+import datetime
 import difflib
 import json
 import math
@@ -26,7 +27,23 @@ KnobTable = Mapping[str, object]
 
 SCHEMA_PATH = Path(__file__).with_name("config.schema.yaml")
 
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+FILE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,98}[A-Za-z0-9_-])?")
+DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names of devices on Windows, with any extension: no files can be called so there."""
+VALUE = re.compile(r"[-+.\d]+(e[-+]?\d+)?|na|nan|null|none|inf|infinity|true|false", re.IGNORECASE)
+"""Names that a reader of the tables would take for a number, a boolean or a gap."""
+LARGEST_FILE = 2_000_000
+"""Bytes of a configuration file; a study of a hundred thousand cells takes a tenth of them."""
+DEEPEST = 20
+"""Levels of lists and mappings in each other; a study has six."""
+MOST_ENTRIES = 200_000
+"""Keys and values in all, those counted that YAML's aliases repeat."""
+MOST_MERGED = 1_000
+"""Keys that YAML's `<<` may bring into one mapping."""
+MOST_CELLS = 250_000
+"""Environments times estimators times noise levels."""
+MOST_DRAWS = 1_000_000_000
+"""Bootstrap resamples times batches: the weights that verdicts hold in memory."""
 # YAML 1.1 takes `1e-3` for a string (it wants `1.0e-3`); a string that can only be meant as a number becomes one.
 EXPONENT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 
@@ -42,12 +59,34 @@ REQUIRED: Final = _Required()
 
 
 class ConfigError(ValueError):
-    """The configuration asks for something that does not exist or make sense. The message is for its author."""
+    """The configuration asks for something that does not exist or make sense. The message, one line, is for its author.
+
+    What it quotes may hold anything: control characters are shown as escapes, and a very long text is cut.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in message[:2000])
+        line = " ".join(line.split())
+        super().__init__(line if len(line) <= 1200 else f"{line[:1200]}...")
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """The safe loader, refusing a mapping that says the same key twice (YAML itself keeps the last one silently)."""
+class _Loader(yaml.SafeLoader):
+    """The safe loader, stricter: no key twice (YAML itself keeps the last one silently), no tags, no deep nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        tag = getattr(event, "tag", None)
+        if tag not in (None, "!"):
+            raise self._error(event, f"the tag {tag} has no place in a configuration; write the plain value")
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self._error(event, f"lists and mappings stand in each other more than {DEEPEST} levels deep")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
@@ -64,20 +103,45 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             lines[key.value] = line
         return node
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
+        listed = [len(value.value) for value in merged if isinstance(value, yaml.SequenceNode)]
+        if sum(listed) <= MOST_MERGED:
+            super().flatten_mapping(node)
+        if sum(listed) > MOST_MERGED or len(node.value) > MOST_MERGED:
+            raise self._error(node, f"`<<` brings more than {MOST_MERGED} keys into one mapping")
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ConfigError:
+            raise
+        except ValueError:  # 2026-13-01, 0x_, a number of five thousand digits
+            value = _show(str(node.value))
+            raise self._error(node, f"{value} is no date or number, though it looks like one; quote it") from None
+
+    @staticmethod
+    def _error(place: Any, problem: str) -> yaml.MarkedYAMLError:
+        return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
+
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, is not a mapping, or says a key twice.
+        ConfigError: the file is missing, too large, is not YAML, is not a mapping, or says a key twice.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"{path} cannot be read: {reason}.") from None
+        with Path(path).open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        text = content.decode("utf-8-sig") if len(content) <= LARGEST_FILE else ""
+    except (OSError, ValueError) as error:  # a ValueError that is not about UTF-8 is about the path
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.args[-1]
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or reason}.") from None
+    if len(content) > LARGEST_FILE:
+        raise ConfigError(f"{path} cannot be read: it is larger than {LARGEST_FILE // 10**6} MB.")
     try:
-        loaded = yaml.load(text, Loader=_UniqueKeyLoader)
+        loaded = yaml.load(text, Loader=_Loader)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     except yaml.MarkedYAMLError as error:
@@ -89,6 +153,52 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path} must hold keys and values, such as `seed: 1`; it holds {_kind(loaded)}.")
     return loaded
+
+
+def check_plain(config: Mapping[str, Any]) -> None:
+    """Make sure of a configuration, as YAML's objects, that it is a finite tree of what JSON can hold.
+
+    Raises:
+        ConfigError: naming the first key or value that is something else (a date, say), or that contains itself.
+    """
+    sizes: dict[int, int] = {}
+    above: set[int] = set()  # what the value stands in
+
+    def size(value: object, path: tuple[object, ...]) -> int:
+        """The entries in a value; those of one that aliases repeat are counted each time, but once looked at."""
+        if not isinstance(value, Mapping | list | tuple):
+            if value is not None and not isinstance(value, str | bool | int | float):
+                raise ConfigError(
+                    f"{_dotted(path)} is {_show(value)}, which YAML reads as {_kind(value)}; a configuration holds "
+                    "names, numbers, true or false, lists and mappings (quotes make a name of anything)."
+                )
+            return 1
+        if id(value) in sizes:
+            return sizes[id(value)]
+        if id(value) in above:
+            raise ConfigError(f"{_dotted(path[:1])} contains itself: an alias of YAML refers to what it stands in.")
+        if len(path) > DEEPEST:
+            raise ConfigError(
+                f"{_dotted(path[:1])} holds lists and mappings that stand in each other more than {DEEPEST} levels deep."
+            )
+        above.add(id(value))
+        for key in value if isinstance(value, Mapping) else ():
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"{_dotted((*path, str(key)))}: a key must be a name, but YAML reads {_show(key)} as {_kind(key)}."
+                )
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        total = 1 + sum(size(item, (*path, key)) for key, item in items)
+        if total > MOST_ENTRIES:
+            raise ConfigError(
+                f"{_dotted(path) or 'The configuration'} has more than {MOST_ENTRIES} entries, those counted that "
+                "aliases repeat."
+            )
+        above.remove(id(value))
+        sizes[id(value)] = total
+        return total
+
+    size(config, ())
 
 
 @cache
@@ -108,10 +218,14 @@ def _kind(value: object) -> str:
             return "a number"
         case str():
             return "a string"
+        case bytes():
+            return "binary data"
         case Mapping():
             return "a mapping"
         case Sequence():
             return "a list"
+        case datetime.date():
+            return "a date"
     return type(value).__name__
 
 
@@ -121,19 +235,22 @@ def _show(value: object) -> str:
         return "nothing"
     try:
         text = json.dumps(value)
-    except (TypeError, ValueError):
+    except TypeError:
         text = str(value)
+    except ValueError:
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _nearest(word: object, choices: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word), list(choices), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(word)[:100], list(choices), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _dotted(path: Iterable[object]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    """A key as sentences name it, such as environments[0].name; one that is no plain word in quotes."""
+    parts = [part if isinstance(part, int) or str(part).isidentifier() else _show(str(part)) for part in path]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part:.60}" for part in parts).removeprefix(".")
 
 
 def _list(choices: Iterable[str]) -> str:
@@ -153,6 +270,8 @@ RANGES: dict[str, Callable[[Any], str]] = {
     "maximum": lambda limit: f"must be at most {limit}",
     "exclusiveMinimum": lambda limit: "must be positive" if limit == 0 else f"must be greater than {limit}",
     "exclusiveMaximum": lambda limit: f"must be less than {limit}",
+    "maxItems": lambda limit: f"must have at most {limit} entries",
+    "maxLength": lambda limit: f"must have at most {limit} characters",
 }
 
 
@@ -176,6 +295,8 @@ def _translate(error: ValidationError) -> ConfigError:
         case "required":
             missing = next(key for key in limit if key not in value)
             return ConfigError(f"{_dotted([*path, missing])} is missing; it must be given.")
+        case "type" if isinstance(value, float):
+            return ConfigError(f"{where} must be {TYPES[limit]}, not {_show(value)}.")
         case "type":
             return ConfigError(f"{where} must be {TYPES[limit]}, not {_kind(value)}: {_show(value)}.")
         case "enum":
@@ -354,19 +475,25 @@ def _estimator(path: Sequence[object], entry: Mapping[str, Any], methods: Mappin
 
 
 def _check_names(section: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Names that differ, and that are the same to every file system, shell and reader of a table."""
     seen: dict[str, int] = {}
     for index, entry in enumerate(entries):
         name, where = entry["name"], f"{section}[{index}].name"
         if not FILE_NAME.fullmatch(name):
             raise ConfigError(
                 f"{where} is {_show(name)}, but it becomes a file name: use letters, digits, '_', '.' and '-' "
-                "(100 at most), with a letter or digit first."
+                "(100 at most), with a letter or digit first and no '.' last."
             )
-        if name in seen:
+        if DEVICE.fullmatch(name) or VALUE.fullmatch(name):
+            other = "a device on Windows" if DEVICE.fullmatch(name) else "a value, not a name, in a table"
+            raise ConfigError(f"{where} is {name!r}, which is {other}; choose another name.")
+        if name.lower() in seen:
+            first = seen[name.lower()]
+            differ = "" if name == entries[first]["name"] else " in more than capitals (some file systems ignore them)"
             raise ConfigError(
-                f"{where} is {name!r}, which {section}[{seen[name]}] is called already; names must differ."
+                f"{where} is {name!r}, which {section}[{first}] is called already; names must differ{differ}."
             )
-        seen[name] = index
+        seen[name.lower()] = index
 
 
 def _check_distinct(section: str, values: Sequence[float]) -> None:
@@ -386,7 +513,7 @@ def _check_part(section: str, values: Sequence[str], whole: Sequence[str], whole
     for index, value in enumerate(values):
         if value not in whole:
             raise ConfigError(
-                f"{section}[{index}] is {value}, which {whole_section} does not have.{_nearest(value, whole)} "
+                f"{section}[{index}] is {value:.60}, which {whole_section} does not have.{_nearest(value, whole)} "
                 f"There are: {_list(whole)}."
             )
         if value in values[:index]:
@@ -413,6 +540,7 @@ def validate(
         ConfigError: with the key, its value and what it may be.
     """
     schema = _schema()
+    check_plain(config)
     given = dict(config)
     for section in ("environments", "estimators"):
         if isinstance(given.get(section), list | tuple):
@@ -450,10 +578,12 @@ def _check_shape(study: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
 
 def _check_finite(study: Mapping[str, Any]) -> None:
+    """Numbers that float64 and 64-bit integers hold."""
     for path, leaf in _leaves(study):
-        if isinstance(leaf, float) and not math.isfinite(leaf):
+        if isinstance(leaf, float | int) and not abs(leaf) < (math.inf if isinstance(leaf, float) else 2**63):
             where = _dotted(part for part in path if part not in ("knobs", "options"))
-            raise ConfigError(f"{where} is {leaf}, but must be a finite number.")
+            wanted = "a finite number" if isinstance(leaf, float) else "a number of at most 63 bits"
+            raise ConfigError(f"{where} is {_show(leaf)}, but must be {wanted}.")
 
 
 def _check_sizes(config: Mapping[str, Any]) -> None:
@@ -462,6 +592,18 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
         rule = "at least four batches" if samples % batch_size == 0 else "a multiple of gradients.batch_size"
         nearest = max(4, math.ceil(samples / batch_size)) * batch_size
         raise ConfigError(f"gradients.samples is {samples}, but must be {rule} ({batch_size} each): {nearest}, say.")
+    draws = config["statistics"]["resamples"] * (samples // batch_size)
+    if draws > MOST_DRAWS:
+        raise ConfigError(
+            f"statistics.resamples times the batches of gradients.samples is {draws:.2g}, but must be at most "
+            f"{MOST_DRAWS:.0e} to fit in memory; lower one of them or raise gradients.batch_size."
+        )
+    cells = math.prod(len(config[key]) for key in ("environments", "estimators", "noise_levels"))
+    if cells > MOST_CELLS:
+        raise ConfigError(
+            f"environments × estimators × noise_levels makes {cells} cells, but must be at most {MOST_CELLS}; "
+            "divide the study into several."
+        )
     gaps = config["references"]["return_gaps"]
     for index in range(1, len(gaps)):
         if gaps[index] <= gaps[index - 1]:

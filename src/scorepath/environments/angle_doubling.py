@@ -58,8 +58,8 @@ class AngleDoubling(Environment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.doublings < 1:
-            raise ValueError(f"doublings must be at least 1, got {self.doublings}")
+        if not 1 <= self.doublings <= 1000:  # beyond, 2^(T+1) overflows
+            raise ValueError(f"doublings must lie between 1 and 1000, got {self.doublings}")
         if self.noise_at not in get_args(NoiseAt):
             raise ValueError(f"noise_at must be every_step or start, got {self.noise_at!r}")
         require_not_negative(self, "process_noise", "reward_noise")

@@ -47,6 +47,10 @@ class FourierField(Environment):
         for knob in ("dimension", "waves"):
             if getattr(self, knob) < 1:
                 raise ValueError(f"{knob} must be at least 1, got {getattr(self, knob)}")
+        if self.waves * self.dimension > 10**7:
+            raise ValueError(
+                f"waves times dimension must be at most 1e7 to fit in memory, got {self.waves * self.dimension}"
+            )
         require_positive(self, "correlation_length")
         require_not_negative(self, "field_seed")
 

@@ -41,7 +41,8 @@ class Gymnasium(Environment):
     environment); a Discrete action space makes `discrete_actions` true.
 
     Attributes:
-        id: in the registry, such as Pendulum-v1; `module:id` imports a module first, which may register it.
+        id: in the registry, such as Pendulum-v1. Gymnasium's `module:id`, which imports a module, is refused: only
+            files that the configuration lists as plugins are imported for it, and one of them may register more.
         horizon: number of decisions T.
         kwargs: passed to `gymnasium.make`.
     """
@@ -61,6 +62,8 @@ class Gymnasium(Environment):
         super().__post_init__()
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {self.horizon}")
+        if ":" in self.id:
+            raise ValueError(f"id {self.id!r} would import a module; list a Python file in `plugins` that registers it")
         # the one declaration that differs between instances of a family
         object.__setattr__(self, "discrete_actions", self._simulators.discrete_actions)
 
@@ -93,8 +96,8 @@ class Gymnasium(Environment):
             raise ValueError(f"the family gymnasium needs Gymnasium: {where}") from None
         try:
             return gymnasium.make(self.id, max_episode_steps=-1, disable_env_checker=True, **(self.kwargs or {}))
-        except (gymnasium.error.Error, ImportError) as error:
-            raise ValueError(f"id {self.id!r} cannot be made: {error}") from error
+        except Exception as error:  # its constructor is anyone's code
+            raise ValueError(f"id {self.id!r} cannot be made: {type(error).__name__}: {error}") from error
 
     def initial_state(self, noise: Tensor) -> Tensor:
         # in float64, so that float32 and float64 studies start from the same seeds

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
@@ -29,6 +28,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from scorepath.figures.tables import in_order, label, read_table, sigma_token
+from scorepath.files import atomic_write
 
 WIDTH = 10.0  # inches; 960 CSS pixels, the report's column
 INK = "#222222"
@@ -290,10 +290,8 @@ def save(figure: Figure, output: Path, title: str, description: str) -> None:
         text,
         count=1,
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, output)
+    with atomic_write(output) as file:
+        file.write(text)
 
 
 def _rounded(match: re.Match[str]) -> str:

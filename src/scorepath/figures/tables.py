@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from scorepath.records import require_intact
+
 TEXT = (
     "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
@@ -55,8 +57,10 @@ def read_table(tables: Path, name: str) -> pd.DataFrame:
     A missing or empty file gives an empty frame; columns the file has beyond the contract are kept.
     """
     columns = COLUMNS[name]
+    path = Path(tables) / f"{name}.csv"
+    require_intact(path)
     try:
-        frame = pd.read_csv(Path(tables) / f"{name}.csv", dtype=str, keep_default_na=False)
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (FileNotFoundError, pd.errors.EmptyDataError):
         frame = pd.DataFrame(columns=columns, dtype=str)
     for column in columns:

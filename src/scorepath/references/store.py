@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scorepath.files import atomic_write
 from scorepath.noise import Stream
+from scorepath.records import require_intact
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.references.policies import ReferencePolicies, reference_policies
@@ -123,11 +124,12 @@ def load_reference(environment: str, sigma: float) -> Reference:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file. Raises ValueError naming a file that cannot be read."""
+    """All arrays of a file. Raises ValueError naming a file that cannot be read, or is not what its job wrote."""
+    require_intact(path)
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist yet; `snakemake --cores 1 {path}` makes it") from None
     except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} cannot be read ({error}); delete it and run snakemake again") from error
+        raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
