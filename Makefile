@@ -1,5 +1,8 @@
 # make run    the whole study: environment, results/, reports/report.html
 # make test   every check
+# make verify compute a tenth of the results again and compare them byte for byte; ARGS='--fraction 0.2 --seed 1'
+# make provenance  reports/provenance.zip, Snakemake's own report (`make run` ends with it)
+# make faults interrupt a small study 100 times and compare (about 25 minutes; docs/faults.md); ARGS='--seed 2'
 # make lock   new pinned versions
 # Options: CORES=4, VENV=somewhere, PYTHON=python3.12, ARGS='--configfile mine.yaml' (handed to Snakemake),
 #   CONFIG='seed=7' (single values of the configuration)
@@ -17,15 +20,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALL = $(VENV)/bin/python -m pip install -qq --constraint requirements.lock
 SNAKEMAKE = scorepath run --cores $(CORES) $(ARGS) --config $(CONFIG)
+PROVENANCE = snakemake --report reports/provenance.zip --quiet all $(ARGS) --config $(CONFIG)
 
-.PHONY: run test lock clean-results
+.PHONY: run test faults verify provenance lock clean-results
 .DEFAULT_GOAL := run
 
 # After failed jobs a second pass reports on what exists; a study that cannot start (a wrong config) has none.
 run: $(VENV)/.installed
 	@$(SNAKEMAKE) && status=0 || status=$$?; \
 	if [ $$status -eq 0 ]; then \
-		scorepath answer || status=$$?; \
+		scorepath answer && \
+		{ test reports/provenance.zip -nt reports/report.html || $(PROVENANCE); } || status=$$?; \
 	elif $(SNAKEMAKE) --dry-run --quiet all >/dev/null 2>&1; then \
 		echo "Some jobs failed; reporting on what exists."; \
 		$(SNAKEMAKE) partial=true && scorepath answer || true; \
@@ -39,6 +44,15 @@ test: $(VENV)/.installed-test
 	snakemake --lint
 	mypy
 	python -m pytest -n auto
+
+faults: $(VENV)/.installed-test
+	@python -m tests.faults.harness --interruptions 100 --seed 1 $(ARGS)
+
+verify: $(VENV)/.installed
+	@scorepath verify --cores $(CORES) $(ARGS)
+
+provenance: $(VENV)/.installed
+	@$(PROVENANCE)
 
 clean-results:
 	rm -rf results reports

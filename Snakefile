@@ -9,6 +9,7 @@
 #   results/tables/{table}.csv                                    tidy tables (docs/outputs.md)
 #   results/figures/{figure}.svg                                  figures
 #   reports/report.html                                           the answer
+#   reports/crate.zip                                             the run, packed and described for machines
 
 from snakemake.utils import min_version
 
@@ -24,6 +25,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/references.smk"
 include: "workflow/rules/gradients.smk"
 include: "workflow/rules/training.smk"
@@ -34,6 +36,10 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        # tables and report would do, but a result that someone has deleted is to be made again
+        # the report would do, but a result that someone, or `scorepath repair`, has deleted is to be made again
+        reference_results,
+        rules.cost_tables.input.costs,
         cell_results("gradients", "training"),
+        rules.html_report.input,
         "reports/report.html",
+        "reports/crate.zip",

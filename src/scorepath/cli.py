@@ -155,6 +155,32 @@ def repair(arguments: argparse.Namespace) -> None:
         print(f"{path} was damaged and is deleted; the next run makes it again")
 
 
+def verify(arguments: argparse.Namespace) -> None:
+    """Compute a sample of the results again, elsewhere, and compare them byte for byte."""
+    import random
+
+    from scorepath.verification import verify
+
+    seed = random.randrange(10**6) if arguments.seed is None else arguments.seed
+    cores = os.cpu_count() or 1 if arguments.cores == "all" else int(arguments.cores)
+    verify(1.0 if arguments.all else arguments.fraction, seed, cores)
+
+
+def trace(arguments: argparse.Namespace) -> None:
+    """Print the commands that remake what a row of a table rests on, in their order."""
+    from scorepath.tracing import trace
+
+    for line in trace(Plan.load(), Path(arguments.table), arguments.row):
+        print(line)
+
+
+def crate(arguments: argparse.Namespace) -> None:
+    """Pack reports/crate.zip: the run with its results and sources, described for machines (RO-Crate)."""
+    from scorepath.crate import write_crate
+
+    write_crate(Path("reports/crate.zip"))
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Run Snakemake with all further arguments beside a warm worker, which spares each job the import of torch."""
     from scorepath import client
@@ -164,7 +190,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 TORCH_JOBS = (reference_policies, reference, gradients, train, costs, exact_curves, check)
 """The subcommands that compute with torch: on one thread."""
-NO_JOBS = (answer, check, catalogue, repair)
+NO_JOBS = (answer, check, catalogue, repair, verify, trace)
 """The subcommands that make no result."""
 
 
@@ -196,10 +222,17 @@ def parser() -> argparse.ArgumentParser:
     command(gradients, "environment", "estimator", "sigma")
     command(train, "environment", "estimator", "sigma")
     command(costs, "environment")
-    for function in (exact_curves, tables, cost_tables, claims, report, answer, catalogue, repair):
+    for function in (exact_curves, tables, cost_tables, claims, report, crate, answer, catalogue, repair):
         command(function)
     command(figure, "name")
     command(check, "file")
+    again = command(verify)
+    again.add_argument("--fraction", type=float, default=0.1, help="of each stage's results (default: 0.1)")
+    again.add_argument("--all", action="store_true", help="every result")
+    again.add_argument("--seed", type=int, help="of the sample; printed, so that the same sample can be taken again")
+    again.add_argument("--cores", default="all", help="how many commands run at a time (default: all cores)")
+    tracer = command(trace, "table")
+    tracer.add_argument("row", type=int, help="1 is the first row under the header")
     return top
 
 

@@ -13,9 +13,13 @@ from typing import NoReturn
 
 SOCKET = "SCOREPATH_WORKER"
 """Environment variable with the path of the worker's socket."""
+LOCKS = os.path.join(".snakemake", "locks")
+"""Where Snakemake notes which files a run makes, while it runs."""
+STOPPED = 130
+"""Exit status after Ctrl-C, as shells report it."""
 LOST = 137
 """Exit status of a job whose process died without one, as the shell reports a killed process."""
-HERE = frozenset({"run", "plan", "answer", "check", "catalogue", "repair"})
+HERE = frozenset({"run", "plan", "answer", "check", "catalogue", "repair", "verify", "trace"})
 """The subcommands that are no jobs of a rule: the worker does not take them over."""
 
 
@@ -27,11 +31,11 @@ def delegate(arguments: Sequence[str]) -> int | None:
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(path)
+            request = "\0".join([os.getcwd(), *arguments]).encode()
+            socket.send_fds(client, [request], [sys.stdout.fileno(), sys.stderr.fileno()])
+            answer = client.recv(1)
         except OSError:
-            return None
-        request = "\0".join([os.getcwd(), *arguments]).encode()
-        socket.send_fds(client, [request], [sys.stdout.fileno(), sys.stderr.fileno()])
-        answer = client.recv(1)
+            return None  # no worker, or one that died before it took the request
     if not answer:
         print("scorepath: the job was killed in the worker (out of memory?)", file=sys.stderr)
         return LOST
@@ -40,23 +44,58 @@ def delegate(arguments: Sequence[str]) -> int | None:
 
 def run(arguments: Sequence[str]) -> NoReturn:
     """Delete damaged results, start a warm worker and become Snakemake with these arguments."""
+    import runpy
+    import signal
+
+    # Until Snakemake schedules jobs, `kill` is to be as orderly as Ctrl-C; and asyncio, in which Snakemake prepares
+    # them, would replace Python's own handler of Ctrl-C by one that is heard only after the whole DAG is built.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as it is in the background of a script
+            signal.signal(number, _stop)
+    try:
+        if not {"-n", "--dry-run", "--dryrun"} & set(arguments):
+            from scorepath import cli
+
+            if not _locked() and (status := cli.run_here(["repair"])):
+                sys.exit(status)
+            start_worker()
+        sys.argv[1:] = arguments
+        runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:
+        sys.exit("scorepath: stopped; the same command goes on where it stopped")
+    sys.exit()
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _locked() -> bool:
+    """Whether another run is at work in this folder, or was killed: what looks damaged may be half done."""
+    return os.path.isdir(LOCKS) and bool(os.listdir(LOCKS))
+
+
+def start_worker() -> None:
+    """Start a warm worker that ends with this process. Its socket is there at once: early jobs wait for it."""
     import subprocess
     import tempfile
 
-    if not {"-n", "--dry-run", "--dryrun"} & set(arguments):
-        from scorepath import cli
-
-        if status := cli.run_here(["repair"]):
-            sys.exit(status)
+    try:
         path = os.path.join(tempfile.mkdtemp(prefix="scorepath-"), "worker")
-        owned, owner = os.pipe()
-        command = [sys.executable, "-m", "scorepath.worker", path, str(owned)]
-        # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
-        subprocess.Popen(command, pass_fds=[owned], start_new_session=True)
-        # Snakemake holds the pipe's other end from here on, and none of its jobs does
-        os.set_inheritable(owner, True)
-        os.environ[SOCKET] = path
-    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *arguments])
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(64)
+            # the worker watches this pipe, whose other end this process holds and none of its jobs does
+            owned, _ = os.pipe()
+            passed = listener.fileno(), owned
+            command = [sys.executable, "-m", "scorepath.worker", path, *map(str, passed)]
+            # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
+            subprocess.Popen(command, pass_fds=passed, start_new_session=True)
+            os.close(owned)
+    except OSError as error:
+        print(f"scorepath: jobs run without a warm worker ({error})", file=sys.stderr)
+        return
+    os.environ[SOCKET] = path
 
 
 def put_on_path() -> None:
@@ -71,13 +110,17 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments[:1] == ["run"]:
         run(arguments[1:])
-    if arguments and arguments[0] not in HERE:
-        status = delegate(arguments)
-        if status is not None:
-            return status
-    from scorepath import cli
+    try:
+        if arguments and arguments[0] not in HERE:
+            status = delegate(arguments)
+            if status is not None:
+                return status
+        from scorepath import cli
 
-    return cli.run_here(arguments)
+        return cli.run_here(arguments)
+    except KeyboardInterrupt:
+        print("scorepath: stopped", file=sys.stderr)
+        return STOPPED
 
 
 if __name__ == "__main__":

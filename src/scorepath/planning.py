@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,7 +62,7 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
     for position, (name, method) in enumerate(study.estimators.items()):
         _check_plugin(f"estimators[{position}]", method, estimators[name])
     cells = tuple(_cells(study, environments, estimators))
-    return Plan(plan_key(raw, files), config, cells, _digests(study, cells))
+    return Plan(plan_key(raw, files), config, cells, digests(study, cells))
 
 
 def _load_plugins(listed: object, known: Mapping[str, dict[str, type[Any]]]) -> dict[str, str]:
@@ -100,8 +101,8 @@ def _check_memory(key: str, study: Study, environment: Environment, policy: Poli
     if numbers > MOST_NUMBERS:
         raise ConfigError(
             f"{key}: {trajectories} trajectories of {environment.horizon} steps and their gradients, which a job holds "
-            f"at once, are {float(numbers):.2g} numbers, but must be at most {MOST_NUMBERS:.0e} to fit in memory; lower "
-            "the horizon, a dimension, the policy's width, gradients.batch_size or the training's seeds."
+            f"at once, are {float(numbers):.2g} numbers, but must be at most {MOST_NUMBERS:.0e} to fit in memory; "
+            "lower the horizon, a dimension, the policy's width, gradients.batch_size or the training's seeds."
         )
 
 
@@ -137,7 +138,7 @@ def _cells(
                         unbiased=sigma > 0 and method.unbiased(instance),
                         steps=method.environment_steps(instance),
                         horizon=instance.horizon,
-                        digest=_cell_digest(study, stage, environment, estimator, sigma),
+                        digest=cell_digest(study, stage, environment, estimator, sigma),
                     )
 
 
@@ -154,9 +155,15 @@ def _status(
         return "not_applicable", reason
     twin = estimator.identical_to(environment, sigma)
     for name in present:
-        if twin and _is_twin(estimator, estimators[name], registry.load(registry.ESTIMATORS, twin)):
+        if twin and _is_twin(estimator, estimators[name], _method(twin)):
             return f"identical_to:{name}", f"{name} gives the same numbers here"
     return "run", ""
+
+
+@cache
+def _method(name: str) -> type[Any]:
+    """An estimator's class; thousands of cells ask for the same few."""
+    return registry.load(registry.ESTIMATORS, name)
 
 
 def _is_twin(estimator: Estimator, other: Estimator, kind: type[Any]) -> bool:
@@ -165,7 +172,7 @@ def _is_twin(estimator: Estimator, other: Estimator, kind: type[Any]) -> bool:
     return type(other) is kind and all(getattr(other, name) == getattr(estimator, name) for name in shared)
 
 
-def _cell_digest(study: Study, stage: Stage, environment: str, estimator: str, sigma: float) -> str:
+def cell_digest(study: Study, stage: Stage, environment: str, estimator: str, sigma: float) -> str:
     """What a cell depends on besides its reference: shared code, its environment, its estimator, its settings."""
     place, method = study.environments[environment], study.estimators[estimator]
     facts: dict[str, Any] = {"seed": study.seed, "environment": place, "estimator": method, "sigma": sigma}
@@ -187,7 +194,7 @@ def _estimator_source(entry: EstimatorEntry) -> str | Path:
     return Path(entry.plugin) if entry.plugin else f"{registry.ESTIMATORS}.{entry.method}"
 
 
-def _digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
+def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     """Digests of the jobs that are not cells, by the job's name."""
     found = {}
     for name, entry in study.environments.items():
@@ -210,4 +217,5 @@ def _digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     found["figures"] = digest(["scorepath.figures"], None, (PACKAGE / "figures").rglob("*.py"))
     templates = [path for path in (PACKAGE / "reporting").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     found["report"] = digest(["scorepath.reporting.report"], None, templates)
+    found["crate"] = digest(["scorepath.crate"], None)
     return found

@@ -6,22 +6,22 @@ import os
 import platform
 import subprocess
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scorepath.records import Record, all_records, load_record, record_path, versions
+from scorepath.records import Record, all_records, load_record, processor, record_path, versions
 from scorepath.study import PACKAGE, PLAN
 
 
 def collect() -> dict[str, Any]:
     """Everything the report states about its own making, as nested mappings ready to show."""
     return {
-        "Commit": _commit(),
+        "Commit": commit(),
         "Report made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Machine": {
-            "Processor": platform.machine(),
+            "Processor": processor(),
             "Cores": os.cpu_count(),
             "System": platform.system(),
         },
@@ -30,7 +30,7 @@ def collect() -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit of the source tree, with a mark if files differ from it; "not a git checkout" without one."""
 
     def git(*arguments: str) -> str:
@@ -46,13 +46,19 @@ def _commit() -> str:
 
 def _use_by_stage() -> dict[str, str]:
     """Jobs, core-seconds and largest memory of each stage, from the records of the last run of every job."""
-    jobs: dict[str, dict[str, Record]] = defaultdict(dict)  # stage -> command -> any of its records
-    for record in all_records():
-        stage = Path(record.file).parts[0 if record.file.startswith("reports") else 1]
-        jobs[stage][record.command] = record
-    return {stage: _use(list(records.values())) for stage, records in jobs.items() if stage != PLAN.name} | {
+    stages = jobs_by_stage(all_records())
+    return {stage: _use(jobs) for stage, jobs in stages.items() if stage != PLAN.name} | {
         "Planned": datetime.fromisoformat(load_record(record_path(PLAN)).ended).strftime("%Y-%m-%d %H:%M UTC")
     }
+
+
+def jobs_by_stage(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """One record for each job, by what it is about: references, gradients, training, costs, tables, figures, ..."""
+    jobs: dict[str, dict[str, Record]] = defaultdict(dict)  # stage -> command -> any of its records
+    for record in records:
+        stage = Path(record.file).parts[0 if record.file.startswith("reports") else 1]
+        jobs[stage][record.command] = record
+    return {stage: list(found.values()) for stage, found in jobs.items()}
 
 
 def _use(jobs: Sequence[Record]) -> str:

@@ -13,6 +13,7 @@ import os
 import platform
 import resource
 import shlex
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scorepath.files import atomic_write, files_written
+from scorepath.files import atomic_write, explained, files_written, remove_partial_files
 from scorepath.study import RESULTS
 
 RECORDS = RESULTS / "records"
@@ -44,6 +45,8 @@ class Record:
     peak_memory: int
     """Bytes."""
     versions: dict[str, str]
+    processor: str = ""
+    """Its model: on other models the last digits of a result may differ."""
 
 
 def record_path(result: Path) -> Path:
@@ -64,6 +67,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
+def processor() -> str:
+    """The model of this machine's processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
 @contextmanager
 def recorded(arguments: Sequence[str]) -> Iterator[None]:
     """Run one subcommand: leave a record of every file that it writes, and print what it took, for the log."""
@@ -82,6 +95,7 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
             core_seconds=round(core_seconds, 3),
             peak_memory=peak_memory,
             versions=versions(),
+            processor=processor(),
         )
         with atomic_write(record_path(path)) as file:
             json.dump(asdict(record), file, indent=1)
@@ -161,13 +175,18 @@ def _result_of(record: Path) -> Path:
 
 
 def repair() -> list[Path]:
-    """Delete damaged results, so that the next run makes them again; what was deleted.
+    """Delete damaged results, so that the next run makes them again, and half-written files; the results deleted.
 
     Raises:
         OSError: a file that cannot be deleted.
     """
     found = list(damaged_results())
-    for result in found:
-        result.unlink()
-        record_path(result).unlink()
+    for path in [path for result in found for path in (result, record_path(result))]:
+        with explained(path):
+            if path.is_dir() and not path.is_symlink():  # in the place of a result
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    remove_partial_files(RESULTS)
+    remove_partial_files(Path("reports"))
     return found

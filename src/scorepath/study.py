@@ -12,8 +12,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ def sigma_token(sigma: float) -> str:
 
 def cell_path(stage: Stage, environment: str, estimator: str, sigma: float) -> Path:
     """Where a cell's result lies."""
-    return RESULTS / stage / environment / estimator / f"sigma={sigma_token(sigma)}.csv"
+    return Path(f"{RESULTS}/{stage}/{environment}/{estimator}/sigma={sigma_token(sigma)}.csv")
 
 
 def policies_path(environment: str) -> Path:
@@ -215,10 +215,19 @@ def _file_digest(path: Path) -> str:
 
 def digest(origins: Iterable[str | Path], facts: object, files: Iterable[Path] = ()) -> str:
     """A short hash of source files (with what they import), further files, and any facts JSON can hold."""
-    paths = [*source_files(*origins), *sorted(files)]
-    payload = [[path.name, _file_digest(path)] for path in paths]
+    payload = [*_source_digests(tuple(origins)), *_name_digests(sorted(files))]
     text = json.dumps([payload, facts], sort_keys=True, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _source_digests(origins: tuple[str | Path, ...]) -> list[list[str]]:
+    """Names and digests of source files: thousands of cells share them."""
+    return _name_digests(source_files(*origins))
+
+
+def _name_digests(paths: Iterable[Path]) -> list[list[str]]:
+    return [[path.name, _file_digest(path)] for path in paths]
 
 
 # --- the plan -------------------------------------------------------------------------------------------------------
@@ -257,7 +266,7 @@ class Cell:
     @property
     def available(self) -> bool:
         """Whether its result is there to be used; one whose inputs have gone since is out of date."""
-        return self.status == "run" and all(path.is_file() for path in (self.path, *self.inputs))
+        return self.status == "run" and all(path.exists() for path in (self.path, *self.inputs))
 
     @property
     def command(self) -> str:
@@ -275,9 +284,14 @@ class Plan:
     cells: tuple[Cell, ...]
     digests: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def study(self) -> Study:
         return Study.from_config(self.config)
+
+    @cached_property
+    def index(self) -> Mapping[tuple[str, str, str, str], Cell]:
+        """Every cell by its stage, environment, estimator and sigma token."""
+        return {(cell.stage, cell.environment, cell.estimator, sigma_token(cell.sigma)): cell for cell in self.cells}
 
     def running(self, stage: Stage) -> list[Cell]:
         """The cells of a stage that are computed."""
@@ -290,20 +304,24 @@ class Plan:
             LookupError: naming what the study does have.
         """
         token = sigma_token(sigma)
-        for cell in self.cells:
-            place = cell.stage, cell.environment, cell.estimator, sigma_token(cell.sigma)
-            if place == (stage, environment, estimator, token):
-                return cell
-        raise LookupError(
-            f"the study has no {stage} cell {environment} / {estimator} / sigma={token}; results/tables/cells.csv and "
-            "results/plan.json list those it has"
-        )
+        cell = self.index.get((stage, environment, estimator, token))
+        if cell is None:
+            raise LookupError(
+                f"the study has no {stage} cell {environment} / {estimator} / sigma={token}; results/tables/cells.csv "
+                "and results/plan.json list those it has"
+            )
+        return cell
 
     def save(self, path: Path = PLAN) -> None:
+        """Write the plan as JSON, one line for each cell: every job reads it, so the keys are not repeated."""
         from scorepath.files import atomic_write
 
+        columns = [column.name for column in fields(Cell)]
+        head = {"key": self.key, "config": self.config, "digests": self.digests, "columns": columns}
+        rows = (json.dumps([getattr(cell, column) for column in columns]) for cell in self.cells)
         with atomic_write(path) as file:
-            json.dump(asdict(self), file, indent=1, default=dict)
+            file.write(json.dumps(head, indent=1, default=dict).removesuffix("\n}"))
+            file.write(',\n "cells": [\n' + ",\n".join(rows) + "\n]}\n")
 
     @classmethod
     def load(cls, path: Path = PLAN) -> Plan:
@@ -320,7 +338,9 @@ class Plan:
         require_intact(path)
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            return cls(raw["key"], raw["config"], tuple(Cell(**cell) for cell in raw["cells"]), raw["digests"])
+            if raw["columns"] != [column.name for column in fields(Cell)]:
+                raise ValueError("its columns are not those of this version")
+            return cls(raw["key"], raw["config"], tuple(Cell(*row) for row in raw["cells"]), raw["digests"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
 

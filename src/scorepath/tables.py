@@ -122,10 +122,10 @@ def cells_table(plan: Plan) -> pd.DataFrame:
         status, reason, log = cell.status, cell.reason, ""
         if status == "run":
             log = str(log_path(cell.path))
-            absent = next((path for path in cell.inputs if not path.is_file()), None)
+            absent = next((path for path in cell.inputs if not path.exists()), None)
             if absent:
                 status, reason = "missing", f"{absent} is missing: see {log_path(absent)}"
-            elif not cell.path.is_file():
+            elif not cell.path.exists():
                 failed = Path(log).is_file()
                 status = "failed" if failed else "missing"
                 reason = f"its job failed: see {log}" if failed else "its job has not run"
@@ -139,7 +139,7 @@ def cells_table(plan: Plan) -> pd.DataFrame:
 
 def _with_policies(environments: Iterable[str]) -> list[str]:
     """The environments whose reference policies exist; in a partial study some may be missing."""
-    return [name for name in environments if policies_path(name).is_file()]
+    return [name for name in environments if policies_path(name).exists()]
 
 
 def _references(plan: Plan) -> dict[tuple[str, str], Reference]:
@@ -148,7 +148,7 @@ def _references(plan: Plan) -> dict[tuple[str, str], Reference]:
     return {
         (name, sigma_token(sigma)): load_reference(name, sigma)
         for name, sigma in keys
-        if reference_path(name, sigma).is_file()
+        if reference_path(name, sigma).exists()
     }
 
 
@@ -239,7 +239,7 @@ def training_table(plan: Plan) -> pd.DataFrame:
 def costs_table(plan: Plan) -> pd.DataFrame:
     """Timings of every environment that has them."""
     paths = [costs_path(name) for name in _with_policies(plan.study.environments)]
-    parts = [read_rows(path) for path in paths if path.is_file()]
+    parts = [read_rows(path) for path in paths if path.exists()]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COST_COLUMNS)
 
 

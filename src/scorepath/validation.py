@@ -178,9 +178,7 @@ def check_plain(config: Mapping[str, Any]) -> None:
         if id(value) in above:
             raise ConfigError(f"{_dotted(path[:1])} contains itself: an alias of YAML refers to what it stands in.")
         if len(path) > DEEPEST:
-            raise ConfigError(
-                f"{_dotted(path[:1])} holds lists and mappings that stand in each other more than {DEEPEST} levels deep."
-            )
+            raise ConfigError(f"{_dotted(path[:1])} nests lists and mappings more than {DEEPEST} levels deep.")
         above.add(id(value))
         for key in value if isinstance(value, Mapping) else ():
             if not isinstance(key, str):
@@ -295,7 +293,7 @@ def _translate(error: ValidationError) -> ConfigError:
         case "required":
             missing = next(key for key in limit if key not in value)
             return ConfigError(f"{_dotted([*path, missing])} is missing; it must be given.")
-        case "type" if isinstance(value, float):
+        case "type" if isinstance(value, float) and limit == "integer":
             return ConfigError(f"{where} must be {TYPES[limit]}, not {_show(value)}.")
         case "type":
             return ConfigError(f"{where} must be {TYPES[limit]}, not {_kind(value)}: {_show(value)}.")
@@ -583,7 +581,7 @@ def _check_finite(study: Mapping[str, Any]) -> None:
         if isinstance(leaf, float | int) and not abs(leaf) < (math.inf if isinstance(leaf, float) else 2**63):
             where = _dotted(part for part in path if part not in ("knobs", "options"))
             wanted = "a finite number" if isinstance(leaf, float) else "a number of at most 63 bits"
-            raise ConfigError(f"{where} is {_show(leaf)}, but must be {wanted}.")
+            raise ConfigError(f"{where} is {leaf if isinstance(leaf, float) else _show(leaf)}, but must be {wanted}.")
 
 
 def _check_sizes(config: Mapping[str, Any]) -> None:

@@ -5,26 +5,30 @@ it by an environment variable, and runs Snakemake; each `scorepath ...` job then
 and output files to the worker, which forks. Without the variable (plain `snakemake`, a cluster) a job runs by itself.
 
 Nothing outlives its owner: the worker ends when the pipe that Snakemake holds closes, however that process ended, and
-a job's fork is killed when its client goes away.
+a job's fork is killed when its client goes away; should the worker itself be killed, the forks see to that themselves.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import select
 import selectors
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
+
+SHARED = ("torch", "pandas", "seaborn", "scorepath.reporting.report", "scorepath.tables", "scorepath.training")
+"""What jobs of all stages need; CUDA must not be touched before a fork."""
 
 
-def serve(path: str, owned: int, job: Callable[[list[str]], int]) -> None:
+def serve(listener: socket.socket, owned: int, job: Callable[[list[str]], int]) -> None:
     """Fork `job(arguments)` for every connection until the pipe `owned` closes."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(64)
     selector = selectors.DefaultSelector()
     selector.register(listener, selectors.EVENT_READ)
     selector.register(owned, selectors.EVENT_READ)
@@ -35,7 +39,7 @@ def serve(path: str, owned: int, job: Callable[[list[str]], int]) -> None:
         for key, _ in selector.select(timeout=1.0):
             if key.fileobj is listener:
                 connection, _ = listener.accept()
-                process = _fork(connection, job)
+                process = _fork(listener, connection, job)
                 selector.register(connection, selectors.EVENT_READ)
                 children[connection.fileno()] = process
                 connections[connection.fileno()] = connection
@@ -52,7 +56,7 @@ def serve(path: str, owned: int, job: Callable[[list[str]], int]) -> None:
         _reap(selector, children, connections)
 
 
-def _fork(connection: socket.socket, job: Callable[[list[str]], int]) -> int:
+def _fork(listener: socket.socket, connection: socket.socket, job: Callable[[list[str]], int]) -> int:
     """Run one job in a fork that writes to the client's files and answers with its exit status."""
     request, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, 2)
     process = os.fork()
@@ -63,6 +67,8 @@ def _fork(connection: socket.socket, job: Callable[[list[str]], int]) -> int:
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        listener.close()  # or jobs would queue here, should the worker be killed
+        threading.Thread(target=_end_with_client, args=[connection], daemon=True).start()
         os.dup2(descriptors[0], 1)
         os.dup2(descriptors[1], 2)
         folder, *arguments = request.decode().split("\0")
@@ -81,6 +87,13 @@ def _fork(connection: socket.socket, job: Callable[[list[str]], int]) -> int:
         with contextlib.suppress(OSError):
             connection.send(bytes([status & 0xFF]))
         os._exit(status & 0xFF)
+
+
+def _end_with_client(connection: socket.socket) -> NoReturn:
+    """End this fork when its client goes away."""
+    with contextlib.suppress(OSError):
+        connection.recv(1)  # clients say nothing after their request
+    os._exit(1)
 
 
 def _reap(selector: selectors.BaseSelector, children: dict[int, int], connections: dict[int, socket.socket]) -> None:
@@ -107,17 +120,17 @@ def _close(selector: selectors.BaseSelector, connection: socket.socket) -> None:
 
 def main() -> None:
     """Entry point of the worker process: import what every job needs, then serve."""
-    # what jobs of all stages share: torch, pandas and seaborn among it; CUDA must not be touched before a fork
-    import seaborn  # noqa: F401
-
-    import scorepath.reporting.report
-    import scorepath.tables  # noqa: F401
-    from scorepath import cli, training
-
-    training.warm_up()
-    path = Path(sys.argv[1])
+    path, listening, owned = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     try:
-        serve(str(path), int(sys.argv[2]), cli.run_here)
+        with socket.socket(fileno=listening) as listener:
+            for module in SHARED:
+                importlib.import_module(module)
+                if select.select([owned], [], [], 0)[0]:
+                    return  # the owner has ended meanwhile
+            from scorepath import cli, training
+
+            training.warm_up()
+            serve(listener, owned, cli.run_here)
     finally:
         path.unlink(missing_ok=True)
         path.parent.rmdir()

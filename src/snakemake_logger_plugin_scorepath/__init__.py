@@ -6,6 +6,7 @@ Snakemake finds this package by its name; `logger: [scorepath]` in a profile cho
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -22,6 +23,8 @@ from typing import Any, TextIO
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
+
+from scorepath.files import remedy
 
 LOG_LINES = 15
 """How many of the last lines of a failed job's log are shown."""
@@ -40,6 +43,7 @@ COMMAND_FAILED = re.compile(r"returned non-zero exit status|died with <Signals")
 # "WorkflowError in rule r in file "Snakefile", line 3:" before a message, and the traceback after it
 ERROR_HEADER = re.compile(r'^\w+( in rule \S+)?( in file ".*", line \d+)?:$')
 TRACEBACK_LINE = re.compile(r'^  File ".*", line \d+, in ')
+SYSTEM_ERROR = re.compile(r"^\w+: \[Errno (\d+)\] [^:]*(?:: '(.*)')?$", re.MULTILINE)
 PLAIN_ERRORS = {"WorkflowError", "ConfigError", "CliException", "ApiError"}
 
 
@@ -173,7 +177,14 @@ class Progress:
 
 
 def plain_error(message: str, exception: str | None) -> str:
-    """An error of the workflow as just its message; errors of other kinds keep where they come from."""
+    """An error that a person can mend as just its message; errors of other kinds keep where they come from."""
+    if exception == "LockException":
+        return (
+            "Another run is at work in this folder, or one was killed (kill -9, a power cut) and left its lock. "
+            f"If no other is running: `{snakemake_command()} --unlock`, then the same command again."
+        )
+    if (system := SYSTEM_ERROR.findall(message)) and (answer := remedy(int(system[-1][0]))):
+        return f"{system[-1][1] or Path.cwd()}: {answer}."
     if exception not in PLAIN_ERRORS:
         return message
     lines = message.splitlines()
@@ -182,6 +193,17 @@ def plain_error(message: str, exception: str | None) -> str:
     if len(lines) > 1 and ERROR_HEADER.match(lines[0]):
         lines.pop(0)
     return "\n".join(lines)
+
+
+def snakemake_command() -> str:
+    """How a person in this folder calls the Snakemake that runs."""
+    command = Path(sys.executable).with_name("snakemake")
+    return str(command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command)
+
+
+def full_disk() -> str | None:
+    """What to do if there is no room left here: a job's log can't say so then."""
+    return remedy(errno.ENOSPC) if os.statvfs(".").f_bavail == 0 else None
 
 
 def log_tail(paths: Iterable[str]) -> list[str]:
@@ -353,7 +375,7 @@ class LogHandler(LogHandlerBase):
         logs = [str(path) for path in data["log"] or ()]
         lines = [f"  log: {', '.join(logs)}"] if logs else ["  The rule has no log file; see the output above."]
         tail = log_tail(logs)
-        lines += [f"  | {line}" for line in tail] if tail or not logs else ["  | (empty)"]
+        lines += [f"  | {line}" for line in tail] if tail or not logs else [f"  | ({full_disk() or 'empty'})"]
         if data.get("rule_msg"):
             lines.append(f"  message: {data['rule_msg']}")
         lines += [f"  {name}: {value}" for name, value in (data.get("aux") or {}).items()]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
 import shutil
 import subprocess
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,23 @@ def test_an_address_filters_the_cells(browser: str, report: Path, tmp_path: Path
     assert "0 of 18 cells shown" in run(
         browser, tmp_path, f"{report.as_uri()}#cells?text=nothing%20like%20this", "--dump-dom"
     )
+
+
+def test_every_command_has_a_button_that_copies_it(browser: str, report: Path, tmp_path: Path) -> None:
+    """The script stands in for the reader: it takes what would reach the clipboard and presses each button."""
+    pressing = """<script>
+      const copied = [];
+      Object.defineProperty(navigator, "clipboard", {value: {writeText: async (text) => copied.push(text)}});
+      for (const button of document.querySelectorAll("#cell-table .copy")) button.click();
+      document.title = JSON.stringify(copied);
+    </script></body>"""
+    page = report.with_name("pressed.html")
+    page.write_text(report.read_text(encoding="utf-8").replace("</body>", pressing), encoding="utf-8")
+    dom = run(browser, tmp_path, page.as_uri(), "--dump-dom")
+    shown = re.findall(r"<code>(scorepath [^<]*)</code>", dom[dom.index('id="cell-table"') :])
+    assert len(shown) > 5
+    (title,) = re.findall("<title>(.*?)</title>", dom)
+    assert json.loads(unescape(title)) == [unescape(command) for command in shown]
 
 
 def test_no_address_outside_the_study_is_referred_to(browser: str, report: Path, tmp_path: Path) -> None:

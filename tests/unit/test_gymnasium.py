@@ -295,7 +295,8 @@ def test_a_diverged_policy_gives_no_number_and_no_crash() -> None:
     [
         ({"id": "Pendulum-v99"}, "Pendulum-v99"),
         ({"id": "Nothing-v0"}, "Nothing-v0"),
-        ({"id": "no.such.module:Nothing-v0"}, "no.such.module"),
+        ({"id": "no.such.module:Nothing-v0"}, "would import a module"),
+        ({"id": "FrozenLake-v1", "kwargs": {"map_name": "none such"}}, "KeyError: 'none such'"),
         ({"horizon": 0}, "horizon"),
     ],
 )

@@ -219,6 +219,11 @@ def test_the_default_config_has_the_schemas_shape_and_defaults() -> None:
         ("", ["keys and values", "nothing"]),
         ("a: !!python/object/apply:os.getcwd []\n", ["not valid YAML"]),
         ("a: \x00\n", ["not valid YAML"]),
+        ("a: !!timestamp soon\n", ["line 1", "tag"]),
+        ("a: 1\nb: 2026-13-01\n", ["line 2", '"2026-13-01"', "quote"]),
+        ("a: " + "9" * 5000, ["line 1", "quote"]),
+        ("[" * 10_000, ["line 1", "levels deep"]),
+        ("a: &a {x: 1, y: 2}\nb: {<<: [" + "*a," * 600 + "]}\n", ["line 2", "`<<`", "1000"]),
     ],
 )
 def test_unreadable_yaml(tmp_path: Path, text: str, fragments: list[str]) -> None:

@@ -22,7 +22,7 @@ from scorepath import client
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 
 SERVER = """
-import os, sys, time
+import os, socket, sys, time
 from scorepath.worker import serve
 
 def job(arguments):
@@ -49,7 +49,11 @@ def job(arguments):
         time.sleep(60)
     return 0
 
-serve(sys.argv[1], int(sys.argv[2]), job)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1] + ".part")
+listener.listen(64)
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+serve(listener, int(sys.argv[2]), job)
 """
 CLIENT = "import sys; from scorepath.client import delegate; sys.exit(delegate(sys.argv[1:]))"
 OWNER = """
@@ -239,6 +243,38 @@ def test_a_worker_and_its_jobs_end_when_its_owner_is_killed(address: str, tmp_pa
     assert process.returncode == client.LOST
 
 
+def test_a_killed_workers_jobs_go_on_and_end_with_their_clients(address: str, tmp_path: Path) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, SERVER, address])
+    until(lambda: Path(address).exists(), "the socket")
+    process, job = sleeping(address, tmp_path / "pid")
+    for worker in [each for each in mentioning(address) if each not in (owner.pid, process.pid, job)]:
+        os.kill(worker, signal.SIGKILL)
+    time.sleep(0.2)
+    assert alive(job)
+    assert ask(address, "status", "3").wait(PATIENCE) == 0, "later jobs find no worker, and none waits for the fork"
+    process.kill()
+    process.communicate()
+    until(lambda: not alive(job), "the end of the job")
+    owner.kill()
+    owner.wait()
+
+
+def test_a_job_asked_of_a_worker_that_dies_before_it_hears_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Early jobs wait for the worker's imports, during which it may be killed."""
+    path = str(tmp_path / "worker")
+    monkeypatch.setenv(client.SOCKET, path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(1)
+        waiting = ask(path, "echo")
+        time.sleep(0.5)
+        assert waiting.poll() is None
+    # sys.exit(None): there was no worker, and the client runs the job itself
+    assert waiting.wait(PATIENCE) == 0
+
+
 def test_a_client_that_says_nothing_does_no_harm(address: str, server: subprocess.Popen[bytes]) -> None:
     """Killed between connecting and asking."""
     with socket.socket(socket.AF_UNIX) as hasty:
@@ -248,6 +284,8 @@ def test_a_client_that_says_nothing_does_no_harm(address: str, server: subproces
 
 # --- the whole of `scorepath run` -------------------------------------------------------------------------------------
 
+IMPORTS = 60.0
+"""Seconds that the worker may take to import all it holds, on a busy machine."""
 RUN = "import sys; from scorepath.client import run; run(sys.argv[1:])"
 STAND_IN = """
 import os, subprocess, sys, time
@@ -296,7 +334,7 @@ def start(project: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
 
 def started(project: Path) -> tuple[int, str]:
     """The stand-in's process and the worker's socket, once the worker is there."""
-    until((project / "started").exists, "the start of the worker", 30)
+    until((project / "started").exists, "the start of the run", 30)
     process, _, path = (project / "started").read_text().partition(" ")
     return int(process), path
 
@@ -305,12 +343,12 @@ def test_run_gives_jobs_a_worker_and_ends_it(project: Path, start: Callable[[str
     process = start("job")
     snakemake, path = started(project)
     assert snakemake == process.pid
-    assert process.wait(PATIENCE) == 7, "the status is Snakemake's"
+    assert process.wait(IMPORTS) == 7, "the status is Snakemake's"
     status, _, message = (project / "job").read_text().partition(" ")
     assert status == "1"
     assert message.startswith("scorepath: results/plan.json does not exist yet")
     assert len(message.splitlines()) == 1
-    until(lambda: not mentioning(path), "the end of the worker")
+    until(lambda: not mentioning(path), "the end of the worker", IMPORTS)
     assert not Path(path).parent.exists()
 
 
@@ -320,8 +358,8 @@ def test_a_killed_run_takes_its_worker_along(project: Path, start: Callable[[str
     assert len(mentioning(path)) == 1
     process.kill()
     process.wait(PATIENCE)
-    until(lambda: not mentioning(path), "the end of the worker")
-    until(lambda: not Path(path).parent.exists(), "the removal of its folder")
+    until(lambda: not mentioning(path), "the end of the worker", IMPORTS)
+    until(lambda: not Path(path).parent.exists(), "the removal of its folder", IMPORTS)
 
 
 def test_a_dry_run_needs_no_worker(project: Path, start: Callable[[str], subprocess.Popen[bytes]]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.workflow
 
-GATHERED = {"tables", "claims", "cost_tables", "html_report", "all"} | {f"figure {name}" for name in FIGURES}
+GATHERED = {"tables", "claims", "cost_tables", "html_report", "crate", "all"} | {f"figure {name}" for name in FIGURES}
 
 
 def snapshot(project: Project) -> dict[str, int]:

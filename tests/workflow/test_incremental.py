@@ -16,7 +16,7 @@ pytestmark = pytest.mark.workflow
 ENVIRONMENTS = ("cosine", "lqr", "swing")
 ESTIMATORS = ("reinforce", "leave_one_out", "pathwise", "inverse_variance")
 
-REPORT = {"html_report", "all"}
+REPORT = {"html_report", "crate", "all"}
 DRAWN = {f"figure {name}" for name in FIGURES} | REPORT
 GATHERED = {"tables", "claims", "cost_tables"} | DRAWN
 COSTS = {f"costs {name}" for name in ENVIRONMENTS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,3 +68,32 @@ def test_the_report_of_snakemake(finished: Project) -> None:
     assert "n = 128 trajectories" in " ".join(page.split())
     assert "When do pathwise gradients beat REINFORCE?" in page
     assert "system-message" not in page, "docutils found fault with a caption"
+
+
+def with_make(project: Project) -> Project:
+    """Let `make` find itself set up: the installation of these tests is the one it would have made."""
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy2(ROOT / name, project.path(name))
+    project.path("installed/bin").mkdir(parents=True)
+    for stamp in ("bin/python", ".installed"):
+        project.path(f"installed/{stamp}").touch()
+    return project
+
+
+@pytest.mark.workflow
+def test_make_run_ends_with_provenance_and_make_verify_checks_it(finished: Project) -> None:
+    project = with_make(finished)
+    zipped = project.path("reports/provenance.zip")
+    ended = project.execute("make", "run", "CORES=2", "VENV=installed")
+    assert ended.status == 0, ended.output
+    with zipfile.ZipFile(zipped) as archive:
+        assert any(name.endswith("verdict_map.svg") for name in archive.namelist())
+    written = zipped.stat().st_mtime_ns
+    assert project.execute("make", "run", "CORES=2", "VENV=installed").status == 0
+    assert zipped.stat().st_mtime_ns == written, "the report was not made anew"
+    ended = project.execute("make", "provenance", "VENV=installed")
+    assert ended.status == 0, ended.output
+    assert zipped.stat().st_mtime_ns > written
+    ended = project.execute("make", "verify", "CORES=2", "VENV=installed", "ARGS=--seed 7")
+    assert ended.status == 0, ended.output
+    assert "seed 7, 2 cores" in ended.output

@@ -12,6 +12,9 @@ rule costs:
         "../envs/scorepath.yaml"
     # all cores, though it uses one: a timing is taken alone on the machine
     threads: all_cores
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         digest=other_digest("costs"),
     shell:
@@ -32,6 +35,9 @@ rule tables:
         "results/logs/tables/tables.log",
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(30),
     params:
         digest=plan.digests["tables"],
     shell:
@@ -50,6 +56,9 @@ rule cost_tables:
         "results/logs/tables/cost_tables.log",
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(30),
     params:
         digest=plan.digests["tables"],
     shell:
@@ -67,6 +76,9 @@ rule claims:
         "results/logs/tables/claims.log",
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(20),
     params:
         digest=plan.digests["claims"],
     shell:
@@ -82,6 +94,9 @@ rule exact_curves:
         "results/logs/tables/exact_curves.log",
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         digest=plan.digests["exact_curves"],
     shell:

@@ -8,15 +8,23 @@ from snakemake.exceptions import WorkflowError
 from scorepath.client import put_on_path
 from scorepath.figures import FIGURES
 from scorepath.study import PLAN, Plan, plan_key, policies_path, reference_path
+from scorepath.validation import ConfigError, check_plain
 
 put_on_path()  # rules call `scorepath`
 
 # `--config partial=true`: gather and report what exists, compute no cell
-PARTIAL = str(config.pop("partial", False)).lower() == "true"
+PARTIAL = str(config.pop("partial", False)).lower()
+if PARTIAL not in ("true", "false"):
+    raise WorkflowError(f"partial must be true or false, not {PARTIAL!r}.")
+PARTIAL = PARTIAL == "true"
 
 
 def load_plan():
     """The study's plan: made anew only when the configuration or the sources have changed."""
+    try:
+        check_plain(config)
+    except ConfigError as error:
+        raise WorkflowError(str(error))
     key = plan_key(config, map(Path, workflow.configfiles))
     try:
         if (made := Plan.load()).key == key:
@@ -36,7 +44,6 @@ def load_plan():
 
 plan = load_plan()
 study = plan.study
-CHOICES = {cell.path.as_posix(): cell for cell in plan.cells}
 
 
 wildcard_constraints:
@@ -49,8 +56,8 @@ def cell_digest(stage):
     """The digest parameter of a cell: what Snakemake compares to decide on a rerun."""
 
     def digest(wildcards):
-        path = f"results/{stage}/{wildcards.environment}/{wildcards.estimator}/sigma={wildcards.sigma}.csv"
-        return CHOICES[path].digest if path in CHOICES else "not in this study"
+        cell = plan.index.get((stage, wildcards.environment, wildcards.estimator, wildcards.sigma))
+        return cell.digest if cell else "not in this study"
 
     return digest
 
@@ -79,7 +86,12 @@ def environments():
 
 
 def cell_results(*stages):
-    return [str(cell.path) for stage in stages for cell in plan.running(stage) if cell.available or not PARTIAL]
+    """Input function: the results of all cells that are computed. A cluster's jobs, which need none, never call it."""
+
+    def results(wildcards):
+        return [str(cell.path) for stage in stages for cell in plan.running(stage) if not PARTIAL or cell.available]
+
+    return results
 
 
 def reference_results(wildcards):

@@ -11,6 +11,9 @@ rule gradients:
         "results/logs/gradients/{environment}/{estimator}/sigma={sigma}.log",
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         digest=cell_digest("gradients"),
     shell:

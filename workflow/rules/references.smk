@@ -9,6 +9,9 @@ rule reference_policies:
     priority: 100
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         digest=other_digest("policies"),
     shell:
@@ -25,6 +28,9 @@ rule reference:
     priority: 90
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         digest=other_digest("references"),
     shell:

@@ -31,6 +31,9 @@ rule figure:
         figure="|".join(FIGURES),
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         digest=plan.digests["figures"],
     shell:
@@ -53,7 +56,30 @@ rule html_report:
         "results/logs/report.log",
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(20),
     params:
         digest=plan.digests["report"],
     shell:
         "scorepath report > {log} 2>&1"
+
+
+rule crate:
+    input:
+        TABLES,
+        "results/tables/claims.csv",
+        "reports/report.html",
+    output:
+        "reports/crate.zip",
+    log:
+        "results/logs/crate.log",
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        digest=plan.digests["crate"],
+    shell:
+        "scorepath crate > {log} 2>&1"

@@ -10,6 +10,9 @@ rule train:
     priority: 50
     conda:
         "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         digest=cell_digest("training"),
     shell:

@@ -63,6 +63,8 @@ def read_table(tables: Path, name: str) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (FileNotFoundError, pd.errors.EmptyDataError):
         frame = pd.DataFrame(columns=columns, dtype=str)
+    except ValueError as error:  # no UTF-8, or rows of different lengths
+        raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
     for column in columns:
         if column not in frame:
             frame[column] = ""

@@ -22,7 +22,7 @@ def make_curves(study: Study) -> None:
     rows = []
     for name, entry in study.environments.items():
         environment, policy = make_environment(entry)
-        if environment.reference_class == "certified_monte_carlo" or not policies_path(name).is_file():
+        if environment.reference_class == "certified_monte_carlo" or not policies_path(name).exists():
             continue  # nothing exact; or a partial study
         parameters = load_policies(name).parameters[0]
         for sigma in map(float, NOISE_LEVELS):

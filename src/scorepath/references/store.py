@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,6 +21,8 @@ from scorepath.references.monte_carlo import certified_reference
 from scorepath.references.policies import ReferencePolicies, reference_policies
 from scorepath.registry import make_environment
 from scorepath.study import Study, policies_path, reference_path
+
+Stored = TypeVar("Stored")
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,14 @@ def make_policies(study: Study, environment: str) -> None:
 
 def load_policies(environment: str) -> ReferencePolicies:
     """The stored checkpoints of an environment."""
-    stored = _load(policies_path(environment))
-    return ReferencePolicies(
-        torch.from_numpy(stored["parameters"]),
-        torch.from_numpy(stored["returns"]),
-        float(stored["initial_return"]),
-        float(stored["best_return"]),
+    return _load(
+        policies_path(environment),
+        lambda stored: ReferencePolicies(
+            torch.from_numpy(stored["parameters"]),
+            torch.from_numpy(stored["returns"]),
+            float(stored["initial_return"]),
+            float(stored["best_return"]),
+        ),
     )
 
 
@@ -112,24 +118,30 @@ def make_reference(study: Study, environment: str, sigma: float) -> None:
 
 def load_reference(environment: str, sigma: float) -> Reference:
     """The stored reference gradients of an environment at one noise level."""
-    stored = _load(reference_path(environment, sigma))
-    return Reference(
-        torch.from_numpy(stored["gradients"]),
-        stored["standard_error"],
-        str(stored["reference_class"]),
-        [bool(flag) for flag in stored["certified"]],
-        [str(text) for text in stored["certified_by"]],
-        int(stored["samples"]),
+    return _load(
+        reference_path(environment, sigma),
+        lambda stored: Reference(
+            torch.from_numpy(stored["gradients"]),
+            stored["standard_error"],
+            str(stored["reference_class"]),
+            [bool(flag) for flag in stored["certified"]],
+            [str(text) for text in stored["certified_by"]],
+            int(stored["samples"]),
+        ),
     )
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file. Raises ValueError naming a file that cannot be read, or is not what its job wrote."""
+DAMAGED = (OSError, ValueError, TypeError, EOFError, KeyError, NotImplementedError, RuntimeError, BadZipFile, zlib.error)
+"""What numpy and zipfile raise for an archive that is none, or not of the arrays that are looked for."""
+
+
+def _load(path: Path, make: Callable[[Mapping[str, np.ndarray]], Stored]) -> Stored:
+    """What is made of a file's arrays. Raises ValueError naming a file that is not what its job wrote."""
     require_intact(path)
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+            return make(stored)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist yet; `snakemake --cores 1 {path}` makes it") from None
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error

@@ -61,7 +61,7 @@ def render_report(
     rendered it.
     """
     tables, output = Path(tables), Path(output)
-    planned = _read_json(Path(plan))
+    planned = _read_plan(Path(plan))
     environment = Environment(
         loader=PackageLoader("scorepath.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -346,9 +346,13 @@ def _downloads(tables: Path, output: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_plan(path: Path) -> dict[str, Any]:
+    """The plan as far as there is one; its cells, which it keeps as rows, by name of column."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    columns = content.get("columns", [])
+    return content | {"cells": [dict(zip(columns, row, strict=True)) for row in content.get("cells", [])]}

@@ -67,6 +67,30 @@
     });
   }
 
+  for (const row of rows) {
+    const code = row.lastElementChild.querySelector("code");
+    if (!code) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "copy";
+    button.setAttribute("aria-label", `copy ${code.textContent}`);
+    code.after(" ", button);
+  }
+  body.addEventListener("click", async (event) => {
+    const button = event.target.closest("button.copy");
+    if (!button) return;
+    const code = button.previousElementSibling;
+    getSelection().selectAllChildren(code); // where nothing may write to the clipboard, it is ready for Ctrl-C
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      if (!document.execCommand("copy")) return;
+    }
+    button.textContent = "copied";
+    setTimeout(() => { button.textContent = "copy"; }, 1500);
+  });
+
   form.hidden = false;
   recall();
   apply();

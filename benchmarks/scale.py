@@ -1,0 +1,200 @@
+"""What Snakemake costs at scale: a generated study, its real Snakefile, and jobs that only create their results.
+
+    python benchmarks/scale.py --cells 20000 [--run] [--csv costs.csv]
+
+The study is config.yaml with its environments repeated under new names until there are enough cells. Core-seconds and
+peak memory are those of the command itself and the processes that it waited for; on a busy machine they tell more than
+the wall time does. The finished study is one of empty results with the metadata that `snakemake --touch` writes, as a run
+does: the check for nothing to do reads and compares what it would after a real run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import yaml
+
+from scorepath.figures import FIGURES
+from scorepath.study import RESULTS, Plan, policies_path, reference_path
+
+ROOT = Path(__file__).parents[1]
+CODE = ("Snakefile", "workflow", "src", "profiles")
+TABLES = ("cells", "references", "gradient_statistics", "training", "verdicts")
+COST_TABLES = ("costs", "verdicts_compute")
+# Creates what each rule's command would; `mkdir` stands for the work of a real job that is not Snakemake's.
+INSTANT_JOBS = f"""#!/bin/sh
+made() {{ for path do mkdir -p "${{path%/*}}" && : > "$path"; done; }}
+tables() {{ for name do made "results/tables/$name.csv"; done; }}
+case $1 in
+    reference-policies) made "results/references/$2/policies.npz" ;;
+    reference) made "results/references/$2/sigma=$3.npz" ;;
+    gradients) made "results/gradients/$2/$3/sigma=$4.csv" ;;
+    train) made "results/training/$2/$3/sigma=$4.csv" ;;
+    costs) made "results/costs/$2.csv" ;;
+    tables) tables {" ".join(TABLES)} ;;
+    cost-tables) tables {" ".join(COST_TABLES)} ;;
+    claims) tables claims ;;
+    exact-curves) tables exact_curves ;;
+    figure) made "results/figures/$2.svg" ;;
+    report) made reports/report.html ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one command took."""
+
+    what: str
+    wall_seconds: float
+    core_seconds: float
+    peak_memory_mb: int
+
+
+def repeated_study(copies: int) -> dict[str, object]:
+    """The default configuration with every environment `copies` times, trained where the original is."""
+    config: dict[str, object] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    environments, training = config["environments"], config["training"]
+    assert isinstance(environments, list)
+    assert isinstance(training, dict)
+    names = [f"{{}}_{copy}" for copy in range(copies)]
+    config["environments"] = [{**entry, "name": name.format(entry["name"])} for name in names for entry in environments]
+    trained = [name.format(entry) for name in names for entry in training["environments"]]
+    config["training"] = {**training, "environments": trained}
+    return config
+
+
+def new_project(folder: Path, copies: int) -> None:
+    """The checkout's code beside a repeated study."""
+    folder.mkdir(parents=True)
+    for name in CODE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "config.yaml").write_text(yaml.safe_dump(repeated_study(copies), sort_keys=False), encoding="utf-8")
+    command = folder / "instant" / "scorepath"
+    command.parent.mkdir()
+    command.write_text(INSTANT_JOBS, encoding="utf-8")
+    command.chmod(0o755)
+
+
+def measure(folder: Path, what: str, *command: str) -> Cost:
+    """Run a command in a project.
+
+    Raises:
+        SystemExit: with its output, if it fails.
+    """
+    path = os.pathsep.join([str(folder / "instant"), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(folder / "src")}
+    environment.pop("SCOREPATH_WORKER", None)
+    with tempfile.TemporaryFile("w+") as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        _, status, use = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            sys.exit(f"{what} failed:\n{output.read()[-3000:]}")
+    return Cost(what, round(wall, 2), round(use.ru_utime + use.ru_stime, 2), use.ru_maxrss >> 10)
+
+
+def snakemake(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "snakemake", *arguments)
+
+
+def remote_job(plan: Plan) -> tuple[str, ...]:
+    """The command that a cluster executor submits for one cell, in what matters here."""
+    cell = plan.running("training")[-1]
+    token = cell.path.stem.removeprefix("sigma=")
+    target = f"train:environment={cell.environment},estimator={cell.estimator},sigma={token}"
+    return snakemake(
+        *("--target-jobs", target, "--allowed-rules", "train", "--cores", "1", "--force", "--nolock"),
+        *("--force-use-threads", "--target-files-omit-workdir-adjustment", "--max-inventory-time", "0"),
+        *("--ignore-incomplete", "--no-hooks", "--mode", "remote"),
+    )
+
+
+def all_results(plan: Plan) -> list[Path]:
+    """Every file that the workflow makes."""
+    study = plan.study
+    return [
+        *(cell.path for stage in ("gradients", "training") for cell in plan.running(stage)),
+        *map(policies_path, study.environments),
+        *(reference_path(name, sigma) for name in study.environments for sigma in study.noise_levels),
+        *(RESULTS / "costs" / f"{name}.csv" for name in study.environments),
+        *(RESULTS / "tables" / f"{name}.csv" for name in (*TABLES, *COST_TABLES, "claims", "exact_curves")),
+        *(RESULTS / "figures" / f"{name}.svg" for name in FIGURES),
+        Path("reports/report.html"),
+    ]
+
+
+def finish(folder: Path, plan: Plan) -> Cost:
+    """Empty results with the metadata of a run."""
+    for path in all_results(plan):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    # so many cores that the jobs of a level are one round of the scheduler
+    few_rounds = ("--cores", "100000", "--scheduler-subsample", "1000")
+    return measure(folder, "results taken for finished (--touch)", *snakemake("--touch", *few_rounds, "--quiet", "all"))
+
+
+def costs(folder: Path, run: bool) -> Iterator[Cost]:
+    """Everything that is measured on a new project, one after the other."""
+    yield measure(folder, "plan (scorepath plan)", sys.executable, "-m", "scorepath.cli", "plan")
+    plan = Plan.load(folder / "results" / "plan.json")
+    yield measure(folder, "DAG from nothing (--rulegraph)", *snakemake("--rulegraph"))
+    yield measure(folder, "dry run from nothing (-n)", *snakemake("--dry-run", "--quiet", "all"))
+    yield measure(folder, "one cell's job on a cluster", *remote_job(plan))
+    if run:
+        yield measure(folder, "run of instant jobs on 4 cores", *snakemake("--cores", "4", "--quiet", "all"))
+    else:
+        yield finish(folder, plan)
+    yield measure(folder, "nothing to do (--cores 1)", *snakemake("--cores", "1"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", type=int, default=20_000, help="at least so many cells that run")
+    parser.add_argument("--run", action="store_true", help="run all jobs (instant ones) instead of touching results")
+    parser.add_argument("--folder", type=Path, help="where to build the project; a temporary folder otherwise")
+    parser.add_argument("--csv", type=Path, help="write the table here as well")
+    arguments = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with tempfile.TemporaryDirectory(prefix="scorepath-scale-") as temporary:
+        base = arguments.folder or Path(temporary)
+        new_project(base / "one", 1)
+        measure(base / "one", "plan", sys.executable, "-m", "scorepath.cli", "plan")
+        one = Plan.load(base / "one" / "results" / "plan.json")
+        cells = len(one.running("gradients")) + len(one.running("training"))
+        copies = math.ceil(arguments.cells / cells)
+        print(f"{copies * cells} cells: the default study's {cells}, {copies} times; load {os.getloadavg()[0]:.1f}")
+        new_project(base / "study", copies)
+        print(f"{'':40} {'wall s':>8} {'core-s':>8} {'MB':>6}", flush=True)
+        found = []
+        for cost in costs(base / "study", arguments.run):
+            print(
+                f"{cost.what:40} {cost.wall_seconds:8.1f} {cost.core_seconds:8.1f} {cost.peak_memory_mb:6}", flush=True
+            )
+            found.append(cost)
+    if arguments.csv:
+        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(Cost)], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(map(asdict, found))
+
+
+if __name__ == "__main__":
+    main()
