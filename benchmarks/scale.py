@@ -4,8 +4,8 @@
 
 The study is config.yaml with its environments repeated under new names until there are enough cells. Core-seconds and
 peak memory are those of the command itself and the processes that it waited for; on a busy machine they tell more than
-the wall time does. The finished study is one of empty results with the metadata that `snakemake --touch` writes, as a run
-does: the check for nothing to do reads and compares what it would after a real run.
+the wall time does. The finished study has empty results and the metadata that `snakemake --touch` writes, or with --run
+those of a run: the check for nothing to do reads and compares the same files as after a real one.
 """
 
 from __future__ import annotations

@@ -28,6 +28,9 @@ from scorepath.files import remedy
 
 LOG_LINES = 15
 """How many of the last lines of a failed job's log are shown."""
+USELESS_TIMER = 600
+"""Seconds. Every scheduling round starts a timer of the rate limit's length: a thread each, thousands in a long run. The
+profiles' limit is this long and never reached, so nothing needs them; a person's own, shorter limit is left alone."""
 
 # Snakemake's own remarks that a person who waits for a study does not need. Whatever is not listed here is shown.
 CHATTER = re.compile(
@@ -64,6 +67,13 @@ def jobs(number: int) -> str:
 def label(rule: str, wildcards: Mapping[str, object]) -> str:
     """A job in few characters: `gradients lqr/pathwise/0.1`."""
     return " ".join([rule, "/".join(map(str, wildcards.values()))]).strip()
+
+
+def cancel_timers(shortest: float = 0) -> None:
+    """End the scheduler's timers of at least so many seconds: threads that only wait to start another round."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer) and thread.interval >= shortest:
+            thread.cancel()
 
 
 @dataclass
@@ -279,10 +289,7 @@ class LogHandler(LogHandlerBase):
 
     def close(self) -> None:
         self.finished.set()
-        # the scheduler's re-evaluation timers have nothing left to wake, but would keep the process alive
-        for thread in threading.enumerate():
-            if isinstance(thread, threading.Timer):
-                thread.cancel()
+        cancel_timers()  # they have nothing left to wake, but would keep the process alive
         if self.ticker is not None:
             self.ticker.join(timeout=2)
         try:
@@ -351,8 +358,8 @@ class LogHandler(LogHandlerBase):
         cores = f" on {self.cores} core{'s' if self.cores != 1 else ''}" if self.cores else ""
         if not self.quiet & {"all", "progress"}:
             self._print(f"{jobs(stats['total'])}{cores}: " + ", ".join(f"{rule} {n}" for rule, n in totals.items()))
-            self.ticker = threading.Thread(target=self._tick, name="scorepath-progress", daemon=True)
-            self.ticker.start()
+        self.ticker = threading.Thread(target=self._tick, name="scorepath-progress", daemon=True)
+        self.ticker.start()
 
     def _job(self, record: logging.LogRecord, data: Mapping[str, Any]) -> None:
         wildcards = dict(data["wildcards"] or {})
@@ -397,6 +404,9 @@ class LogHandler(LogHandlerBase):
     def _tick(self) -> None:
         """Shows the status every `interval` seconds, also while a long job sends no record."""
         while not self.finished.wait(self.interval):
+            cancel_timers(USELESS_TIMER)
+            if self.quiet & {"all", "progress"}:
+                continue
             with self.lock or threading.RLock():
                 if self.progress is None or self.finished.is_set():
                     continue

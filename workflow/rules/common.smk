@@ -1,5 +1,6 @@
 # Helpers of all rules. The plan is the only thing that the rules know of the study; torch stays out of this process.
 import json
+import os
 import subprocess
 import sys
 
@@ -31,8 +32,9 @@ def load_plan():
             return made
     except (OSError, ValueError):
         pass  # none yet, or a damaged one
+    files = map(os.path.relpath, workflow.configfiles)  # the plan's record names them, and is published
     made = subprocess.run(
-        [sys.executable, "-m", "scorepath.cli", "plan", "-", *workflow.configfiles],
+        [sys.executable, "-m", "scorepath.cli", "plan", "-", *files],
         input=json.dumps(config),
         capture_output=True,
         text=True,

@@ -131,7 +131,9 @@ def load_reference(environment: str, sigma: float) -> Reference:
     )
 
 
-DAMAGED = (OSError, ValueError, TypeError, EOFError, KeyError, NotImplementedError, RuntimeError, BadZipFile, zlib.error)
+DAMAGED = (
+    OSError, ValueError, TypeError, EOFError, KeyError, NotImplementedError, RuntimeError, BadZipFile, zlib.error,
+)  # fmt: skip
 """What numpy and zipfile raise for an archive that is none, or not of the arrays that are looked for."""
 
 
