@@ -30,7 +30,8 @@ run: $(VENV)/.installed
 	@$(SNAKEMAKE) && status=0 || status=$$?; \
 	if [ $$status -eq 0 ]; then \
 		scorepath answer && \
-		{ test ! reports/report.html -nt reports/provenance.zip || $(PROVENANCE); } || status=$$?; \
+		{ test ! -e reports/report.html || test reports/provenance.zip -nt reports/report.html || $(PROVENANCE); } \
+		|| status=$$?; \
 	elif $(SNAKEMAKE) --dry-run --quiet all >/dev/null 2>&1; then \
 		echo "Some jobs failed; reporting on what exists."; \
 		$(SNAKEMAKE) partial=true && scorepath answer || true; \

@@ -215,7 +215,7 @@ def _file_digest(path: Path) -> str:
 
 def digest(origins: Iterable[str | Path], facts: object, files: Iterable[Path] = ()) -> str:
     """A short hash of source files (with what they import), further files, and any facts JSON can hold."""
-    payload = [*_source_digests(tuple(origins)), *_name_digests(sorted(files))]
+    payload = [*_source_digests(tuple(origins)), *sorted(_name_digests(files))]  # by name: folders don't matter
     text = json.dumps([payload, facts], sort_keys=True, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -29,8 +29,8 @@ from scorepath.files import remedy
 LOG_LINES = 15
 """How many of the last lines of a failed job's log are shown."""
 USELESS_TIMER = 600
-"""Seconds. Every scheduling round starts a timer of the rate limit's length: a thread each, thousands in a long run. The
-profiles' limit is this long and never reached, so nothing needs them; a person's own, shorter limit is left alone."""
+"""Seconds. Every scheduling round starts a timer of the rate limit's length, a thread each: thousands in a long run.
+The profiles' limit is this long and never reached, so they are of no use; those of a shorter limit are left alone."""
 
 # Snakemake's own remarks that a person who waits for a study does not need. Whatever is not listed here is shown.
 CHATTER = re.compile(
