@@ -24,9 +24,8 @@ from tests.workflow.conftest import CONFIG, ROOT, Project, new_project
 pytestmark = [pytest.mark.cluster, pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 
 PROFILE = ("--workflow-profile", "workflow/profiles/slurm", "--slurm-init-seconds-before-status-checks", "3")
-UNTIMED = ("cells", "references", "gradient_statistics", "training", "verdicts", "exact_curves", "claims")
-TIMED = ("costs", "verdicts_compute")
-TABLES = UNTIMED + TIMED
+# all but those that hold timings
+TABLES = ("cells", "references", "gradient_statistics", "training", "verdicts", "exact_curves", "claims")
 MEASURED = ("tables/*.csv", "gradients/**/*.csv", "training/**/*.csv", "references/**/*.npz")
 
 
@@ -46,21 +45,21 @@ def no_slurm() -> str:
 
 
 @pytest.fixture(autouse=True)
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The cluster, alone: pytest-xdist may run these tests in several processes."""
     if reason := no_slurm():
         if os.environ.get("SCOREPATH_NEEDS_SLURM"):
             pytest.fail(f"{reason}; tests/cluster/one_machine_slurm.sh starts one")
         pytest.skip(f"{reason} (tests/cluster/one_machine_slurm.sh starts one, as root)")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every job compiles the sources again
     with Path("/tmp/scorepath-slurm-tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def results(project: Project) -> dict[str, bytes]:
-    """Everything that must not depend on where it was computed."""
-    files = {name: data for pattern in MEASURED for name, data in project.results(pattern).items()}
-    return {name: data for name, data in files.items() if Path(name).stem not in TIMED}
+    """The tables and what they are made of."""
+    return {name: data for pattern in MEASURED for name, data in project.results(pattern).items()}
 
 
 def differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
@@ -97,66 +96,6 @@ def jobs_of(project: Project) -> list[Job]:
                 )
             )
     return sorted(found, key=lambda job: job.number)
-
-
-def test_every_table_of_the_tiny_study_is_the_same_byte_for_byte(tmp_path: Path) -> None:
-    here = new_project(tmp_path / "here")
-    shutil.copytree(ROOT / "config", here.path("config"))
-    there = here.copy(tmp_path / "there")
-    study = [*(f"results/tables/{name}.csv" for name in TABLES), "--configfile", "config/tiny.yaml"]
-
-    ended = there.snakemake(*study, *PROFILE)
-    assert ended.status == 0, ended.output
-    assert len(jobs_of(there)) < 30, "65 jobs of Snakemake were meant to be grouped"
-    again = there.snakemake(*study, *PROFILE, "--dry-run")
-    assert "Nothing to be done" in again.output, again.output
-
-    ended = here.run(*study)
-    assert ended.status == 0, ended.output
-    ours = results(here)
-    assert len(ours) == 37 + 4 + 4 + 12 + len(TABLES) - len(TIMED)
-    assert differing(ours, results(there)) == []
-    assert here.results("tables/*.csv").keys() == there.results("tables/*.csv").keys()
-
-
-HUNGRY = '''
-"""The score function, in need of more memory or time on a cluster than a first attempt is given."""
-
-import os
-import subprocess
-import time
-from dataclasses import dataclass
-from functools import cache
-from typing import ClassVar
-
-import torch
-
-from scorepath.estimators.reinforce import Reinforce
-
-JOB = os.environ.get("SLURM_JOB_ID")
-
-
-@cache
-def once():
-    {action}
-
-
-@dataclass(frozen=True, kw_only=True)
-class {name}(Reinforce):
-    """Approximates grad J_sigma. With the score function. Requires what `once` does."""
-
-    source: ClassVar[str] = "a user"
-
-    def signal(self, simulator, noise, past=None):
-        if JOB:
-            once()
-        return super().signal(simulator, noise, past)
-'''
-# 2.4 GB, for long enough that Slurm sees it
-MEMORY = "ballast = torch.ones(300_000_000, dtype=torch.float64); time.sleep(4)"
-# a job that needs between one and two minutes, without taking them
-TIME = """limit = subprocess.check_output(["squeue", "--noheader", "--jobs", JOB, "--format=%l"], text=True)
-    time.sleep(600 if limit.strip() == "1:00" else 0)"""
 
 
 @dataclass
@@ -201,6 +140,66 @@ def run_on_slurm(project: Project, *arguments: str) -> Iterator[Study]:
     finally:
         if process.poll() is None:
             study.stop()
+
+
+def test_every_table_of_the_tiny_study_is_the_same_byte_for_byte(tmp_path: Path) -> None:
+    here = new_project(tmp_path / "here")
+    shutil.copytree(ROOT / "config", here.path("config"))
+    there = here.copy(tmp_path / "there")
+    study = [*(f"results/tables/{name}.csv" for name in TABLES), "--configfile", "config/tiny.yaml"]
+
+    with run_on_slurm(there, *study, *PROFILE) as run:
+        output, _ = run.process.communicate(timeout=900)
+    assert run.process.returncode == 0, output
+    assert len(jobs_of(there)) < 25, "60 jobs of Snakemake were meant to be grouped"
+    again = there.snakemake(*study, *PROFILE, "--dry-run")
+    assert "Nothing to be done" in again.output, again.output
+
+    ended = here.run(*study)
+    assert ended.status == 0, ended.output
+    ours = results(here)
+    assert len(ours) == 37 + 4 + 4 + 12 + len(TABLES)
+    assert differing(ours, results(there)) == []
+
+
+HUNGRY = '''
+"""The score function, in need of more memory or time on a cluster than a first attempt is given."""
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+import torch
+
+from scorepath.estimators.reinforce import Reinforce
+
+JOB = os.environ.get("SLURM_JOB_ID")
+
+
+@cache
+def once():
+    {action}
+
+
+@dataclass(frozen=True, kw_only=True)
+class {name}(Reinforce):
+    """Approximates grad J_sigma. With the score function. Requires what `once` does."""
+
+    source: ClassVar[str] = "a user"
+
+    def signal(self, simulator, noise, past=None):
+        if JOB:
+            once()
+        return super().signal(simulator, noise, past)
+'''
+# 2.4 GB, for long enough that Slurm sees it
+MEMORY = "ballast = torch.ones(300_000_000, dtype=torch.float64); time.sleep(4)"
+# a job that needs between one and two minutes, without taking them
+TIME = """limit = subprocess.check_output(["squeue", "--noheader", "--jobs", JOB, "--format=%l"], text=True)
+    time.sleep(600 if limit.strip() == "1:00" else 0)"""
 
 
 def take_the_node_down_and_up(project: Project) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COPIES = (2, 4, 8)
 GROWTH = 2.2
 """Twice the cells may cost this many times the calls."""
-REMOTE_SHARE = 0.02
+REMOTE_SHARE = 0.05
 """What a further cell may cost the Snakemake of another cell's job, as a part of what it costs the main one."""
 
 
