@@ -37,6 +37,7 @@ MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "code
 ALLOWED = {
     ("registry.py", "importlib.import_module"): "modules of this package, by a name that its folder lists",
     ("__init__.py", "import_module"): "figures, by names that stand there",
+    ("worker.py", "importlib.import_module"): "libraries, by names that stand there",
     ("client.py", "runpy.run_module"): "Snakemake, by its name",
 }
 
