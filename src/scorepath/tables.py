@@ -24,7 +24,7 @@ from scorepath.noise import Stream
 from scorepath.records import require_intact
 from scorepath.references.store import Reference, load_reference
 from scorepath.statistics import bootstrap_weights, interval, two_sided_p
-from scorepath.study import RESULTS, Cell, Plan, log_path, policies_path, reference_path, sigma_token
+from scorepath.study import RESULTS, Cell, Plan, Stage, log_path, policies_path, reference_path, sigma_token
 
 TABLES = RESULTS / "tables"
 COMPARISONS = ("pathwise_vs_reinforce", "pathwise_vs_best_score_function")
@@ -492,15 +492,15 @@ def _certified(plan: Plan) -> dict[tuple[str, str, float], bool]:
     }
 
 
-def _absence(plan: Plan, environment: str, token: str, pathwise: bool, stage: str = "gradients") -> str:
+def _absence(plan: Plan, environment: str, token: str, pathwise: bool, stage: Stage = "gradients") -> str:
     """Why a side of the comparison does not exist."""
-    for cell in plan.cells:
-        if (cell.stage, cell.environment, sigma_token(cell.sigma)) == (stage, environment, token):
-            side = cell.estimator == "pathwise" if pathwise else cell.family == "score_function"
-            if side and cell.status == "not_applicable":
-                return cell.reason
-            if side and cell.status == "run" and not cell.available:
-                return f"no result of {cell.estimator}"
+    for name in plan.study.training.estimators if stage == "training" else plan.study.estimators:
+        cell = plan.index[stage, environment, name, token]
+        side = name == "pathwise" if pathwise else cell.family == "score_function"
+        if side and cell.status == "not_applicable":
+            return cell.reason
+        if side and cell.status == "run" and not cell.available:
+            return f"no result of {name}"
     # at sigma = 0 pathwise is its deterministic self and there is nothing to compare it with
     return "without action noise there is no score function" if token == "0" else "not in this study"
 

@@ -231,7 +231,7 @@ def test_killed_jobs_are_retried_with_more_and_the_study_ends_complete(tmp_path:
     with run_on_slurm(there, target, *PROFILE, *settings) as study:
         lost = study.wait_for("reference_policies")
         take_the_node_down_and_up(there)
-        cancelled = study.wait_for("rule_train")
+        cancelled = study.wait_for("rule_gradients_wildcards_lqr_pathwise")
         slurm("scancel", str(cancelled.number))
         output, _ = study.process.communicate(timeout=400)
     assert study.process.returncode == 0, output
