@@ -602,13 +602,15 @@ def main() -> int:
         harness = Harness(study, left_alone(study))
         print(f"A run left alone takes {harness.reference.duration:.0f} s.", flush=True)
         left = arguments.interruptions
-        while left > 0:
-            number += 1
-            size = min(FAULTS_PER_ROUND, left)
-            chosen = [next(kinds) for _ in range(size)]
-            left -= size
-            if arguments.round in (None, number):
-                failed |= not one_round(harness, chosen, arguments.seed, number, arguments.keep)
+        try:
+            while left > 0:
+                number += 1
+                chosen = [next(kinds) for _ in range(min(FAULTS_PER_ROUND, left))]
+                left -= len(chosen)
+                if arguments.round in (None, number):
+                    failed |= not one_round(harness, chosen, arguments.seed, number, arguments.keep)
+        except KeyboardInterrupt:
+            print(f"Stopped in round {number}; until then:")
     finally:
         study.close()
         shutil.rmtree(folder, ignore_errors=True)
