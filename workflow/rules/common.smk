@@ -41,7 +41,10 @@ def load_plan():
     )
     if made.returncode:
         raise WorkflowError(made.stderr.strip().removeprefix("scorepath: "))
-    return Plan.load()
+    try:
+        return Plan.load()
+    except ValueError as error:
+        raise WorkflowError(str(error))
 
 
 plan = load_plan()
