@@ -257,6 +257,7 @@ class LogHandler(LogHandlerBase):
         self.line_shown = False
         self.finished = threading.Event()
         self.ticker: threading.Thread | None = None
+        logging.raiseExceptions = False  # on a full disk the detailed log would answer every line with a traceback
 
     # --- what Snakemake asks of a plugin ----------------------------------------------------------------------------
     @property
