@@ -127,9 +127,10 @@ def main() -> None:
                 importlib.import_module(module)
                 if select.select([owned], [], [], 0)[0]:
                     return  # the owner has ended meanwhile
-            from scorepath import cli, training
+            from scorepath import cli, records, training
 
             training.warm_up()
+            records.versions()  # found once; each fork would look for them again
             serve(listener, owned, cli.run_here)
     finally:
         path.unlink(missing_ok=True)
