@@ -223,6 +223,8 @@ def log_tail(paths: Iterable[str]) -> list[str]:
             lines = Path(path).read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
         except OSError:
             continue
+        if lines and lines[-1] == "KeyboardInterrupt":  # Ctrl-C met Python before it came to our code
+            return ["scorepath: stopped"]
         if lines:
             return lines[-LOG_LINES:]
     return []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_logger_plugin_scorepath import Progress, Running, duration, plain_error
+from snakemake_logger_plugin_scorepath import Progress, Running, duration, log_tail, plain_error
 
 ROOT = Path(__file__).parents[2]
 PROFILE = ROOT / "profiles/default/profile.v9+.yaml"
@@ -89,6 +89,12 @@ def test_a_failure_is_shown_once_and_in_full(project: Path) -> None:
     assert re.search(r"40 of 43 jobs done, 1 failed, 2 not run\.", text), text
     assert len(text.splitlines()) <= 16, text
     assert len(list(project.glob("out/*.txt"))) == 40  # the others went on
+
+
+def test_an_interrupted_job_was_stopped(tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_text('Traceback (most recent call last):\n  File "socket.py", line 54, in <module>\nKeyboardInterrupt\n')
+    assert log_tail([str(log)]) == ["scorepath: stopped"]
 
 
 @pytest.mark.workflow
