@@ -47,7 +47,7 @@ class Branching:
         action = self.noise.action.clone()
         eps = torch.as_tensor(eps).to(action)[..., None]
         action[..., coordinate] = torch.where(self.at_step, eps, action[..., coordinate])
-        return self.simulator.rollout(self.noise._replace(action=action)).returns
+        return self.simulator.returns(self.noise._replace(action=action))
 
     def select(self, values: Tensor) -> Tensor:
         """What (batches, samples, horizon, size) values are at the branching step: (batches, samples, size)."""

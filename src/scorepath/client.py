@@ -13,6 +13,8 @@ from typing import NoReturn
 
 SOCKET = "SCOREPATH_WORKER"
 """Environment variable with the path of the worker's socket."""
+RUN = "SCOREPATH_RUN"
+"""Environment variable that tells a run's jobs when it began (UTC, ISO 8601) and, after a space, its cores."""
 LOCKS = os.path.join(".snakemake", "locks")
 """Where Snakemake notes which files a run makes, while it runs."""
 STOPPED = 130
@@ -43,7 +45,7 @@ def delegate(arguments: Sequence[str]) -> int | None:
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
-    """Delete damaged results, start a warm worker and become Snakemake with these arguments."""
+    """Delete damaged results, start a warm worker, become Snakemake with these arguments; last say what it took."""
     import runpy
     import signal
 
@@ -58,9 +60,17 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
             if not _locked() and (status := cli.run_here(["repair"])):
                 sys.exit(status)
+            announce_run(arguments)
             start_worker()
         sys.argv[1:] = arguments
-        runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+        except SystemExit:
+            if run := os.environ.get(RUN):
+                from scorepath.efficiency import print_efficiency
+
+                print_efficiency(run.partition(" ")[0])
+            raise
     except KeyboardInterrupt:
         sys.exit("scorepath: stopped; the same command goes on where it stopped")
     sys.exit()
@@ -73,6 +83,27 @@ def _stop(*_: object) -> NoReturn:
 def _locked() -> bool:
     """Whether another run is at work in this folder, or was killed: what looks damaged may be half done."""
     return os.path.isdir(LOCKS) and bool(os.listdir(LOCKS))
+
+
+def announce_run(arguments: Sequence[str]) -> None:
+    """Tell the jobs which run they are part of, if its cores are known (not those that a profile gives)."""
+    from datetime import UTC, datetime
+
+    os.environ.pop(RUN, None)
+    if cores := cores_given(arguments):
+        os.environ[RUN] = f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {cores}"
+
+
+def cores_given(arguments: Sequence[str]) -> int:
+    """The number of cores that these arguments give to Snakemake; 0 if they do not."""
+    import argparse
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--cores", "-c", nargs="?", const="all", default="0")
+    cores = parser.parse_known_args(arguments)[0].cores
+    if cores == "all":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(cores) if cores.isdecimal() else 0  # what is no number Snakemake refuses
 
 
 def start_worker() -> None:

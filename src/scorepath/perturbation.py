@@ -51,7 +51,7 @@ def perturbed_returns(simulator: Simulator, noise: Noise, shifts: Tensor) -> Ten
     parameters = simulator.parameters.to(shifts)
     centre = parameters if parameters.dim() == 1 else parameters.unsqueeze(1)
     perturbed = replace(simulator, parameters=(centre + shifts).flatten(0, 1))
-    return perturbed.rollout(noise.rollout.single_batches()).returns.view(shifts.shape[:2])
+    return perturbed.returns(noise.rollout.single_batches()).view(shifts.shape[:2])
 
 
 def central_slopes(simulator: Simulator, noise: Noise, directions: Tensor, step: float) -> Tensor:

@@ -11,12 +11,15 @@ the whole derivative of the policy that an action-space estimator needs.
 | o | observations | (batches, samples, horizon, observation_dim) |
 | delta | signal on the policy's output | (batches, samples, horizon, action_dim) |
 | g | gradient of each trajectory | (batches, samples, P) |
+| inputs | of every layer: observations, then hidden activations | each (batches, samples, horizon, width) |
+
+A pull-back starts from the inputs of every layer, which a rollout has computed already.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,6 +28,9 @@ import torch
 from torch import Tensor
 
 from scorepath.environments.base import Environment
+
+Layers = Sequence[tuple[Tensor, Tensor | None]]
+Inputs = Sequence[Tensor]
 
 
 class Policy(ABC):
@@ -35,20 +41,28 @@ class Policy(ABC):
     def parameter_count(self) -> int:
         """P, the length of the flat parameter vector."""
 
-    @abstractmethod
     def mean(self, parameters: Tensor, observation: Tensor, t: int) -> Tensor:
         """Output at step `t` for observations (..., samples, observation_dim): (..., samples, action_dim)."""
+        return self.forward(self.layers(parameters), observation, t)[-1]
 
     @abstractmethod
-    def pull_back(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def layers(self, parameters: Tensor) -> Layers:
+        """Weight (..., inputs, outputs) and bias (..., 1, outputs) of each layer, as views of the flat vector."""
+
+    @abstractmethod
+    def forward(self, layers: Layers, observation: Tensor, t: int) -> list[Tensor]:
+        """Hidden activations (..., samples, width) for the observations of step `t`, if any, and last the output."""
+
+    @abstractmethod
+    def pull_back(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         """`g = sum_t (d mu_theta(o_t) / d theta)^T delta_t` for every trajectory: (batches, samples, P)."""
 
     @abstractmethod
-    def pull_back_mean(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def pull_back_mean(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         """The mean of `pull_back` over each batch, (batches, P), without forming a row per trajectory."""
 
     @abstractmethod
-    def step_trace_variances(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         """Trace of the sample covariance within each batch of the terms of `pull_back`'s sum: (batches, horizon)."""
 
     def initial_parameters(self, generator: np.random.Generator) -> Tensor:
@@ -67,17 +81,20 @@ class OpenLoop(Policy):
     def parameter_count(self) -> int:
         return self.horizon * self.action_dim
 
-    def mean(self, parameters: Tensor, observation: Tensor, t: int) -> Tensor:
-        means = parameters.unflatten(-1, (self.horizon, self.action_dim))[..., t, :]
-        return means.unsqueeze(-2).expand(*observation.shape[:-1], self.action_dim)
+    def layers(self, parameters: Tensor) -> Layers:
+        return [(parameters.unflatten(-1, (self.horizon, self.action_dim)), None)]
 
-    def pull_back(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def forward(self, layers: Layers, observation: Tensor, t: int) -> list[Tensor]:
+        ((means, _),) = layers
+        return [means[..., t, :].unsqueeze(-2).expand(*observation.shape[:-1], self.action_dim)]
+
+    def pull_back(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         return signal.flatten(-2)
 
-    def pull_back_mean(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def pull_back_mean(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         return signal.flatten(-2).mean(-2)
 
-    def step_trace_variances(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         return signal.var(1).sum(-1)
 
 
@@ -92,81 +109,84 @@ class Network(Policy):
     def parameter_count(self) -> int:
         return sum((inputs + self.bias) * outputs for inputs, outputs in pairwise(self.sizes))
 
-    def layers(self, parameters: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Weight (..., inputs, outputs) and bias (..., 1, outputs) of each layer, as views of the flat vector."""
+    def layers(self, parameters: Tensor) -> Layers:
+        layers = []
         start = 0
         for inputs, outputs in pairwise(self.sizes):
             end = start + inputs * outputs
             weight = parameters[..., start:end].unflatten(-1, (inputs, outputs))
             start = end + outputs * self.bias
-            yield weight, parameters[..., end:start].unsqueeze(-2) if self.bias else None
+            layers.append((weight, parameters[..., end:start].unsqueeze(-2) if self.bias else None))
+        return layers
 
-    def activations(self, parameters: Tensor, observation: Tensor) -> list[Tensor]:
-        """The input of every layer and, last, the network's output."""
-        values = [observation]
-        for weight, bias in self.layers(parameters):
-            # tanh between layers only: the output is linear
-            inputs = values[-1] if len(values) == 1 else torch.tanh(values[-1])
-            values[-1] = inputs
-            values.append(inputs @ weight if bias is None else inputs @ weight + bias)
-        return values
+    def forward(self, layers: Layers, observation: Tensor, t: int) -> list[Tensor]:
+        *hidden, last = layers
+        values, activations = observation, []
+        for weight, bias in hidden:
+            values = torch.tanh(affine(values, weight, bias))
+            activations.append(values)
+        return [*activations, affine(values, *last)]
 
-    def mean(self, parameters: Tensor, observation: Tensor, t: int) -> Tensor:
-        return self.activations(parameters, observation)[-1]
+    def layer_signals(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Each layer's input and the signal that reaches its output, both (batches, samples * horizon, width)."""
+        rows = [each.flatten(1, 2) for each in inputs]
+        signals = [signal.flatten(1, 2)]
+        for (weight, _), values in zip(self.layers(parameters)[:0:-1], rows[:0:-1], strict=True):
+            # the derivative of tanh is 1 - tanh^2
+            signals.append(torch.ops.aten.tanh_backward(signals[-1] @ weight.mT, values))
+        return list(zip(rows, reversed(signals), strict=True))
 
-    def layer_signals(self, parameters: Tensor, rows: Tensor, signal: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Each layer's input and the signal that reaches its output, both (batches, rows, width)."""
-        weights = [weight for weight, _ in self.layers(parameters)]
-        inputs = self.activations(parameters, rows)[:-1]
-        pairs = []
-        for layer in reversed(range(len(weights))):
-            pairs.append((inputs[layer], signal))
-            if layer:
-                signal = (signal @ weights[layer].mT) * (1 - inputs[layer].square())
-        return pairs[::-1]
-
-    def pull_back(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def pull_back(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         batches, samples, horizon = signal.shape[:3]
         parts = []
-        for inputs, outputs in self.layer_signals(parameters, observations.flatten(1, 2), signal.flatten(1, 2)):
-            inputs = inputs.reshape(batches * samples, horizon, -1)
+        for values, outputs in self.layer_signals(parameters, inputs, signal):
+            values = values.reshape(batches * samples, horizon, -1)
             outputs = outputs.reshape(batches * samples, horizon, -1)
-            parts.append((inputs.mT @ outputs).flatten(-2))
+            parts.append((values.mT @ outputs).flatten(-2))
             if self.bias:
                 parts.append(outputs.sum(-2))
         return torch.cat(parts, dim=-1).unflatten(0, (batches, samples))
 
-    def pull_back_mean(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def pull_back_mean(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         samples = signal.shape[1]
         parts = []
-        for inputs, outputs in self.layer_signals(parameters, observations.flatten(1, 2), signal.flatten(1, 2)):
-            parts.append((inputs.mT @ outputs).flatten(-2))
+        for values, outputs in self.layer_signals(parameters, inputs, signal):
+            parts.append((values.mT @ outputs).flatten(-2))
             if self.bias:
                 parts.append(outputs.sum(-2))
         return torch.cat(parts, dim=-1) / samples
 
-    def step_trace_variances(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
+    def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         samples = signal.shape[1]
         squares = torch.zeros_like(signal[:, 0, :, 0])
-        for inputs, outputs in self.layer_signals(parameters, observations.flatten(1, 2), signal.flatten(1, 2)):
+        for values, outputs in self.layer_signals(parameters, inputs, signal):
             if self.bias:  # the weight of a constant input
-                inputs = torch.cat([inputs, torch.ones_like(inputs[..., :1])], -1)
-            inputs, outputs = inputs.unflatten(1, (samples, -1)), outputs.unflatten(1, (samples, -1))
+                values = torch.cat([values, torch.ones_like(values[..., :1])], -1)
+            values, outputs = values.unflatten(1, (samples, -1)), outputs.unflatten(1, (samples, -1))
             # a term is an outer product, whose norm needs no matrix; only its mean over the batch does
-            squares += (inputs.square().sum(-1) * outputs.square().sum(-1)).sum(1)
-            squares -= torch.einsum("bsti,bsto->btio", inputs, outputs).square().sum((-2, -1)) / samples
+            squares += (values.square().sum(-1) * outputs.square().sum(-1)).sum(1)
+            squares -= torch.einsum("bsti,bsto->btio", values, outputs).square().sum((-2, -1)) / samples
         return squares.clamp_min(0) / (samples - 1)
 
     def initial_parameters(self, generator: np.random.Generator) -> Tensor:
         """Weights of variance 1 / inputs, a last layer ten times smaller, zero biases; a linear gain starts at 0."""
         parameters = super().initial_parameters(generator)
         if len(self.sizes) > 2:
-            layers = list(self.layers(parameters))
+            layers = self.layers(parameters)
             for depth, (weight, _) in enumerate(layers):
                 scale = 0.1 if depth == len(layers) - 1 else 1.0
                 draws = generator.standard_normal(tuple(weight.shape))
                 weight.copy_(torch.from_numpy(draws) * scale / weight.shape[-2] ** 0.5)
         return parameters
+
+
+def affine(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`inputs @ weight + bias` in one operation, for a shared layer or one per batch."""
+    if bias is None:
+        return inputs @ weight
+    if weight.dim() == 2:
+        return torch.nn.functional.linear(inputs, weight.mT, bias.squeeze(-2))
+    return torch.baddbmm(bias, inputs, weight)
 
 
 def make_policy(environment: Environment, kind: str | None = None, hidden: tuple[int, ...] = (32, 32)) -> Policy:

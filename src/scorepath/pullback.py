@@ -32,37 +32,40 @@ def chunks_of_batches(batches: int, entries_per_batch: int) -> Iterator[slice]:
 
 def per_trajectory_gradients(trajectories: Trajectories, signal: Tensor) -> Iterator[Tensor]:
     """Gradients of single trajectories, `g = sum_t J_mu(o_t)^T delta_t`, as chunks (some batches, samples, P)."""
-    trajectories, signal = _settled(trajectories, signal)
-    parameter_count = trajectories.simulator.policy.parameter_count
-    for chunk, parameters in _chunks(trajectories, signal, parameter_count):
-        yield trajectories.simulator.policy.pull_back(parameters, trajectories.observations[chunk], signal[chunk])
+    policy = trajectories.simulator.policy
+    signal = _while_active(trajectories, signal)
+    for chunk, parameters, inputs in _chunks(trajectories, signal, policy.parameter_count):
+        yield policy.pull_back(parameters, inputs, signal[chunk])
 
 
 def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """The mean gradient of each batch, (batches, P)."""
-    trajectories, signal = _settled(trajectories, signal)
-    pull_back_mean = trajectories.simulator.policy.pull_back_mean
-    return torch.cat(
-        [
-            pull_back_mean(parameters, trajectories.observations[chunk], signal[chunk])
-            for chunk, parameters in _chunks(trajectories, signal, 0)
-        ]
-    )
+    policy = trajectories.simulator.policy
+    signal = _while_active(trajectories, signal)
+    chunks = _chunks(trajectories, signal, 0)
+    return torch.cat([policy.pull_back_mean(parameters, inputs, signal[chunk]) for chunk, parameters, inputs in chunks])
 
 
-def _settled(trajectories: Trajectories, signal: Tensor) -> tuple[Trajectories, Tensor]:
-    """Both without a graph, and no signal on what was done after an episode's end."""
-    if trajectories.active is not None:
-        signal = torch.where(trajectories.active[..., None], signal, 0.0)
-    return trajectories.detach(), signal
+def _while_active(trajectories: Trajectories, signal: Tensor) -> Tensor:
+    """No signal on what was done after an episode's end."""
+    if trajectories.active is None:
+        return signal
+    return torch.where(trajectories.active[..., None], signal, 0.0)
 
 
-def _chunks(trajectories: Trajectories, signal: Tensor, entries_per_sample: int) -> Iterator[tuple[slice, Tensor]]:
-    """Some batches at a time and their parameters, whether all batches share one policy or each has its own."""
+def _chunks(
+    trajectories: Trajectories, signal: Tensor, entries_per_sample: int
+) -> Iterator[tuple[slice, Tensor, list[Tensor]]]:
+    """Some batches at a time, their parameters (shared, or one policy per batch) and the inputs of its layers.
+
+    The numbers have the signal's dtype.
+    """
     parameters = trajectories.simulator.parameters.detach().to(signal)
+    inputs = trajectories.layer_inputs
     batches, samples, horizon = signal.shape[:3]
     for chunk in chunks_of_batches(batches, samples * max(entries_per_sample, horizon * LAYER_WIDTH)):
-        yield chunk, parameters if parameters.dim() == 1 else parameters[chunk]
+        own = parameters if parameters.dim() == 1 else parameters[chunk]
+        yield chunk, own, [each[chunk].to(signal) for each in inputs]
 
 
 def trace_variances(trajectories: Trajectories, signal: Tensor) -> Tensor:
@@ -77,15 +80,16 @@ def step_trace_variances(trajectories: Trajectories, signal: Tensor, first: int 
     """
     samples, steps = signal.shape[1:3]
     window = slice(first, first + steps)
-    active = None if trajectories.active is None else trajectories.active[:, :, window]
-    observations = trajectories.observations[:, :, window]
-    trajectories, signal = _settled(replace(trajectories, observations=observations, active=active), signal.double())
+    trajectories = replace(
+        trajectories,
+        observations=trajectories.observations[:, :, window],
+        hidden=[each[:, :, window] for each in trajectories.hidden],
+        active=None if trajectories.active is None else trajectories.active[:, :, window],
+    )
     policy = trajectories.simulator.policy
+    signal = _while_active(trajectories, signal.double())
     # one mean per step and batch, of P entries, is all that is formed
-    entries_per_sample = steps * policy.parameter_count // samples
+    chunks = _chunks(trajectories, signal, steps * policy.parameter_count // samples)
     return torch.cat(
-        [
-            policy.step_trace_variances(parameters, trajectories.observations[chunk].double(), signal[chunk])
-            for chunk, parameters in _chunks(trajectories, signal, entries_per_sample)
-        ]
+        [policy.step_trace_variances(parameters, inputs, signal[chunk]) for chunk, parameters, inputs in chunks]
     )

@@ -23,6 +23,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from scorepath.client import RUN
 from scorepath.files import atomic_write, explained, files_written, remove_partial_files
 from scorepath.study import RESULTS
 
@@ -47,6 +48,10 @@ class Record:
     versions: dict[str, str]
     processor: str = ""
     """Its model: on other models the last digits of a result may differ."""
+    run: str = ""
+    """When the `scorepath run` that the job was part of began (UTC, ISO 8601); "" for none: by hand, on a cluster."""
+    cores: int = 0
+    """What that run was given; 0 without one."""
 
 
 def record_path(result: Path) -> Path:
@@ -85,6 +90,7 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
     yield
     use = resource.getrusage(resource.RUSAGE_SELF)
     core_seconds, peak_memory = use.ru_utime + use.ru_stime, use.ru_maxrss * 1024
+    run, _, cores = os.environ.get(RUN, "").partition(" ")
     for path in [path for path in files_written if not path.is_absolute()]:
         record = Record(
             file=path.as_posix(),
@@ -96,6 +102,8 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
             peak_memory=peak_memory,
             versions=versions(),
             processor=processor(),
+            run=run,
+            cores=int(cores or 0),
         )
         with atomic_write(record_path(path)) as file:
             json.dump(asdict(record), file, indent=1)

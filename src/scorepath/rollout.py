@@ -26,6 +26,7 @@ class Trajectories:
     | field | meaning | shape |
     |---|---|---|
     | observations | what the policy saw (differentiably) | (batches, samples, horizon, observation_dim) |
+    | hidden | activations of each hidden layer, if kept | each (batches, samples, horizon, width) |
     | rewards | `gamma^t r_t`; the last one includes the terminal reward | (batches, samples, horizon) |
     | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
     | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
@@ -41,6 +42,7 @@ class Trajectories:
     action_noise: Tensor
     choice_probabilities: Tensor | None
     action_leaves: Sequence[Tensor]
+    hidden: Sequence[Tensor] = ()
     active: Tensor | None = None
 
     @property
@@ -52,6 +54,11 @@ class Trajectories:
     def rewards_to_go(self) -> Tensor:
         """`G_t = sum_{k >= t} gamma^k r_k`, discounted to time 0: (batches, samples, horizon)."""
         return self.rewards.flip(-1).cumsum(-1).flip(-1)
+
+    @property
+    def layer_inputs(self) -> list[Tensor]:
+        """What a pull-back starts from: the inputs of the policy's layers, each (batches, samples, horizon, width)."""
+        return [self.observations.detach(), *self.hidden]
 
     @cached_property
     def score(self) -> Tensor:
@@ -98,11 +105,16 @@ class Simulator:
         """The same policy at another noise level."""
         return replace(self, sigma=sigma)
 
+    def returns(self, noise: RolloutNoise) -> Tensor:
+        """The returns alone, (batches, samples)."""
+        return self.rollout(noise, keep_hidden=False).returns
+
     def rollout(
         self,
         noise: RolloutNoise,
         *,
         differentiable: bool = False,
+        keep_hidden: bool = True,
         window: int | None = None,
         relax: Callable[[Tensor], Tensor] | None = None,
     ) -> Trajectories:
@@ -111,6 +123,7 @@ class Simulator:
         Args:
             noise: initial, action and process noise; its dtype and device are those of the rollout.
             differentiable: keep the graph that `Trajectories.action_gradient` needs.
+            keep_hidden: keep the activations that a pull-back starts from.
             window: cut the graph at every `window`-th state (truncated backpropagation through time); the recorded
                 observations are those before the cut.
             relax: for discrete actions, what takes the place of the choice: from the perturbed logits divided by
@@ -118,15 +131,18 @@ class Simulator:
         """
         environment, sigma = self.environment, self.sigma
         parameters = self.parameters.to(noise.action)
-        observations, actions, rewards, probabilities, leaves, active = [], [], [], [], [], []
+        observations, hidden, actions, rewards, probabilities, leaves, active = [], [], [], [], [], [], []
         with torch.set_grad_enabled(differentiable):
+            layers = self.policy.layers(parameters)
             state = environment.initial_state(noise.initial)
             for t in range(environment.horizon):
                 observation = environment.observe(state)
                 observations.append(observation)
                 if window and t % window == 0:
                     state, observation = state.detach(), observation.detach()
-                mean = self.policy.mean(parameters, observation, t)
+                *activations, mean = self.policy.forward(layers, observation, t)
+                if keep_hidden:
+                    hidden.append(activations)
                 if differentiable:
                     leaves.append(torch.zeros_like(mean, requires_grad=True))
                     mean = mean + leaves[-1]
@@ -150,6 +166,7 @@ class Simulator:
                 action_noise=noise.action,
                 choice_probabilities=torch.stack(probabilities, dim=-2) if probabilities else None,
                 action_leaves=leaves,
+                hidden=[torch.stack([each.detach() for each in layer], dim=-2) for layer in zip(*hidden, strict=True)],
                 active=torch.stack(active, dim=-1) if active else None,
             )
 

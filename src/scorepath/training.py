@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
@@ -101,8 +100,7 @@ def warm_up() -> None:
 
 def _mean_returns(simulator: Simulator, noise: Noise) -> np.ndarray:
     """Mean return of every member on the same evaluation trajectories: (members,)."""
-    returns: Tensor = simulator.rollout(noise.rollout).returns.double().mean(1)
-    return returns.numpy()
+    return simulator.returns(noise.rollout).double().mean(1).numpy()
 
 
 def train_cell(study: Study, environment: str, estimator: str, sigma: float) -> None:

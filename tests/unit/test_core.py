@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from tests.layer_inputs import layer_inputs
 from torch import Tensor
 
 from scorepath import pullback, registry
@@ -107,10 +108,11 @@ def test_pull_back_is_the_derivative_of_the_policy(kind: str, population: bool) 
     parameters = randn(*shape, seed=1)
     observations, signal = randn(batches, samples, horizon, 3, seed=2), randn(batches, samples, horizon, 2, seed=3)
     expected = signal_through_autograd(policy, parameters, observations, signal)
-    found = policy.pull_back(parameters, observations, signal)
+    inputs = layer_inputs(policy, parameters, observations)
+    found = policy.pull_back(parameters, inputs, signal)
     assert found.shape == (batches, samples, policy.parameter_count)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    mean = policy.pull_back_mean(parameters, observations, signal)
+    mean = policy.pull_back_mean(parameters, inputs, signal)
     torch.testing.assert_close(mean, expected.mean(1), rtol=1e-12, atol=1e-12)
 
 

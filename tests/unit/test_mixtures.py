@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from tests.layer_inputs import layer_inputs
 from torch import Tensor
 
 from scorepath import pullback, registry
@@ -86,12 +87,12 @@ def test_variances_of_steps_are_those_of_pulling_back_one_step(kind: str, popula
     policy: Policy = POLICIES[kind]
     parameters = randn(*((3,) if population else ()), policy.parameter_count, seed=1)
     observations, signal = randn(3, 5, 4, 3, seed=2), randn(3, 5, 4, 2, seed=3)
-    expected = []
+    inputs, expected = layer_inputs(policy, parameters, observations), []
     for t in range(4):
         only = torch.zeros_like(signal)
         only[:, :, t] = signal[:, :, t]
-        expected.append(policy.pull_back(parameters, observations, only).var(1).sum(-1))
-    found = policy.step_trace_variances(parameters, observations, signal)
+        expected.append(policy.pull_back(parameters, inputs, only).var(1).sum(-1))
+    found = policy.step_trace_variances(parameters, inputs, signal)
     torch.testing.assert_close(found, torch.stack(expected, -1), rtol=1e-11, atol=1e-12)
 
 
@@ -104,7 +105,8 @@ def test_variances_of_some_steps_in_chunks(kind: str, monkeypatch: pytest.Monkey
     trajectories = replace(trajectories, active=active.expand(3, -1, -1))
     signal = randn(3, 5, 2, 2, seed=3)
     ended = signal * active[:, 1:3, None]
-    expected = start.policy.step_trace_variances(start.parameters, trajectories.observations[:, :, 1:3], ended)
+    inputs = layer_inputs(start.policy, start.parameters, trajectories.observations[:, :, 1:3])
+    expected = start.policy.step_trace_variances(start.parameters, inputs, ended)
     torch.testing.assert_close(pullback.step_trace_variances(trajectories, signal, 1), expected, **exact)
     monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
     torch.testing.assert_close(pullback.step_trace_variances(trajectories, signal, 1), expected, **exact)

@@ -450,7 +450,7 @@ def exact_objective(environment: Environment) -> Iterator[str]:
     for sigma in (0.0, 0.3):
         exact = exact_reference(environment, policy, parameters, sigma)
         noise = Noise(environment, Stream(3, "conformance", "objective"), range(16), samples, torch.float64)
-        returns = Simulator(environment, policy, parameters, sigma).rollout(noise.rollout).returns.flatten()
+        returns = Simulator(environment, policy, parameters, sigma).returns(noise.rollout).flatten()
         mean, scale = returns.mean().item(), returns.abs().mean().item() + abs(exact.objective)
         standard_error = returns.std().item() / len(returns) ** 0.5
         if not abs(mean - exact.objective) <= 6 * standard_error + 1e-6 * scale:

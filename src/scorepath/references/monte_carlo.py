@@ -94,8 +94,8 @@ def finite_differences(simulator: Simulator, stream: Stream, directions: Tensor,
                     simulator.parameters.double() + sign * DIFFERENCE_STEP * direction,
                     simulator.sigma,
                 )
-                .rollout(rollout_noise)
-                .returns.mean(1)
+                .returns(rollout_noise)
+                .mean(1)
                 for sign in (1, -1)
             )
             columns.append((plus - minus) / (2 * DIFFERENCE_STEP))
@@ -115,7 +115,7 @@ def measure_valued(simulator: Simulator, stream: Stream, blocks: int, samples: i
 
     def returns(noise: Noise, place: Tensor, value: Tensor | float) -> Tensor:
         action = torch.where(place, value, noise.rollout.action)
-        return simulator.rollout(noise.rollout._replace(action=action)).returns[..., None, None]
+        return simulator.returns(noise.rollout._replace(action=action))[..., None, None]
 
     results = []
     for part in _parts(blocks, samples):
@@ -155,8 +155,8 @@ def random_differences(simulator: Simulator, stream: Stream, blocks: int, sample
                 simulator.parameters.double() + sign * PERTURBATION * directions.flatten(0, 1),
                 simulator.sigma,
             )
-            .rollout(noise.rollout.single_batches())
-            .returns.reshape(len(part), samples, 1)
+            .returns(noise.rollout.single_batches())
+            .reshape(len(part), samples, 1)
             for sign in (1, -1)
         )
         results.append(((plus - minus) / (2 * PERTURBATION) * directions).mean(1))

@@ -98,7 +98,7 @@ def climb_simulated(
         while not search.stop():
             candidates = search.ask()
             population = torch.from_numpy(np.stack(candidates)).float()
-            returns = Simulator(environment, policy, population, sigma).rollout(noise).returns.mean(1)
+            returns = Simulator(environment, policy, population, sigma).returns(noise).mean(1)
             search.tell(candidates, (-returns).double().nan_to_num(1e12).tolist())
             path.append(torch.from_numpy(np.array(search.mean)))
     return path
@@ -114,7 +114,7 @@ def reference_policies(
         noise = Noise(environment, stream, ["evaluation"], EVALUATION_TRAJECTORIES).rollout
 
         def objective(parameters: Tensor) -> float:
-            return Simulator(environment, policy, parameters.float(), sigma).rollout(noise).returns.mean().item()
+            return Simulator(environment, policy, parameters.float(), sigma).returns(noise).mean().item()
     else:
         path = climb_exact(environment, policy, start, sigma)
 

@@ -23,6 +23,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from scorepath.efficiency import latest_run
 from scorepath.figures import FIGURES
 from scorepath.figures.tables import (
     COLUMNS,
@@ -34,7 +35,9 @@ from scorepath.figures.tables import (
     sigma_token,
 )
 from scorepath.files import atomic_write
+from scorepath.records import all_records
 from scorepath.reporting.answer import CRITERIA, answer_sentences, decisions
+from scorepath.study import RESULTS
 
 PACKAGES = ("scorepath", "torch", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "jinja2", "snakemake")
 JUMPS = "the return jumps"
@@ -91,6 +94,7 @@ def render_report(
         config=json.dumps(planned.get("config", {}), indent=2, ensure_ascii=False) if planned.get("config") else "",
         settings=planned.get("config", {}),
         provenance=provenance if provenance is not None else own_versions(),
+        run=latest_run(all_records()) if tables.parent == RESULTS else None,  # records are of the study in this folder
         downloads=_downloads(tables, output),
     )
     with atomic_write(output) as file:
