@@ -1,0 +1,89 @@
+"""Has the core become slower? Its time as a ratio to that of plain `torch.func`, measured side by side.
+
+    python -m benchmarks.regression [--record]
+
+Both do the same work on one core in turns, and their processor time is compared, so that neither another machine nor
+other work beside it should matter much. The ratios that the core once had stand in `regression.json`; a case whose ratio
+has fallen by more than `TOLERANCE`, in each of `ATTEMPTS` measurements, is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from benchmarks.contestants import scorepath_, torch_func
+from benchmarks.contestants.protocol import Case, Run
+from benchmarks.gradients import write_inputs
+
+RECORD = Path(__file__).with_suffix(".json")
+ENVIRONMENT, HORIZON, SAMPLES = "pendulum", 50, 512
+ESTIMATORS = ("reinforce", "state_value_baseline", "pathwise")
+ROUNDS = 7
+ATTEMPTS = 3
+TOLERANCE = 1.25
+"""Between noise, a tenth here, and the slowdown by half that must not pass unseen."""
+
+
+def processor_seconds(run: Run) -> float:
+    began = time.process_time()
+    run()
+    return time.process_time() - began
+
+
+def ratio(ours: Run, baseline: Run) -> float:
+    """How many times the core's processor time the baseline takes: the median over rounds."""
+    return statistics.median(processor_seconds(baseline) / processor_seconds(ours) for _ in range(ROUNDS))
+
+
+def races() -> Iterator[tuple[str, Run, Run]]:
+    """Each estimator's two ways of doing the same work, both warmed up."""
+    with tempfile.TemporaryDirectory(prefix="scorepath-regression-") as folder:
+        data = Path(folder) / "inputs.npz"
+        write_inputs(ENVIRONMENT, HORIZON, SAMPLES, data)
+        for estimator in ESTIMATORS:
+            case = Case(ENVIRONMENT, estimator, HORIZON, SAMPLES, str(data))
+            ours, baseline = scorepath_.prepare(case), torch_func.prepare(case)
+            ours(), baseline()
+            yield estimator, ours, baseline
+
+
+def slowdowns(recorded: dict[str, float]) -> list[str]:
+    """A sentence for every estimator that has become slower."""
+    found = []
+    for estimator, ours, baseline in races():
+        floor = recorded[estimator] / TOLERANCE
+        ratios = []
+        while len(ratios) < ATTEMPTS and max(ratios, default=0.0) < floor:
+            ratios.append(ratio(ours, baseline))
+        verdict = "ok" if ratios[-1] >= floor else "SLOWER"
+        measured = ", ".join(f"{each:.2f}" for each in ratios)
+        print(f"{estimator:22} {measured} times as fast as torch.func; recorded {recorded[estimator]:.2f}: {verdict}")
+        if ratios[-1] < floor:
+            found.append(f"{estimator} takes {recorded[estimator] / max(ratios):.2f} times as long as it did")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="write today's ratios as those to compare with")
+    torch.set_num_threads(1)
+    if parser.parse_args().record:
+        RECORD.write_text(json.dumps({name: round(ratio(*pair), 2) for name, *pair in races()}, indent=2) + "\n")
+    elif slower := slowdowns(json.loads(RECORD.read_text(encoding="utf-8"))):
+        sys.exit(
+            "The core has become slower: " + "; ".join(slower) + ".\nIf that is the price of something better, "
+            "say so in the commit and record it: python -m benchmarks.regression --record"
+        )
+
+
+if __name__ == "__main__":
+    main()
