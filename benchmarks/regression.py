@@ -3,8 +3,8 @@
     python -m benchmarks.regression [--record]
 
 Both do the same work on one core in turns, and their processor time is compared, so that neither another machine nor
-other work beside it should matter much. The ratios that the core once had stand in `regression.json`; a case whose ratio
-has fallen by more than `TOLERANCE`, in each of `ATTEMPTS` measurements, is a failure.
+other work beside it should matter much. The ratios that the core once had stand in `regression.json`; a case whose
+ratio has fallen by more than `TOLERANCE`, in each of `ATTEMPTS` measurements, is a failure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-
 from benchmarks.contestants import scorepath_, torch_func
 from benchmarks.contestants.protocol import Case, Run
 from benchmarks.gradients import write_inputs

@@ -44,7 +44,7 @@ def prepare(case: Case, dtype: torch.dtype = torch.float32) -> Run:
     initial, action = (arrays[name].unflatten(0, (-1, BATCH)) for name in ("initial", "action_noise"))
     nothing = action[..., :0]
     stream = Stream(0, case.environment, "benchmark")
-    chunks = list(parts_of_blocks(case.batches, BATCH * case.horizon))
+    chunks = list(parts_of_blocks(case.batches, BATCH))
 
     def noise(chunk: slice) -> GivenNoise:
         given = RolloutNoise(initial[chunk], action[chunk], nothing[chunk], nothing[chunk])

@@ -21,9 +21,8 @@ from scorepath.rollout import Simulator, Trajectories
 from scorepath.statistics import squared_bias, tail_share
 from scorepath.study import Study, cell_path
 
-MOST_BLOCKS = 64
-ROWS = 2**17
-"""Trajectories x steps simulated at a time; fixed, so that results do not depend on the machine."""
+ROWS = 2048
+"""Trajectories simulated at a time; fixed, so that results do not depend on the machine."""
 PAST_BATCHES = 4
 """How many training batches of earlier trajectories a fitted baseline sees, per block."""
 
@@ -79,9 +78,9 @@ def concatenate(parts: list[Blocks]) -> Blocks:
     return Blocks(*(torch.cat([getattr(part, name) for part in parts]) for name in Blocks.__dataclass_fields__))
 
 
-def parts_of_blocks(blocks: int, rows_per_block: int) -> Iterator[slice]:
-    """Slices of as many blocks as are simulated at a time: at most `MOST_BLOCKS`, `ROWS` rows, or one block."""
-    step = min(MOST_BLOCKS, max(1, ROWS // rows_per_block))
+def parts_of_blocks(blocks: int, samples: int) -> Iterator[slice]:
+    """Slices of as many blocks as are simulated at a time: at most `ROWS` trajectories, or one block."""
+    step = max(1, ROWS // samples)
     for start in range(0, blocks, step):
         yield slice(start, min(start + step, blocks))
 
@@ -91,7 +90,7 @@ def sample_blocks(
 ) -> Blocks:
     """Gradient estimates of independent batches, a few thousand trajectories at a time."""
     parts: list[Blocks] = []
-    for part in parts_of_blocks(len(blocks), samples * simulator.environment.horizon):
+    for part in parts_of_blocks(len(blocks), samples):
         replicates = blocks[part]
         noise = Noise(simulator.environment, stream, replicates, samples, dtype)
         past = _past(simulator, stream, replicates, samples, dtype) if estimator.needs_past else None

@@ -123,7 +123,7 @@ class Network(Policy):
         *hidden, last = layers
         values, activations = observation, []
         for weight, bias in hidden:
-            values = tanh(affine(values, weight, bias))
+            values = tanh_(affine(values, weight, bias))
             activations.append(values)
         return [*activations, affine(values, *last)]
 
@@ -142,7 +142,10 @@ class Network(Policy):
         for values, outputs in self.layer_signals(parameters, inputs, signal):
             values = values.reshape(batches * samples, horizon, -1)
             outputs = outputs.reshape(batches * samples, horizon, -1)
-            parts.append((values.mT @ outputs).flatten(-2))
+            # a product of few rows is far quicker than one of few columns
+            narrow = outputs.shape[-1] < values.shape[-1]
+            products = (outputs.mT @ values).mT if narrow else values.mT @ outputs
+            parts.append(products.flatten(-2))
             if self.bias:
                 parts.append(outputs.sum(-2))
         return torch.cat(parts, dim=-1).unflatten(0, (batches, samples))
@@ -180,9 +183,12 @@ class Network(Policy):
         return parameters
 
 
-def tanh(values: Tensor) -> Tensor:
-    """`tanh x = 1 - 2 sigmoid(-2 x)`: half the time of `torch.tanh` on a CPU, and as close to it as rounding of 1."""
-    return torch.rsub(torch.sigmoid(-2 * values), 1, alpha=2)
+def tanh_(values: Tensor) -> Tensor:
+    """`tanh x = 1 - 2 sigmoid(-2 x)`, by way of its argument's memory: half the time of `torch.tanh` on a CPU.
+
+    Its error is that of rounding a number near 1, also where tanh x is small.
+    """
+    return torch.rsub(values.mul_(-2).sigmoid_(), 1, alpha=2)
 
 
 def affine(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

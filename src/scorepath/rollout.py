@@ -1,8 +1,8 @@
 """Many trajectories at once: `a_t = mu_theta(o_t) + sigma * eps_t`, then the environment's step.
 
-The rollout needs no parameter gradients. With `differentiable=True` the policy's output carries a zero leaf at every
-step, and the derivative of any function of the rewards with respect to those leaves is the total derivative with
-respect to the actions: through the reward, the dynamics and every later evaluation of the policy.
+The rollout needs no parameter gradients. With `differentiable=True` the policy's outputs are kept with their graph, and
+the derivative of any function of the rewards with respect to one of them is the total derivative with respect to the
+action: through the reward, the dynamics and every later evaluation of the policy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Trajectories:
     | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
     | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
     | actions | as taken | (batches, samples, horizon, action_dim) |
-    | action_leaves | one zero leaf per step, if differentiable | horizon × (batches, samples, action_dim) |
+    | means | the policy's outputs in the graph, if differentiable | horizon × (batches, samples, action_dim) |
     | active | whether the episode still went on, or None if it never ends early | (batches, samples, horizon) |
     """
 
@@ -41,7 +41,7 @@ class Trajectories:
     rewards: Tensor
     action_noise: Tensor
     choice_probabilities: Tensor | None
-    action_leaves: Sequence[Tensor]
+    means: Sequence[Tensor]
     hidden: Sequence[Tensor] = ()
     active: Tensor | None = None
 
@@ -84,12 +84,12 @@ class Trajectories:
 
         It frees the graph: call it once per rollout.
         """
-        gradients = torch.autograd.grad(objective.sum(), list(self.action_leaves), materialize_grads=True)
+        gradients = torch.autograd.grad(objective.sum(), list(self.means), materialize_grads=True)
         return torch.stack(gradients, dim=-2)
 
     def detach(self) -> Trajectories:
         """The same trajectories without the graph behind them."""
-        return replace(self, rewards=self.rewards.detach(), observations=self.observations.detach(), action_leaves=())
+        return replace(self, rewards=self.rewards.detach(), observations=self.observations.detach(), means=())
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Simulator:
         """
         environment, sigma = self.environment, self.sigma
         parameters = self.parameters.to(noise.action)
-        observations, hidden, actions, rewards, probabilities, leaves, active = [], [], [], [], [], [], []
+        observations, hidden, actions, rewards, probabilities, means, active = [], [], [], [], [], [], []
         with torch.set_grad_enabled(differentiable):
             layers = self.policy.layers(parameters)
             state = environment.initial_state(noise.initial)
@@ -144,8 +144,8 @@ class Simulator:
                 if keep_hidden:
                     hidden.append(activations)
                 if differentiable:
-                    leaves.append(torch.zeros_like(mean, requires_grad=True))
-                    mean = mean + leaves[-1]
+                    # the first depends on nothing, unless it is the parameters that are differentiated
+                    means.append(mean if mean.requires_grad else mean.requires_grad_())
                 action = self.act(mean, noise.action[..., t, :], relax)
                 if environment.discrete_actions and sigma > 0:
                     probabilities.append(torch.softmax(mean.detach() / sigma, -1))
@@ -165,7 +165,7 @@ class Simulator:
                 rewards=torch.stack(rewards, dim=-1),
                 action_noise=noise.action,
                 choice_probabilities=torch.stack(probabilities, dim=-2) if probabilities else None,
-                action_leaves=leaves,
+                means=means,
                 hidden=[torch.stack([each.detach() for each in layer], dim=-2) for layer in zip(*hidden, strict=True)],
                 active=torch.stack(active, dim=-1) if active else None,
             )

@@ -57,13 +57,15 @@ def _fitted(inputs: Tensor, targets: Tensor, queries: Tensor, ridge: float) -> T
     """Regression of targets (batches, past samples, steps) on inputs (..., D): its values at queries (..., D)."""
     features = quadratic_features(inputs).transpose(1, 2)  # (batches, steps, past samples, features)
     targets = targets.double().transpose(1, 2).unsqueeze(-1)
+    samples = features.shape[-2]
     centre, target_centre = features.mean(-2, keepdim=True), targets.mean(-2, keepdim=True)
+    centred = features - centre
+    gram, moments = centred.mT @ centred / samples, centred.mT @ (targets - target_centre) / samples
     # a feature that never varies (the constant, an unvisited corner) gets scale 1 and coefficient 0
-    spread = features.std(-2, keepdim=True)
+    spread = (gram.diagonal(dim1=-2, dim2=-1) * samples / (samples - 1)).sqrt().unsqueeze(-1)
     scale = torch.where(spread > 1e-9, spread, torch.ones_like(spread))
-    design = (features - centre) / scale
-    identity = torch.eye(design.shape[-1], dtype=design.dtype, device=design.device)
-    gram = design.mT @ design / design.shape[-2] + ridge * identity
-    weights = torch.linalg.solve(gram, design.mT @ (targets - target_centre) / design.shape[-2])
-    query = (quadratic_features(queries).transpose(1, 2) - centre) / scale
-    return (query @ weights + target_centre).squeeze(-1).transpose(1, 2)
+    # the features are standardised where it is cheap: in their products, and in their coefficients
+    factor = torch.linalg.cholesky(gram / (scale * scale.mT) + ridge * torch.eye(scale.shape[-2]).to(gram))
+    weights = torch.cholesky_solve(moments / scale, factor) / scale
+    values = quadratic_features(queries).transpose(1, 2) @ weights + (target_centre - centre @ weights)
+    return values.squeeze(-1).transpose(1, 2)
