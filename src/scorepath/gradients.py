@@ -86,7 +86,13 @@ def parts_of_blocks(blocks: int, samples: int) -> Iterator[slice]:
 
 
 def sample_blocks(
-    estimator: Estimator, simulator: Simulator, stream: Stream, blocks: range, samples: int, dtype: torch.dtype
+    estimator: Estimator,
+    simulator: Simulator,
+    stream: Stream,
+    blocks: range,
+    samples: int,
+    dtype: torch.dtype,
+    device: str = "cpu",
 ) -> Blocks:
     """Gradient estimates of independent batches, a few thousand trajectories at a time."""
     parts: list[Blocks] = []
