@@ -14,7 +14,7 @@ from scorepath.validation import ConfigError, check_plain
 
 put_on_path()  # rules call `scorepath`
 
-# A DAG is millions of objects that live to the end: collecting after every 700 of them took a third of the time.
+# A DAG is millions of objects that live to the end: to look through them again and again takes a tenth of its time.
 gc.set_threshold(100_000, 20, 100)
 
 # `--config partial=true`: gather and report what exists, compute no cell
