@@ -3,6 +3,7 @@
 # make verify compute a tenth of the results again and compare them byte for byte; ARGS='--fraction 0.2 --seed 1'
 # make provenance  reports/provenance.zip, Snakemake's own report (`make run` ends with it)
 # make faults interrupt a small study 100 times and compare (about 25 minutes; docs/faults.md); ARGS='--seed 2'
+# make benchmarks  against peers and limits, in an environment of their own (benchmarks/README.md); ARGS='gradients --quick'
 # make lock   new pinned versions
 # Options: CORES=4, VENV=somewhere, PYTHON=python3.12, ARGS='--configfile mine.yaml' (handed to Snakemake),
 #   CONFIG='seed=7' (single values of the configuration)
@@ -22,7 +23,7 @@ INSTALL = $(VENV)/bin/python -m pip install -qq --constraint requirements.lock
 SNAKEMAKE = scorepath run --cores $(CORES) $(ARGS) --config $(CONFIG)
 PROVENANCE = snakemake --report reports/provenance.zip --quiet all $(ARGS) --config $(CONFIG)
 
-.PHONY: run test faults verify provenance lock clean-results
+.PHONY: run test faults verify provenance benchmarks lock clean-results
 .DEFAULT_GOAL := run
 
 # After failed jobs a second pass reports on what exists; a study that cannot start (a wrong config) has none.
@@ -45,9 +46,13 @@ test: $(VENV)/.installed-test
 	snakemake --lint
 	mypy
 	python -m pytest -n auto
+	python -m benchmarks.regression
 
 faults: $(VENV)/.installed-test
 	@python -m tests.faults.harness --interruptions 100 --seed 1 $(ARGS)
+
+benchmarks: $(VENV)/.installed
+	@python benchmarks/run.py $(ARGS)
 
 verify: $(VENV)/.installed
 	@scorepath verify --cores $(CORES) $(ARGS)

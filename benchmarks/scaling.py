@@ -1,10 +1,10 @@
-"""How the cost grows: with trajectories, horizon, parameters, population and cells; measured curves and their exponents.
+"""How the cost grows with trajectories, horizon, parameters, population and cells: measured curves, their exponents.
 
     python benchmarks/run.py scaling [--quick] [--threads 1 2]
 
-Four curves are those of the library, an MLP 64-64 (but where its width varies) on the pendulum; the fifth is Snakemake's
-time for the DAG of the default study, its environments repeated. A round measures every point of a curve once, so that
-what disturbs the machine disturbs all of them. Where there is a CUDA device, the first curves are measured on it too.
+Four curves are those of the library, an MLP 64-64 (but where its width varies) on the pendulum; the fifth is the time
+of Snakemake's DAG of the default study, its environments repeated. A round measures every point of a curve once, so
+that what disturbs the machine disturbs all of them. Where there is a CUDA device, the first curves are measured there.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-
 from benchmarks import scale
+
 from scorepath.environments.pendulum import Pendulum
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.reinforce import Reinforce
@@ -132,9 +132,7 @@ def measure_cells(copies: Sequence[int], rounds: int) -> Iterator[Point]:
             scale.measure(folder, "plan", sys.executable, "-m", "scorepath.cli", "plan")
             plan = scale.Plan.load(folder / "results" / "plan.json")
             cells = len(plan.running("gradients")) + len(plan.running("training"))
-            times = [
-                scale.measure(folder, "DAG", *scale.snakemake("--rulegraph")).wall_seconds for _ in range(rounds)
-            ]
+            times = [scale.measure(folder, "DAG", *scale.snakemake("--rulegraph")).wall_seconds for _ in range(rounds)]
             yield Point("cells", "snakemake", "cpu", 1, cells, *np.quantile(times, (0.25, 0.5, 0.75)).tolist())
 
 
@@ -162,7 +160,10 @@ def summary(table: pd.DataFrame) -> str:
         keys = ["curve", "of", "size"]
         cpu = table[(table["device"] == "cpu") & (table["threads"] == 1)].set_index(keys)["seconds"]
         ratios = cuda.set_index(keys)["seconds"].rdiv(cpu).dropna()
-        lines += ["", "CPU's seconds (one thread) over CUDA's: " + ", ".join(f"{k}: {v:.2f}" for k, v in ratios.items())]
+        lines += [
+            "",
+            "CPU's seconds (one thread) over CUDA's: " + ", ".join(f"{k}: {v:.2f}" for k, v in ratios.items()),
+        ]
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ later. Blocks of one cell and those of another environment's estimators are the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -98,17 +98,16 @@ def sample_blocks(
     parts: list[Blocks] = []
     for part in parts_of_blocks(len(blocks), samples):
         replicates = blocks[part]
-        noise = Noise(simulator.environment, stream, replicates, samples, dtype)
-        past = _past(simulator, stream, replicates, samples, dtype) if estimator.needs_past else None
+        noise = Noise(simulator.environment, stream, replicates, samples, dtype, device)
+        past = _past(simulator, noise) if estimator.needs_past else None
         parts.extend(reduce_chunk(chunk) for chunk in estimator.gradients(simulator, noise, past))
     return concatenate(parts)
 
 
-def _past(simulator: Simulator, stream: Stream, replicates: range, samples: int, dtype: torch.dtype) -> Trajectories:
+def _past(simulator: Simulator, noise: Noise) -> Trajectories:
     """Independent earlier trajectories of the same policy, several batches of them for each block."""
-    pilot = Stream(stream.seed, stream.environment, f"{stream.purpose}/past")
-    noise = Noise(simulator.environment, pilot, replicates, PAST_BATCHES * samples, dtype)
-    return simulator.rollout(noise.rollout, keep_hidden=False)
+    earlier = replace(noise.independent("past"), samples=PAST_BATCHES * noise.samples)
+    return simulator.rollout(earlier.rollout, keep_hidden=False)
 
 
 def checkpoint_rows(
