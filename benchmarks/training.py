@@ -303,6 +303,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--threshold", type=float, default=-200.0, help="mean return that counts as swung up")
     parser.add_argument("--cap", type=float, default=300.0, help="seconds after which a run has not swung up")
     parser.add_argument("--seeds", type=int, help="runs of each entrant of swing_up")
+    parser.add_argument("--environments", nargs="+", choices=Scale.environments, help="of the populations")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", help="of the populations; default: 16 64")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the tables and the figure")
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):
@@ -312,6 +314,10 @@ def main(arguments: list[str]) -> None:
     cap = 5.0 if options.quick else options.cap
     if options.seeds:
         scale = replace(scale, swing_up_seeds=options.seeds)
+    if options.environments:
+        scale = replace(scale, environments=tuple(options.environments))
+    if options.batch_sizes:
+        scale = replace(scale, batch_sizes=tuple(options.batch_sizes))
     if "population" in parts:
         rows = measure_populations(scale, options.threads)
         kept(rows, population_line, options.output / "population.csv")
