@@ -138,17 +138,17 @@ class Network(Policy):
 
     def pull_back(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         batches, samples, horizon = signal.shape[:3]
-        parts = []
-        for values, outputs in self.layer_signals(parameters, inputs, signal):
+        gradients = signal.new_empty(batches * samples, self.parameter_count)
+        layer_signals = self.layer_signals(parameters, inputs, signal)
+        for (weight, bias), (values, outputs) in zip(self.layers(gradients), layer_signals, strict=True):
             values = values.reshape(batches * samples, horizon, -1)
             outputs = outputs.reshape(batches * samples, horizon, -1)
             # a product of few rows is far quicker than one of few columns
             narrow = outputs.shape[-1] < values.shape[-1]
-            products = (outputs.mT @ values).mT if narrow else values.mT @ outputs
-            parts.append(products.flatten(-2))
-            if self.bias:
-                parts.append(outputs.sum(-2))
-        return torch.cat(parts, dim=-1).unflatten(0, (batches, samples))
+            weight.copy_((outputs.mT @ values).mT if narrow else values.mT @ outputs)
+            if bias is not None:
+                torch.sum(outputs, -2, keepdim=True, out=bias)
+        return gradients.unflatten(0, (batches, samples))
 
     def pull_back_mean(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         samples = signal.shape[1]

@@ -131,7 +131,8 @@ class Simulator:
         """
         environment, sigma = self.environment, self.sigma
         parameters = self.parameters.to(noise.action)
-        observations, hidden, actions, rewards, probabilities, means, active = [], [], [], [], [], [], []
+        observations, actions, rewards, probabilities, means, active = [], [], [], [], [], []
+        hidden: list[Tensor] = []
         with torch.set_grad_enabled(differentiable):
             layers = self.policy.layers(parameters)
             state = environment.initial_state(noise.initial)
@@ -142,7 +143,9 @@ class Simulator:
                     state, observation = state.detach(), observation.detach()
                 *activations, mean = self.policy.forward(layers, observation, t)
                 if keep_hidden:
-                    hidden.append(activations)
+                    hidden = hidden or [_room(each, environment.horizon) for each in activations]
+                    for kept, values in zip(hidden, activations, strict=True):
+                        kept[..., t, :] = values.detach()
                 if differentiable:
                     # the first depends on nothing, unless it is the parameters that are differentiated
                     means.append(mean if mean.requires_grad else mean.requires_grad_())
@@ -166,7 +169,7 @@ class Simulator:
                 action_noise=noise.action,
                 choice_probabilities=torch.stack(probabilities, dim=-2) if probabilities else None,
                 means=means,
-                hidden=[torch.stack([each.detach() for each in layer], dim=-2) for layer in zip(*hidden, strict=True)],
+                hidden=hidden,
                 active=torch.stack(active, dim=-1) if active else None,
             )
 
@@ -180,3 +183,8 @@ class Simulator:
         if relax is not None:
             return relax(perturbed / self.sigma)
         return torch.nn.functional.one_hot(perturbed.argmax(-1), mean.shape[-1]).to(mean)
+
+
+def _room(values: Tensor, steps: int) -> Tensor:
+    """Memory for values (..., width) of so many steps: (..., steps, width)."""
+    return values.new_empty(*values.shape[:-1], steps, values.shape[-1])
