@@ -13,8 +13,6 @@ from typing import NoReturn
 
 SOCKET = "SCOREPATH_WORKER"
 """Environment variable with the path of the worker's socket."""
-RUN = "SCOREPATH_RUN"
-"""Environment variable that tells a run's jobs when it began (UTC, ISO 8601) and, after a space, its cores."""
 LOCKS = os.path.join(".snakemake", "locks")
 """Where Snakemake notes which files a run makes, while it runs."""
 STOPPED = 130
@@ -54,8 +52,9 @@ def run(arguments: Sequence[str]) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # as it is in the background of a script
             signal.signal(number, _stop)
+    dry_run = bool({"-n", "--dry-run", "--dryrun"} & set(arguments))
     try:
-        if not {"-n", "--dry-run", "--dryrun"} & set(arguments):
+        if not dry_run:
             from scorepath import cli
 
             if not _locked() and (status := cli.run_here(["repair"])):
@@ -66,10 +65,10 @@ def run(arguments: Sequence[str]) -> NoReturn:
         try:
             runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
         except SystemExit:
-            if run := os.environ.get(RUN):
+            if not dry_run:
                 from scorepath.efficiency import print_efficiency
 
-                print_efficiency(run.partition(" ")[0])
+                print_efficiency()
             raise
     except KeyboardInterrupt:
         sys.exit("scorepath: stopped; the same command goes on where it stopped")
@@ -88,6 +87,8 @@ def _locked() -> bool:
 def announce_run(arguments: Sequence[str]) -> None:
     """Tell the jobs which run they are part of, if its cores are known (not those that a profile gives)."""
     from datetime import UTC, datetime
+
+    from scorepath.records import RUN
 
     os.environ.pop(RUN, None)
     if cores := cores_given(arguments):

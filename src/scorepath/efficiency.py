@@ -7,13 +7,14 @@ Snakemake itself) and idle cores. A failed job leaves no record, so its time cou
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from scorepath.provenance import jobs_by_stage
-from scorepath.records import Record, all_records
+from scorepath.records import RUN, Record, all_records
 from scorepath.study import PLAN
 
 NUMERICAL = frozenset({"references", "gradients", "training", "costs", "tables"})
@@ -115,8 +116,11 @@ def _core_seconds(job: Record) -> float:
     return min(job.core_seconds, lasted.total_seconds())
 
 
-def print_efficiency(run: str) -> None:
-    """Say in a line what this run took, if any of its jobs ran."""
+def print_efficiency() -> None:
+    """Say in a line what this process's run took, if any of its jobs ran."""
+    run = os.environ.get(RUN, "").partition(" ")[0]
+    if not run:
+        return
     try:
         found = latest_run(all_records())
     except ValueError as error:

@@ -23,9 +23,11 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scorepath.client import RUN
 from scorepath.files import atomic_write, explained, files_written, remove_partial_files
 from scorepath.study import RESULTS
+
+RUN = "SCOREPATH_RUN"
+"""Environment variable that tells a run's jobs when it began (UTC, ISO 8601) and, after a space, its cores."""
 
 RECORDS = RESULTS / "records"
 LIBRARIES = ("scorepath", "snakemake", "torch", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "cma")

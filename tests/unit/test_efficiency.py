@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scorepath import client
+from scorepath import client, records
 from scorepath.efficiency import latest_run, print_efficiency
 from scorepath.files import write_rows
 from scorepath.records import Record, load_record, record_path, recorded
@@ -105,20 +105,22 @@ def test_jobs_record_the_run_that_they_are_part_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(client.RUN, "")  # so that it is put back after the test
+    monkeypatch.setenv(records.RUN, "")  # so that it is put back after the test
     result = Path("results/gradients/lqr/pathwise/sigma=0.1.csv")
     client.announce_run(["--cores", "2"])
-    run = os.environ[client.RUN].partition(" ")[0]
+    run = os.environ[records.RUN].partition(" ")[0]
     with recorded(["gradients", "lqr", "pathwise", "0.1"]):
         write_rows(result, [{"a": 1.5}])
     stored = load_record(record_path(result))
     assert (stored.run, stored.cores) == (run, 2)
     capsys.readouterr()
-    print_efficiency(run)
+    print_efficiency()
     assert capsys.readouterr().err.startswith("1 job in 0 s on 2 cores: ")
     client.announce_run([])
-    assert client.RUN not in os.environ
-    print_efficiency("a run that made nothing")
+    assert records.RUN not in os.environ
+    print_efficiency()
+    client.announce_run(["--cores", "2"])  # a run that made nothing
+    print_efficiency()
     assert capsys.readouterr().err == ""
 
 
@@ -129,7 +131,8 @@ def test_a_damaged_record_is_named_and_fails_nothing(
     path = record_path(Path("results/costs/a.csv"))
     path.parent.mkdir(parents=True)
     path.write_text("{")
-    print_efficiency(RUN)
+    monkeypatch.setenv(records.RUN, f"{RUN} 2")
+    print_efficiency()
     assert f"{path} cannot be read" in capsys.readouterr().err
 
 
