@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -76,6 +77,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="write today's ratios as those to compare with")
     torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):  # moving between cores is most of the noise
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if parser.parse_args().record:
         RECORD.write_text(json.dumps({name: round(ratio(*pair), 2) for name, *pair in races()}, indent=2) + "\n")
     elif slower := slowdowns(json.loads(RECORD.read_text(encoding="utf-8"))):
