@@ -198,7 +198,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the table and the figure")
     options = parser.parse_args(arguments)
-    rounds, copies = (2, (1,)) if options.quick else (7, (1, 2, 4, 8))
+    rounds, copies = (2, (1, 2)) if options.quick else (7, (1, 2, 4, 8))
     devices = [("cpu", threads) for threads in options.threads]
     if torch.cuda.is_available():
         devices.append(("cuda", 1))
