@@ -2,7 +2,7 @@
 # make test   every check
 # make verify compute a tenth of the results again and compare them byte for byte; ARGS='--fraction 0.2 --seed 1'
 # make provenance  reports/provenance.zip, Snakemake's own report (`make run` ends with it)
-# make faults interrupt a small study 100 times and compare (about 25 minutes; docs/faults.md); ARGS='--seed 2'
+# make faults interrupt a small study 100 times and compare (half an hour to an hour; docs/faults.md); ARGS='--seed 2'
 # make benchmarks  against peers and limits, in an environment of their own (benchmarks/README.md); ARGS='gradients --quick'
 # make lock   new pinned versions
 # Options: CORES=4, VENV=somewhere, PYTHON=python3.12, ARGS='--configfile mine.yaml' (handed to Snakemake),

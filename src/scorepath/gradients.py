@@ -94,7 +94,7 @@ def sample_blocks(
     dtype: torch.dtype,
     device: str = "cpu",
 ) -> Blocks:
-    """Gradient estimates of independent batches, a few thousand trajectories at a time."""
+    """Gradient estimates of independent batches, at most `ROWS` trajectories at a time, on any device."""
     parts: list[Blocks] = []
     for part in parts_of_blocks(len(blocks), samples):
         replicates = blocks[part]
