@@ -19,6 +19,8 @@ STOPPED = 130
 """Exit status after Ctrl-C, as shells report it."""
 LOST = 137
 """Exit status of a job whose process died without one, as the shell reports a killed process."""
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
+"""For glibc: memory of large tensors is used again, not given back to the system and cleared anew for each."""
 HERE = frozenset({"run", "plan", "answer", "check", "catalogue", "repair", "verify", "trace"})
 """The subcommands that are no jobs of a rule: the worker does not take them over."""
 
@@ -59,8 +61,11 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
             if not _locked() and (status := cli.run_here(["repair"])):
                 sys.exit(status)
-            announce_run(arguments)
-            start_worker()
+            cores, others = cores_given(arguments)
+            announce_run(cores)
+            if start_worker(cores) and cores:
+                # a job ends and the next one is at hand: one more than there are cores waits in the worker for its turn
+                arguments = ["--cores", str(cores + 1), *others]
         sys.argv[1:] = arguments
         try:
             runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
@@ -84,31 +89,35 @@ def _locked() -> bool:
     return os.path.isdir(LOCKS) and bool(os.listdir(LOCKS))
 
 
-def announce_run(arguments: Sequence[str]) -> None:
+def announce_run(cores: int) -> None:
     """Tell the jobs which run they are part of, if its cores are known (not those that a profile gives)."""
     from datetime import UTC, datetime
 
     from scorepath.records import RUN
 
     os.environ.pop(RUN, None)
-    if cores := cores_given(arguments):
+    if cores:
         os.environ[RUN] = f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {cores}"
 
 
-def cores_given(arguments: Sequence[str]) -> int:
-    """The number of cores that these arguments give to Snakemake; 0 if they do not."""
+def cores_given(arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """The number of cores that these arguments give to Snakemake, 0 if they do not; and the other arguments."""
     import argparse
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--cores", "-c", nargs="?", const="all", default="0")
-    cores = parser.parse_known_args(arguments)[0].cores
-    if cores == "all":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(cores) if cores.isdecimal() else 0  # what is no number Snakemake refuses
+    given, others = parser.parse_known_args(arguments)
+    if given.cores == "all":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores, others
+    return int(given.cores) if given.cores.isdecimal() else 0, others  # what is no number Snakemake refuses
 
 
-def start_worker() -> None:
-    """Start a warm worker that ends with this process. Its socket is there at once: early jobs wait for it."""
+def start_worker(jobs: int = 0) -> bool:
+    """Start a warm worker that ends with this process, and say whether that went well.
+
+    Its socket is there at once: early jobs wait for it. It runs so many `jobs` at a time, or all that come.
+    """
     import subprocess
     import tempfile
 
@@ -120,14 +129,15 @@ def start_worker() -> None:
             # the worker watches this pipe, whose other end this process holds and none of its jobs does
             owned, _ = os.pipe()
             passed = listener.fileno(), owned
-            command = [sys.executable, "-m", "scorepath.worker", path, *map(str, passed)]
+            command = [sys.executable, "-m", "scorepath.worker", path, *map(str, (*passed, jobs))]
             # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
-            subprocess.Popen(command, pass_fds=passed, start_new_session=True)
+            subprocess.Popen(command, pass_fds=passed, start_new_session=True, env={**os.environ, **KEEP_MEMORY})
             os.close(owned)
     except OSError as error:
         print(f"scorepath: jobs run without a warm worker ({error})", file=sys.stderr)
-        return
+        return False
     os.environ[SOCKET] = path
+    return True
 
 
 def put_on_path() -> None:

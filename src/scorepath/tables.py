@@ -91,17 +91,25 @@ class Measured:
 def measured_cells(plan: Plan) -> Iterator[tuple[Cell, float, pd.DataFrame]]:
     """Every gradient cell that has a result, by checkpoint."""
     for cell in plan.running("gradients"):
-        rows = read_cell(cell)
-        if rows is not None:
-            for checkpoint, group in rows.groupby("checkpoint", sort=False):
-                yield cell, float(checkpoint), group
+        for checkpoint, rows in _by_checkpoint(cell).items():
+            yield cell, checkpoint, rows
 
 
-def as_measured(cell: Cell, rows: pd.DataFrame, certified: bool) -> Measured:
+@cache
+def _by_checkpoint(cell: Cell) -> dict[float, pd.DataFrame]:
+    """A cell's rows, if it has a result."""
+    rows = read_cell(cell)
+    groups = [] if rows is None else rows.groupby("checkpoint", sort=False)
+    return {float(checkpoint): group for checkpoint, group in groups}
+
+
+@cache
+def as_measured(cell: Cell, checkpoint: float, certified: bool) -> Measured:
     """Per-block contributions; a cell with non-finite samples has infinite error: failures are never dropped.
 
     Against a reference that is not certified no bias can be judged: what is not declared unbiased gets an unknown one.
     """
+    rows = _by_checkpoint(cell)[checkpoint]
     variances = rows["variance"].to_numpy(float)
     biases = np.zeros(len(rows)) if cell.unbiased else rows["squared_bias"].to_numpy(float)
     if not (certified or cell.unbiased):
@@ -142,11 +150,14 @@ def _with_policies(environments: Iterable[str]) -> list[str]:
     return [name for name in environments if policies_path(name).exists()]
 
 
+read_reference = cache(load_reference)
+
+
 def _references(plan: Plan) -> dict[tuple[str, str], Reference]:
     study = plan.study
     keys = [(name, sigma) for name in _with_policies(study.environments) for sigma in study.noise_levels]
     return {
-        (name, sigma_token(sigma)): load_reference(name, sigma)
+        (name, sigma_token(sigma)): read_reference(name, sigma)
         for name, sigma in keys
         if reference_path(name, sigma).exists()
     }
@@ -192,7 +203,7 @@ def gradient_statistics_table(plan: Plan) -> pd.DataFrame:
     for cell, checkpoint, group in measured_cells(plan):
         place = cell.environment, sigma_token(cell.sigma)
         known = certified[*place, checkpoint]
-        measured = as_measured(cell, group, known)
+        measured = as_measured(cell, checkpoint, known)
         variance = interval(measured.variances, draws)
         # against a reference that is not certified there is nothing to say about bias or direction
         directed = dict.fromkeys(("squared_bias", "projection", "cosine_similarity"), math.nan)
@@ -258,9 +269,9 @@ def gradient_verdicts(plan: Plan, criterion: str, prices: dict[tuple[str, str], 
     budget = settings.batch_size
     found: dict[tuple[str, str, float], list[Measured]] = {}
     certified = _certified(plan)
-    for cell, checkpoint, group in measured_cells(plan):
+    for cell, checkpoint, _ in measured_cells(plan):
         place = cell.environment, sigma_token(cell.sigma), checkpoint
-        found.setdefault(place, []).append(as_measured(cell, group, certified[place]))
+        found.setdefault(place, []).append(as_measured(cell, checkpoint, certified[place]))
 
     def price(environment: str, measured: Measured) -> float:
         if criterion == "equal_samples":
@@ -507,8 +518,12 @@ def _absence(plan: Plan, environment: str, token: str, pathwise: bool, stage: St
 
 def _draws(plan: Plan, blocks: int) -> np.ndarray:
     """Resampling weights, the same for all cells, so that comparisons are paired."""
-    generator = Stream(plan.study.seed, "", "verdicts").generator(blocks, "bootstrap")
-    return bootstrap_weights(blocks, plan.study.resamples, generator)
+    return _same_draws(plan.study.seed, plan.study.resamples, blocks)
+
+
+@cache
+def _same_draws(seed: int, resamples: int, blocks: int) -> np.ndarray:
+    return bootstrap_weights(blocks, resamples, Stream(seed, "", "verdicts").generator(blocks, "bootstrap"))
 
 
 def _mean_of(blocks: np.ndarray, total: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 Importing torch costs a job more than most cells compute. `scorepath run` therefore starts one worker, tells jobs about
 it by an environment variable, and runs Snakemake; each `scorepath ...` job then hands its arguments, working directory
 and output files to the worker, which forks. Without the variable (plain `snakemake`, a cluster) a job runs by itself.
+More jobs than the worker may run at a time wait for their turn in its socket's queue.
 
 Nothing outlives its owner: the worker ends when the pipe that Snakemake holds closes, however that process ended, and
 a job's fork is killed when its client goes away; should the worker itself be killed, the forks see to that themselves.
@@ -11,6 +12,7 @@ a job's fork is killed when its client goes away; should the worker itself be ki
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import select
@@ -27,15 +29,21 @@ SHARED = ("torch", "pandas", "seaborn", "scorepath.reporting.report", "scorepath
 """What jobs of all stages need; CUDA must not be touched before a fork."""
 
 
-def serve(listener: socket.socket, owned: int, job: Callable[[list[str]], int]) -> None:
-    """Fork `job(arguments)` for every connection until the pipe `owned` closes."""
+def serve(listener: socket.socket, owned: int, job: Callable[[list[str]], int], at_once: int = 0) -> None:
+    """Fork `job(arguments)` for every connection, at most `at_once` unless that is 0, until the pipe `owned` closes."""
     selector = selectors.DefaultSelector()
-    selector.register(listener, selectors.EVENT_READ)
     selector.register(owned, selectors.EVENT_READ)
+    listening = False
     children: dict[int, int] = {}  # file descriptor of a client's connection -> process
     connections: dict[int, socket.socket] = {}
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
+        if listening != (not at_once or len(children) < at_once):
+            listening = not listening
+            if listening:
+                selector.register(listener, selectors.EVENT_READ)
+            else:
+                selector.unregister(listener)
         for key, _ in selector.select(timeout=1.0):
             if key.fileobj is listener:
                 connection, _ = listener.accept()
@@ -120,7 +128,7 @@ def _close(selector: selectors.BaseSelector, connection: socket.socket) -> None:
 
 def main() -> None:
     """Entry point of the worker process: import what every job needs, then serve."""
-    path, listening, owned = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    path, listening, owned, at_once = Path(sys.argv[1]), *map(int, sys.argv[2:5])
     try:
         with socket.socket(fileno=listening) as listener:
             for module in SHARED:
@@ -131,7 +139,9 @@ def main() -> None:
 
             training.warm_up()
             records.versions()  # found once; each fork would look for them again
-            serve(listener, owned, cli.run_here)
+            gc.collect()
+            gc.freeze()  # a fork's collector would touch, and so copy, all that it shares with its siblings
+            serve(listener, owned, cli.run_here, at_once)
     finally:
         path.unlink(missing_ok=True)
         path.parent.rmdir()

@@ -25,6 +25,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
 from scorepath.files import remedy
+from scorepath.records import RUN
 
 LOG_LINES = 15
 """How many of the last lines of a failed job's log are shown."""
@@ -358,7 +359,9 @@ class LogHandler(LogHandlerBase):
             return
         totals = {rule: count for rule, count in stats.items() if rule != "total"}
         self.progress = Progress(started=record.created, totals=totals, total=stats["total"], cores=self.cores)
-        cores = f" on {self.cores} core{'s' if self.cores != 1 else ''}" if self.cores else ""
+        # Snakemake's own number has one more, for the job that waits in the worker
+        given = int(os.environ.get(RUN, "").partition(" ")[2] or self.cores or 0)
+        cores = f" on {given} core{'s' if given != 1 else ''}" if given else ""
         if not self.quiet & {"all", "progress"}:
             self._print(f"{jobs(stats['total'])}{cores}: " + ", ".join(f"{rule} {n}" for rule, n in totals.items()))
         self.ticker = threading.Thread(target=self._tick, name="scorepath-progress", daemon=True)

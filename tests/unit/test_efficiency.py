@@ -82,23 +82,25 @@ def test_the_start_of_python_is_no_work() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "cores"),
+    ("arguments", "cores", "others"),
     [
-        ("--cores 3", 3),
-        ("-c3 -k", 3),
-        ("--cores=12 --config seed=7 --configfile config/tiny.yaml", 12),
-        ("--cores 1 results/plan.json --cores 2", 2),
-        ("--workflow-profile workflow/profiles/slurm", 0),
-        ("--cores many", 0),
+        ("--cores 3", 3, ""),
+        ("-c3 -k", 3, "-k"),
+        ("--cores=12 --config seed=7 --configfile my.yaml", 12, "--config seed=7 --configfile my.yaml"),
+        ("--cores 1 results/plan.json --cores 2", 2, "results/plan.json"),
+        ("--cores 2 --config seed=7 -- results/plan.json", 2, "--config seed=7 -- results/plan.json"),
+        ("--workflow-profile workflow/profiles/slurm", 0, "--workflow-profile workflow/profiles/slurm"),
+        ("--cores many", 0, ""),
     ],
 )
-def test_cores_are_those_given_to_snakemake(arguments: str, cores: int) -> None:
-    assert client.cores_given(arguments.split()) == cores
+def test_cores_are_those_given_to_snakemake(arguments: str, cores: int, others: str) -> None:
+    assert client.cores_given(arguments.split()) == (cores, others.split())
 
 
 @pytest.mark.parametrize("arguments", [["--cores", "all"], ["--cores"], ["-c", "--keep-going"]])
 def test_all_cores_are_counted(arguments: list[str]) -> None:
-    assert 1 <= client.cores_given(arguments) <= (os.cpu_count() or 1)
+    cores, _ = client.cores_given(arguments)
+    assert 1 <= cores <= (os.cpu_count() or 1)
 
 
 def test_jobs_record_the_run_that_they_are_part_of(
@@ -107,7 +109,7 @@ def test_jobs_record_the_run_that_they_are_part_of(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(records.RUN, "")  # so that it is put back after the test
     result = Path("results/gradients/lqr/pathwise/sigma=0.1.csv")
-    client.announce_run(["--cores", "2"])
+    client.announce_run(2)
     run = os.environ[records.RUN].partition(" ")[0]
     with recorded(["gradients", "lqr", "pathwise", "0.1"]):
         write_rows(result, [{"a": 1.5}])
@@ -116,10 +118,10 @@ def test_jobs_record_the_run_that_they_are_part_of(
     capsys.readouterr()
     print_efficiency()
     assert capsys.readouterr().err.startswith("1 job in 0 s on 2 cores: ")
-    client.announce_run([])
+    client.announce_run(0)
     assert records.RUN not in os.environ
     print_efficiency()
-    client.announce_run(["--cores", "2"])  # a run that made nothing
+    client.announce_run(2)  # a run that made nothing
     print_efficiency()
     assert capsys.readouterr().err == ""
 

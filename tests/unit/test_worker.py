@@ -53,7 +53,7 @@ listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1] + ".part")
 listener.listen(64)
 os.rename(sys.argv[1] + ".part", sys.argv[1])
-serve(listener, int(sys.argv[2]), job)
+serve(listener, int(sys.argv[2]), job, *map(int, sys.argv[3:]))
 """
 CLIENT = "import sys; from scorepath.client import delegate; sys.exit(delegate(sys.argv[1:]))"
 OWNER = """
@@ -109,10 +109,11 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def server(address: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker that lives until the test is over."""
+def server(address: str, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that lives until the test is over; its parameter is how many jobs it runs at a time."""
     owned, owner = os.pipe()
-    process = subprocess.Popen([sys.executable, "-c", SERVER, address, str(owned)], pass_fds=[owned])
+    at_once = str(getattr(request, "param", 0))
+    process = subprocess.Popen([sys.executable, "-c", SERVER, address, str(owned), at_once], pass_fds=[owned])
     os.close(owned)
     until(lambda: Path(address).exists(), "the socket")
     yield process
@@ -172,6 +173,22 @@ def test_jobs_run_side_by_side(address: str, server: subprocess.Popen[bytes], tm
     assert outcome(address, "echo")[0] == 0
     process.kill()
     process.communicate()
+
+
+@pytest.mark.parametrize("server", [1], indirect=True)
+def test_a_job_too_many_waits_for_its_turn(address: str, server: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    first, job = sleeping(address, tmp_path / "first")
+    second = ask(address, "echo", "late")
+    given_up = ask(address, "sleep", str(tmp_path / "never"))
+    time.sleep(0.5)
+    assert second.poll() is None
+    for process in (given_up, first):
+        process.kill()
+        process.communicate()
+    out, _ = second.communicate(timeout=PATIENCE)
+    assert (second.returncode, out) == (0, "out late\n")
+    assert not alive(job)
+    assert outcome(address, "echo")[0] == 0, "one that went away while it waited keeps no place"
 
 
 @pytest.mark.parametrize("address", [None, "", "/nonexistent/worker"])
