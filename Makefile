@@ -45,7 +45,7 @@ test: $(VENV)/.installed-test
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 	mypy
-	python -m pytest -n auto
+	python -m pytest -n auto --dist worksteal
 	python -m benchmarks.regression
 
 faults: $(VENV)/.installed-test

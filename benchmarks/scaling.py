@@ -182,14 +182,16 @@ def draw(table: pd.DataFrame, path: Path) -> None:
                 axes.plot(
                     ordered["size"], ordered["seconds"], marker="o", markersize=4, color=colours[of],
                     linestyle="-" if threads == 1 and device == "cpu" else "--" if device == "cpu" else ":",
-                    label=f"{of}, {where}: {exponents(points)[-1]:.2f}",
+                    label=f"{of}, {where}: {(exponents(points) or [np.nan])[-1]:.2f}",
                 )  # fmt: skip
                 axes.fill_between(
                     ordered["size"], ordered["seconds_low"], ordered["seconds_high"], color=colours[of], alpha=0.2
                 )
             axes.set(xscale="log", yscale="log", xlabel=X_LABELS[name], ylabel="seconds per call")
+            axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
             axes.legend(title="exponent at the end", fontsize=7, title_fontsize=7)
         figure.savefig(path, metadata={"Date": None, "Title": "Scaling: seconds against size"})
+        mpl.pyplot.close(figure)
 
 
 def main(arguments: list[str]) -> None:
@@ -202,24 +204,32 @@ def main(arguments: list[str]) -> None:
     devices = [("cpu", threads) for threads in options.threads]
     if torch.cuda.is_available():
         devices.append(("cuda", 1))
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "scaling.csv"
     points: list[Point] = []
     for curve in CURVES:
         chosen = Curve(curve.name, curve.sizes[:3], curve.work) if options.quick else curve
         for estimator in ESTIMATORS:
             for device, threads in devices:
                 points += measure(chosen, estimator, device, threads, rounds)
-    points += measure_cells(copies, 1 if options.quick else 3)
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / "scaling.csv"
+                write(points, path)
+    for point in measure_cells(copies, 1 if options.quick else 3):
+        points.append(point)
+        write(points, path)
+    print(
+        f"{path.with_suffix('.md').read_text(encoding='utf-8')}\nWritten: {path}, scaling.md and scaling.svg beside it."
+    )
+
+
+def write(points: Sequence[Point], path: Path) -> None:
+    """The table, its summary and the figure of what is measured so far: a run that is stopped leaves its curves."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [column.name for column in fields(Point)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(asdict, points))
     table = pd.DataFrame(map(asdict, points))
     draw(table, path.with_suffix(".svg"))
-    text = summary(table)
-    path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-    print(f"{text}\n\nWritten: {path}, scaling.md and scaling.svg beside it.")
+    path.with_suffix(".md").write_text(summary(table) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,5 +10,5 @@ from scorepath.policies import Policy
 def layer_inputs(policy: Policy, parameters: Tensor, observations: Tensor) -> list[Tensor]:
     """The inputs of the policy's layers at observations (batches, samples, horizon, observation_dim)."""
     samples, horizon = observations.shape[1:3]
-    *hidden, _ = policy.forward(policy.layers(parameters), observations.flatten(1, 2), 0)
+    *hidden, _ = policy.function(parameters)(observations.flatten(1, 2), 0)
     return [observations, *(each.unflatten(1, (samples, horizon)) for each in hidden)]

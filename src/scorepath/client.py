@@ -116,7 +116,8 @@ def cores_given(arguments: Sequence[str]) -> tuple[int, list[str]]:
 def start_worker(jobs: int = 0) -> bool:
     """Start a warm worker that ends with this process, and say whether that went well.
 
-    Its socket is there at once: early jobs wait for it. It runs so many `jobs` at a time, or all that come.
+    Its socket is there at once: early jobs wait for it. It runs so many `jobs` at a time; if that is 0 all that come,
+    and it imports nothing before the first.
     """
     import subprocess
     import tempfile

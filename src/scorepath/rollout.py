@@ -133,33 +133,36 @@ class Simulator:
         parameters = self.parameters.to(noise.action)
         observations, actions, rewards, probabilities, means, active = [], [], [], [], [], []
         hidden: list[Tensor] = []
+        rooms: list[tuple[Tensor, ...]] = []
+        action_noise, process_noise = noise.action.unbind(-2), noise.process.unbind(-2)
         with torch.set_grad_enabled(differentiable):
-            layers = self.policy.layers(parameters)
+            policy = self.policy.function(parameters)
             state = environment.initial_state(noise.initial)
             for t in range(environment.horizon):
                 observation = environment.observe(state)
                 observations.append(observation)
                 if window and t % window == 0:
                     state, observation = state.detach(), observation.detach()
-                *activations, mean = self.policy.forward(layers, observation, t)
-                if keep_hidden:
-                    hidden = hidden or [_room(each, environment.horizon) for each in activations]
-                    for kept, values in zip(hidden, activations, strict=True):
-                        kept[..., t, :] = values.detach()
+                *activations, mean = policy(observation, t)
+                if keep_hidden and not hidden:
+                    hidden = [_room(each, environment.horizon) for each in activations]
+                    rooms = [each.unbind(-2) for each in hidden]
+                for steps, values in zip(rooms, activations, strict=False):
+                    steps[t].copy_(values.detach())
                 if differentiable:
                     # the first depends on nothing, unless it is the parameters that are differentiated
                     means.append(mean if mean.requires_grad else mean.requires_grad_())
-                action = self.act(mean, noise.action[..., t, :], relax)
+                action = self.act(mean, action_noise[t], relax)
                 if environment.discrete_actions and sigma > 0:
                     probabilities.append(torch.softmax(mean.detach() / sigma, -1))
                 if (going := environment.active(state)) is not None:
                     active.append(going)
-                state, reward = environment.step(state, action, noise.process[..., t, :])
+                state, reward = environment.step(state, action, process_noise[t])
                 if environment.reward_noise > 0:
                     disturbance = environment.reward_noise * noise.reward[..., t, 0]
                     reward = reward + (disturbance if going is None else disturbance * going)
                 actions.append(action.detach())
-                rewards.append(reward * environment.discount**t)
+                rewards.append(reward * environment.discount**t if environment.discount < 1 else reward)
             rewards[-1] = rewards[-1] + environment.terminal_reward(state) * environment.discount**environment.horizon
             return Trajectories(
                 simulator=self,
@@ -177,7 +180,7 @@ class Simulator:
         """The action for the policy's output and the noise, both (..., action_dim)."""
         if self.environment.moving_support:
             return (1 + mean) * (1 + self.sigma * eps)
-        perturbed = mean + self.sigma * eps
+        perturbed = torch.add(mean, eps, alpha=self.sigma)
         if not self.environment.discrete_actions:
             return perturbed
         if relax is not None:

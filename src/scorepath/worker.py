@@ -25,8 +25,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-SHARED = ("torch", "pandas", "seaborn", "scorepath.reporting.report", "scorepath.tables", "scorepath.training")
-"""What jobs of all stages need; CUDA must not be touched before a fork."""
+COMPUTING = ("torch", "scorepath.training")
+REPORTING = ("pandas", "seaborn", "scorepath.reporting.report", "scorepath.tables")
+"""What jobs of these stages import; CUDA must not be touched before a fork."""
 
 
 def serve(listener: socket.socket, owned: int, job: Callable[[list[str]], int], at_once: int = 0) -> None:
@@ -131,7 +132,9 @@ def main() -> None:
     path, listening, owned, at_once = Path(sys.argv[1]), *map(int, sys.argv[2:5])
     try:
         with socket.socket(fileno=listening) as listener:
-            for module in SHARED:
+            if not at_once:  # a part of a study: perhaps it has no figures, or no job at all
+                select.select([owned, listener], [], [])
+            for module in COMPUTING + REPORTING if at_once else COMPUTING:
                 importlib.import_module(module)
                 if select.select([owned], [], [], 0)[0]:
                     return  # the owner has ended meanwhile

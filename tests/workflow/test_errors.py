@@ -13,7 +13,7 @@ from scorepath.figures import FIGURES
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 GATHERED = {"tables", "claims", "cost_tables", "html_report", "crate", "all"} | {f"figure {name}" for name in FIGURES}
 

@@ -11,7 +11,7 @@ from scorepath.figures import FIGURES
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 ENVIRONMENTS = ("cosine", "lqr", "swing")
 ESTIMATORS = ("reinforce", "leave_one_out", "pathwise", "inverse_variance")

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 ENVIRONMENT = '''
 """A point that is pushed towards the origin."""

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TIMED = {"tables/costs.csv", "tables/verdicts_compute.csv"}
 CELLS = ("gradients/**/*.csv", "training/**/*.csv", "references/**/*.npz")

@@ -78,25 +78,30 @@ class Cartpole(SequentialEnvironment):
 
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
         x, speed, angle, spin = state.unbind(-1)
+        force = action[..., 0]
         sin, cos = torch.sin(angle), torch.cos(angle)
         total_mass = CART_MASS + POLE_MASS
-        pole_moment = POLE_MASS * HALF_LENGTH
+        share = POLE_MASS * HALF_LENGTH / total_mass
 
-        push = (FORCE_SCALE * action[..., 0] + pole_moment * spin.square() * sin) / total_mass
-        spin_rate = (GRAVITY * sin - cos * push) / (HALF_LENGTH * (4 / 3 - POLE_MASS * cos.square() / total_mass))
-        acceleration = push - pole_moment * spin_rate * cos / total_mass
+        # push = force + share spin^2 sin; fused operations, each of which costs as much as a plain one
+        push = torch.addcmul(force * (FORCE_SCALE / total_mass), spin.square(), sin, value=share)
+        inertia = torch.rsub(cos.square(), HALF_LENGTH * 4 / 3, alpha=HALF_LENGTH * POLE_MASS / total_mass)
+        spin_rate = torch.addcmul(GRAVITY * sin, cos, push, value=-1) / inertia
 
-        speed = speed + TIME_STEP * acceleration
-        spin = spin + TIME_STEP * spin_rate
+        # the cart's acceleration is push - share spin_rate cos
+        speed = torch.addcmul(torch.add(speed, push, alpha=TIME_STEP), spin_rate, cos, value=-TIME_STEP * share)
+        spin = torch.add(spin, spin_rate, alpha=TIME_STEP)
         if self.process_noise > 0:
             speed = speed + self.process_noise * process_noise[..., 0]
             spin = spin + self.process_noise * process_noise[..., 1]
-        x = x + TIME_STEP * speed
-        angle = angle + TIME_STEP * spin
-        reward = (
-            torch.cos(angle)
-            - self.position_cost * x.square()
-            - self.speed_cost * (speed.square() + spin.square())
-            - self.action_cost * action[..., 0].square()
-        )
+        x = torch.add(x, speed, alpha=TIME_STEP)
+        angle = torch.add(angle, spin, alpha=TIME_STEP)
+        reward = torch.cos(angle)
+        for cost, value in (
+            (self.position_cost, x),
+            (self.speed_cost, speed),
+            (self.speed_cost, spin),
+            (self.action_cost, force),
+        ):
+            reward = torch.addcmul(reward, value, value, value=-cost)
         return torch.stack([x, speed, angle, spin], dim=-1), reward
