@@ -130,11 +130,13 @@ class Network(Policy):
         to_hidden = [affine(-2 * weight, None if bias is None else -2 * bias) for weight, bias in hidden]
         to_output = affine(*last)
         one = parameters.new_ones(())
+        # in place a graph would have to mend the layer's output, which is a view
+        sigmoid = torch.sigmoid if torch.is_grad_enabled() else torch.sigmoid_
 
         def function(observation: Tensor, t: int) -> list[Tensor]:
             values, activations = observation, []
             for layer in to_hidden:
-                values = torch.sub(one, layer(values).sigmoid_(), alpha=2)
+                values = torch.sub(one, sigmoid(layer(values)), alpha=2)
                 activations.append(values)
             return [*activations, to_output(values)]
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import hardtanh
 
 from scorepath.environments.base import ReferenceClass, SequentialEnvironment
 
@@ -66,7 +67,7 @@ class Pendulum(SequentialEnvironment):
 
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
         angle, velocity = state.unbind(-1)
-        torque = action[..., 0].clamp(-MAX_TORQUE, MAX_TORQUE)
+        torque = hardtanh(action[..., 0], -MAX_TORQUE, MAX_TORQUE)  # `clamp`, with a quicker derivative
         # the sums are fused operations: each costs as much as a plain one, forwards and backwards
         reward = -normalise_angle(angle).square()
         reward = torch.addcmul(reward, velocity, velocity, value=-0.1)
@@ -75,7 +76,7 @@ class Pendulum(SequentialEnvironment):
         velocity = torch.add(velocity, torque, alpha=TIME_STEP * 3 / (MASS * LENGTH**2))
         if self.process_noise > 0:
             velocity = velocity + self.process_noise * process_noise[..., 0]
-        velocity = velocity.clamp(-MAX_SPEED, MAX_SPEED)
+        velocity = hardtanh(velocity, -MAX_SPEED, MAX_SPEED)
         return torch.stack([torch.add(angle, velocity, alpha=TIME_STEP), velocity], dim=-1), reward
 
 
