@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from scorepath.records import recorded
@@ -199,6 +200,7 @@ def _require_running(status: str, reason: str) -> None:
         raise LookupError(f"this cell is not computed ({status}): {reason}")
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
     """All subcommands and their arguments."""
     top = argparse.ArgumentParser(prog="scorepath", description=__doc__)

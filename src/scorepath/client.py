@@ -1,15 +1,18 @@
 """Where the command `scorepath` starts: a job goes to the warm worker if there is one, everything else to the CLI.
 
-Thousands of jobs pass through here, so it imports next to nothing.
+Thousands of jobs pass through here, so it imports next to nothing: not even `typing` and `socket`, which would take as
+long as Python itself.
 """
 
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 SOCKET = "SCOREPATH_WORKER"
 """Environment variable with the path of the worker's socket."""
@@ -30,14 +33,20 @@ def delegate(arguments: Sequence[str]) -> int | None:
     path = os.environ.get(SOCKET)
     if not path:
         return None
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            client.connect(path)
-            request = "\0".join([os.getcwd(), *arguments]).encode()
-            socket.send_fds(client, [request], [sys.stdout.fileno(), sys.stderr.fileno()])
-            answer = client.recv(1)
-        except OSError:
-            return None  # no worker, or one that died before it took the request
+    import _socket
+    from array import array
+
+    client = _socket.socket(_socket.AF_UNIX)
+    try:
+        client.connect(path)
+        request = "\0".join([os.getcwd(), *arguments]).encode()
+        output = array("i", [sys.stdout.fileno(), sys.stderr.fileno()])
+        client.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, output)])
+        answer = client.recv(1)
+    except OSError:
+        return None  # no worker, or one that died before it took the request
+    finally:
+        client.close()
     if not answer:
         print("scorepath: the job was killed in the worker (out of memory?)", file=sys.stderr)
         return LOST
@@ -119,6 +128,7 @@ def start_worker(jobs: int = 0) -> bool:
     Its socket is there at once: early jobs wait for it. It runs so many `jobs` at a time; if that is 0 all that come,
     and it imports nothing before the first.
     """
+    import socket
     import subprocess
     import tempfile
 

@@ -76,6 +76,8 @@ class Noise:
 
     def draw(self, quantity: str, shape: tuple[int, ...], distribution: Distribution = "normal") -> Tensor:
         """Draws of shape (batches, samples, *shape). Equal replicates get equal numbers."""
+        if 0 in shape:  # as of noise that the environment has not
+            return torch.empty(len(self.replicates), self.samples, *shape, device=self.device, dtype=self.dtype)
         drawn: dict[str | int, np.ndarray] = {}
         for replicate in dict.fromkeys(self.replicates):
             generator = self.stream.generator(replicate, quantity)

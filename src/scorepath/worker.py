@@ -133,7 +133,7 @@ def main() -> None:
     try:
         with socket.socket(fileno=listening) as listener:
             if not at_once:  # a part of a study: perhaps it has no figures, or no job at all
-                select.select([owned, listener], [], [])
+                select.select([owned, listener.fileno()], [], [])
             for module in COMPUTING + REPORTING if at_once else COMPUTING:
                 importlib.import_module(module)
                 if select.select([owned], [], [], 0)[0]:
@@ -141,7 +141,7 @@ def main() -> None:
             from scorepath import cli, records, training
 
             training.warm_up()
-            records.versions()  # found once; each fork would look for them again
+            cli.parser(), records.versions()  # made once; each fork would make them again
             gc.collect()
             gc.freeze()  # a fork's collector would touch, and so copy, all that it shares with its siblings
             serve(listener, owned, cli.run_here, at_once)
