@@ -7,6 +7,7 @@ does, a missing one is a failure. The tests share the cluster, so one runs at a 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.workflow.conftest import CONFIG, ROOT, Project, new_project
@@ -60,6 +62,11 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def results(project: Project) -> dict[str, bytes]:
     """The tables and what they are made of."""
     return {name: data for pattern in MEASURED for name, data in project.results(pattern).items()}
+
+
+def cell_records(project: Project) -> list[dict[str, Any]]:
+    """The records of all gradient cells."""
+    return [json.loads(path.read_text()) for path in project.path("results/records/gradients").rglob("*.json")]
 
 
 def differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
@@ -152,6 +159,8 @@ def test_every_table_of_the_tiny_study_is_the_same_byte_for_byte(tmp_path: Path)
         output, _ = run.process.communicate(timeout=900)
     assert run.process.returncode == 0, output
     assert len(jobs_of(there)) < 25, "60 jobs of Snakemake were meant to be grouped"
+    spent = [record["core_seconds"] for record in cell_records(there)]
+    assert max(spent) < 0.8, f"the cells of a group were meant to share the import of torch, of over a second: {spent}"
     again = there.snakemake(*study, *PROFILE, "--dry-run")
     assert "Nothing to be done" in again.output, again.output
 
