@@ -22,8 +22,6 @@ STOPPED = 130
 """Exit status after Ctrl-C, as shells report it."""
 LOST = 137
 """Exit status of a job whose process died without one, as the shell reports a killed process."""
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
-"""For glibc: memory of large tensors is used again, not given back to the system and cleared anew for each."""
 HERE = frozenset({"run", "plan", "answer", "check", "catalogue", "repair", "verify", "trace"})
 """The subcommands that are no jobs of a rule: the worker does not take them over."""
 
@@ -142,7 +140,7 @@ def start_worker(jobs: int = 0) -> bool:
             passed = listener.fileno(), owned
             command = [sys.executable, "-m", "scorepath.worker", path, *map(str, (*passed, jobs))]
             # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
-            subprocess.Popen(command, pass_fds=passed, start_new_session=True, env={**os.environ, **KEEP_MEMORY})
+            subprocess.Popen(command, pass_fds=passed, start_new_session=True)
             os.close(owned)
     except OSError as error:
         print(f"scorepath: jobs run without a warm worker ({error})", file=sys.stderr)

@@ -13,9 +13,8 @@ EVERY_STEP = slice(None)
 def quadratic_features(inputs: Tensor) -> Tensor:
     """`[1, x, x_i x_j (i <= j)]` of inputs (..., D) in float64: (..., 1 + D + D (D + 1) / 2)."""
     inputs = inputs.double()
-    rows, columns = torch.triu_indices(inputs.shape[-1], inputs.shape[-1], device=inputs.device)
-    products = inputs[..., rows] * inputs[..., columns]
-    return torch.cat([torch.ones_like(inputs[..., :1]), inputs, products], dim=-1)
+    products = [inputs[..., i : i + 1] * inputs[..., i:] for i in range(inputs.shape[-1])]
+    return torch.cat([torch.ones_like(inputs[..., :1]), inputs, *products], dim=-1)
 
 
 def fitted_state_values(past: Trajectories, observations: Tensor, ridge: float, steps: slice = EVERY_STEP) -> Tensor:
@@ -55,7 +54,7 @@ def fitted_action_values(past: Trajectories, observations: Tensor, actions: Tens
 
 def _fitted(inputs: Tensor, targets: Tensor, queries: Tensor, ridge: float) -> Tensor:
     """Regression of targets (batches, past samples, steps) on inputs (..., D): its values at queries (..., D)."""
-    features = quadratic_features(inputs).transpose(1, 2)  # (batches, steps, past samples, features)
+    features = quadratic_features(inputs.transpose(1, 2))  # (batches, steps, past samples, features)
     targets = targets.double().transpose(1, 2).unsqueeze(-1)
     samples = features.shape[-2]
     centre, target_centre = features.mean(-2, keepdim=True), targets.mean(-2, keepdim=True)
@@ -67,5 +66,17 @@ def _fitted(inputs: Tensor, targets: Tensor, queries: Tensor, ridge: float) -> T
     # the features are standardised where it is cheap: in their products, and in their coefficients
     factor = torch.linalg.cholesky(gram / (scale * scale.mT) + ridge * torch.eye(scale.shape[-2]).to(gram))
     weights = torch.cholesky_solve(moments / scale, factor) / scale
-    values = quadratic_features(queries).transpose(1, 2) @ weights + (target_centre - centre @ weights)
-    return values.squeeze(-1).transpose(1, 2)
+    constant = (target_centre - centre @ weights).squeeze(-1)
+    linear, matrix = _as_matrix(weights.squeeze(-1), queries.shape[-1])
+    queries = queries.double().transpose(1, 2)
+    values = ((queries @ matrix + linear.unsqueeze(-2)) * queries).sum(-1) + constant
+    return values.transpose(1, 2)
+
+
+def _as_matrix(weights: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The b (..., D) and A (..., D, D) of `x (b + A x)`, the same function as weights (...,) on quadratic features."""
+    linear, quadratic = weights[..., 1 : 1 + size], weights[..., 1 + size :]
+    matrix = weights.new_zeros(*linear.shape, size)
+    rows, columns = torch.triu_indices(size, size, device=weights.device)
+    matrix[..., rows, columns] = quadratic
+    return linear, matrix
