@@ -182,11 +182,12 @@ def test_a_job_too_many_waits_for_its_turn(address: str, server: subprocess.Pope
     given_up = ask(address, "sleep", str(tmp_path / "never"))
     time.sleep(0.5)
     assert second.poll() is None
-    for process in (given_up, first):
-        process.kill()
-        process.communicate()
+    given_up.kill()
+    first.kill()
     out, _ = second.communicate(timeout=PATIENCE)
     assert (second.returncode, out) == (0, "out late\n")
+    for process in (given_up, first):  # whose output the worker holds as long as they wait
+        process.communicate(timeout=PATIENCE)
     assert not alive(job)
     assert outcome(address, "echo")[0] == 0, "one that went away while it waited keeps no place"
 
