@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -38,6 +39,8 @@ ROOT = Path(__file__).parents[2]
 BATCH = 64
 HIDDEN = (64, 64)
 SIGMA = 0.1
+TURN = 0.2
+"""Seconds that a contestant's turn is to last at least; shorter calls are made several times, and their mean counts."""
 RIDGE = 1e-3
 
 
@@ -123,7 +126,14 @@ def serve(name: str) -> None:
                 reset_peak_memory()
                 began = time.perf_counter()
                 found = run()
-                answer = {"seconds": time.perf_counter() - began, "peak_memory": peak_memory()}
+                seconds = time.perf_counter() - began
+                if seconds < TURN:  # the first of short calls finds cold caches: the contestants before were there
+                    calls = math.ceil(TURN / seconds)
+                    began = time.perf_counter()
+                    for _ in range(calls):
+                        run()
+                    seconds = (time.perf_counter() - began) / calls
+                answer = {"seconds": seconds, "peak_memory": peak_memory()}
             elif "save" in request:
                 import numpy as np
 
