@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> NoReturn:
                 sys.exit(status)
             cores, others = cores_given(arguments)
             announce_run(cores)
-            if start_worker(cores) and cores:
+            if start_worker(cores or usable_cores()) and cores:
                 # a job ends and the next one is at hand: one more than there are cores waits in the worker for its turn
                 arguments = ["--cores", str(cores + 1), *others]
         sys.argv[1:] = arguments
@@ -115,16 +115,19 @@ def cores_given(arguments: Sequence[str]) -> tuple[int, list[str]]:
     parser.add_argument("--cores", "-c", nargs="?", const="all", default="0")
     given, others = parser.parse_known_args(arguments)
     if given.cores == "all":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cores, others
+        return usable_cores(), others
     return int(given.cores) if given.cores.isdecimal() else 0, others  # what is no number Snakemake refuses
 
 
-def start_worker(jobs: int = 0) -> bool:
-    """Start a warm worker that ends with this process, and say whether that went well.
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    Its socket is there at once: early jobs wait for it. It runs so many `jobs` at a time; if that is 0 all that come,
-    and it imports nothing before the first.
+
+def start_worker(jobs: int, lazy: bool = False) -> bool:
+    """Start a warm worker for so many `jobs` at a time that ends with this process, and say whether that went well.
+
+    Its socket is there at once: early jobs wait for it. A `lazy` one imports nothing before the first.
     """
     import socket
     import subprocess
@@ -138,7 +141,7 @@ def start_worker(jobs: int = 0) -> bool:
             # the worker watches this pipe, whose other end this process holds and none of its jobs does
             owned, _ = os.pipe()
             passed = listener.fileno(), owned
-            command = [sys.executable, "-m", "scorepath.worker", path, *map(str, (*passed, jobs))]
+            command = [sys.executable, "-m", "scorepath.worker", path, *map(str, (*passed, jobs, int(lazy)))]
             # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
             subprocess.Popen(command, pass_fds=passed, start_new_session=True)
             os.close(owned)

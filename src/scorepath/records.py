@@ -16,7 +16,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -84,14 +84,21 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+_accounted = 0.0
+"""Core-seconds of this process that belong to earlier jobs: in a worker's hand there may have been some."""
+
+
 @contextmanager
 def recorded(arguments: Sequence[str]) -> Iterator[None]:
     """Run one subcommand: leave a record of every file that it writes, and print what it took, for the log."""
+    global _accounted
     files_written.clear()
+    reset_peak_memory()
     began, clock = datetime.now(UTC), time.perf_counter()
     yield
     use = resource.getrusage(resource.RUSAGE_SELF)
-    core_seconds, peak_memory = use.ru_utime + use.ru_stime, use.ru_maxrss * 1024
+    core_seconds, peak = use.ru_utime + use.ru_stime - _accounted, peak_memory()
+    _accounted += core_seconds
     run, _, cores = os.environ.get(RUN, "").partition(" ")
     for path in [path for path in files_written if not path.is_absolute()]:
         record = Record(
@@ -101,7 +108,7 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
             started=began.isoformat(timespec="milliseconds"),
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
             core_seconds=round(core_seconds, 3),
-            peak_memory=peak_memory,
+            peak_memory=peak,
             versions=versions(),
             processor=processor(),
             run=run,
@@ -110,8 +117,23 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
         with atomic_write(record_path(path)) as file:
             json.dump(asdict(record), file, indent=1)
     print(
-        f"took {time.perf_counter() - clock:.2f} s, {core_seconds:.2f} core-seconds, peak memory {peak_memory >> 20} MB"
+        f"took {time.perf_counter() - clock:.2f} s, {core_seconds:.2f} core-seconds, peak memory {peak >> 20} MB"
     )
+
+
+def reset_peak_memory() -> None:
+    """Start a new high-water mark of resident memory, where the kernel allows it (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """High-water mark of resident memory in bytes since the last reset; of the process's life elsewhere."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def sha256(path: Path) -> str:

@@ -1,12 +1,15 @@
-"""A warm worker: jobs are forked from one process that already holds torch.
+"""A warm worker: jobs run in processes that already hold torch.
 
 Importing torch costs a job more than most cells compute. `scorepath run` therefore starts one worker, tells jobs about
 it by an environment variable, and runs Snakemake; each `scorepath ...` job then hands its arguments, working directory
-and output files to the worker, which forks. Without the variable (plain `snakemake`, a cluster) a job runs by itself.
-More jobs than the worker may run at a time wait for their turn in its socket's queue.
+and output files to the worker. Without the variable (plain `snakemake`, a cluster) a job runs by itself.
 
-Nothing outlives its owner: the worker ends when the pipe that Snakemake holds closes, however that process ended, and
-a job's fork is killed when its client goes away; should the worker itself be killed, the forks see to that themselves.
+The worker imports everything once and forks as many hands as jobs may run at a time. Whichever hand is idle takes the
+next job from the socket's queue, where more jobs wait for their turn. A hand that has finished a cell takes the next
+one; any other job, and one that failed, ends its hand, and a fresh fork takes its place.
+
+Nothing outlives its owner: the worker and its hands end when the pipe that Snakemake holds closes, however that process
+ended, and a hand ends when the client of its job goes away.
 """
 
 from __future__ import annotations
@@ -16,125 +19,131 @@ import gc
 import importlib
 import os
 import select
-import selectors
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 COMPUTING = ("torch", "scorepath.training")
 REPORTING = ("pandas", "seaborn", "scorepath.reporting.report", "scorepath.tables")
 """What jobs of these stages import; CUDA must not be touched before a fork."""
+CELLS = frozenset({"reference", "gradients", "train"})
+"""The subcommands that come in hundreds and leave nothing behind but their results: a hand may run many of them."""
 
 
-def serve(listener: socket.socket, owned: int, job: Callable[[list[str]], int], at_once: int = 0) -> None:
-    """Fork `job(arguments)` for every connection, at most `at_once` unless that is 0, until the pipe `owned` closes."""
-    selector = selectors.DefaultSelector()
-    selector.register(owned, selectors.EVENT_READ)
-    listening = False
-    children: dict[int, int] = {}  # file descriptor of a client's connection -> process
-    connections: dict[int, socket.socket] = {}
+def serve(listener: socket.socket, owned: int, job: Callable[[list[str]], int], hands: int) -> None:
+    """Let so many `hands` take `job(arguments)` from the socket, each one at a time, until the pipe `owned` closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        if listening != (not at_once or len(children) < at_once):
-            listening = not listening
-            if listening:
-                selector.register(listener, selectors.EVENT_READ)
-            else:
-                selector.unregister(listener)
-        for key, _ in selector.select(timeout=1.0):
-            if key.fileobj is listener:
-                connection, _ = listener.accept()
-                process = _fork(listener, connection, job)
-                selector.register(connection, selectors.EVENT_READ)
-                children[connection.fileno()] = process
-                connections[connection.fileno()] = connection
-            elif key.fd == owned:
-                for process in children.values():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGKILL)
-                return
-            else:
-                # the client has gone: it was killed, or it has its answer and the process is ending anyway
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(children.pop(key.fd), signal.SIGKILL)
-                _close(selector, connections.pop(key.fd))
-        _reap(selector, children, connections)
+    listener.setblocking(False)  # several hands hear of a job, one gets it
+    running: dict[int, int] = {}  # a pipe that closes when the hand ends -> its process
+    while owned not in (readable := select.select([owned, *running], [], [], 0 if len(running) < hands else None)[0]):
+        for ended in readable:
+            os.close(ended)
+            os.waitpid(running.pop(ended), 0)
+        if len(running) < hands:
+            alive, held = os.pipe()
+            if not (process := os.fork()):
+                try:
+                    _work(listener, owned, job)
+                finally:
+                    os._exit(0)
+            os.close(held)
+            running[alive] = process
+    for process in running.values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
-def _fork(listener: socket.socket, connection: socket.socket, job: Callable[[list[str]], int]) -> int:
-    """Run one job in a fork that writes to the client's files and answers with its exit status."""
+def _work(listener: socket.socket, owned: int, job: Callable[[list[str]], int]) -> None:
+    """Be a hand: take jobs until one asks for a fresh process; or until the owner ends, or the worker is killed."""
+    worker = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    again = True
+    while again and os.getppid() == worker:
+        if owned in select.select([owned, listener], [], [])[0]:
+            break
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:  # another hand was faster
+            continue
+        with connection:
+            again = _handle(connection, job)
+
+
+def _handle(connection: socket.socket, job: Callable[[list[str]], int]) -> bool:
+    """Run one job that writes to its client's files, answer with its exit status; whether this hand may go on."""
     request, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, 2)
-    process = os.fork()
-    if process:
-        for descriptor in descriptors:
-            os.close(descriptor)
-        return process
+    if len(descriptors) < 2:
+        return True  # the client was killed before it asked
+    answered = threading.Event()
+    threading.Thread(target=_end_with_client, args=[connection, answered], daemon=True).start()
+    folder, *arguments = request.decode().split("\0")
+    with _output_to(*descriptors):
+        status = _status(folder, arguments, job)
+    answered.set()
+    with contextlib.suppress(OSError):
+        connection.send(bytes([status & 0xFF]))
+        connection.shutdown(socket.SHUT_RDWR)
+    return status == 0 and arguments[0] in CELLS
+
+
+def _status(folder: str, arguments: list[str], job: Callable[[list[str]], int]) -> int:
+    """Run one job and return its exit status, whatever happens."""
     status = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        listener.close()  # or jobs would queue here, should the worker be killed
-        threading.Thread(target=_end_with_client, args=[connection], daemon=True).start()
-        os.dup2(descriptors[0], 1)
-        os.dup2(descriptors[1], 2)
-        folder, *arguments = request.decode().split("\0")
         os.chdir(folder)
-        status = job(arguments)
+        with warnings.catch_warnings():  # what an earlier job was warned of is news to this one
+            status = job(arguments)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except BaseException:
-        import traceback
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # its log is cut off: the disk is full, say
+        status = status or 1
+    return status
 
-        traceback.print_exc()
+
+@contextlib.contextmanager
+def _output_to(out: int, err: int) -> Iterator[None]:
+    """Let a client's files be standard output and error for a while."""
+    own = os.dup(1), os.dup(2)
+    _replace_output(out, err)
+    try:
+        yield
     finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        with contextlib.suppress(OSError):
-            connection.send(bytes([status & 0xFF]))
-        os._exit(status & 0xFF)
+        _replace_output(*own)
 
 
-def _end_with_client(connection: socket.socket) -> NoReturn:
-    """End this fork when its client goes away."""
+def _replace_output(out: int, err: int) -> None:
+    for descriptor, number in ((out, 1), (err, 2)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+
+
+def _end_with_client(connection: socket.socket, answered: threading.Event) -> None:
+    """End this process when the client goes away before it has its answer."""
     with contextlib.suppress(OSError):
         connection.recv(1)  # clients say nothing after their request
-    os._exit(1)
-
-
-def _reap(selector: selectors.BaseSelector, children: dict[int, int], connections: dict[int, socket.socket]) -> None:
-    """Collect ended forks; closing the connection of one that died unheard tells its client so."""
-    while True:
-        try:
-            process, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if process == 0:
-            return
-        for descriptor in [fd for fd, child in children.items() if child == process]:
-            del children[descriptor]
-            _close(selector, connections.pop(descriptor))
-
-
-def _close(selector: selectors.BaseSelector, connection: socket.socket) -> None:
-    selector.unregister(connection)
-    with contextlib.suppress(OSError):
-        # forks made since then hold copies of it, so that closing alone would not reach the client
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
+    if not answered.is_set():
+        os._exit(1)
 
 
 def main() -> None:
     """Entry point of the worker process: import what every job needs, then serve."""
-    path, listening, owned, at_once = Path(sys.argv[1]), *map(int, sys.argv[2:5])
+    path, (listening, owned, hands, lazy) = Path(sys.argv[1]), map(int, sys.argv[2:])
     try:
         with socket.socket(fileno=listening) as listener:
-            if not at_once:  # a part of a study: perhaps it has no figures, or no job at all
+            if lazy:  # a part of a study: perhaps it has no figures, or no job at all
                 select.select([owned, listener.fileno()], [], [])
-            for module in COMPUTING + REPORTING if at_once else COMPUTING:
+            for module in COMPUTING if lazy else COMPUTING + REPORTING:
                 importlib.import_module(module)
                 if select.select([owned], [], [], 0)[0]:
                     return  # the owner has ended meanwhile
@@ -144,7 +153,7 @@ def main() -> None:
             cli.parser(), records.versions()  # made once; each fork would make them again
             gc.collect()
             gc.freeze()  # a fork's collector would touch, and so copy, all that it shares with its siblings
-            serve(listener, owned, cli.run_here, at_once)
+            serve(listener, owned, cli.run_here, hands)
     finally:
         path.unlink(missing_ok=True)
         path.parent.rmdir()

@@ -10,8 +10,7 @@ rule costs:
         "results/logs/costs/{environment}.log",
     conda:
         "../envs/scorepath.yaml"
-    # all cores, though it uses one: a timing is taken alone on the machine
-    threads: all_cores
+    priority: -10  # last: they keep the cores busy while `tables` gathers the cells on one
     resources:
         mem_mb=memory(2000),
         runtime=minutes(20),

@@ -7,14 +7,14 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from scorepath.client import SOCKET, put_on_path, start_worker
+from scorepath.client import SOCKET, put_on_path, start_worker, usable_cores
 from scorepath.figures import FIGURES
 from scorepath.study import PLAN, Plan, plan_key, policies_path, reference_path
 from scorepath.validation import ConfigError, check_plain
 
 put_on_path()  # rules call `scorepath`
 if workflow.remote_exec and not os.path.exists(os.environ.get(SOCKET, "")):
-    start_worker()  # the jobs of a group on a cluster share their imports
+    start_worker(usable_cores(), lazy=True)  # the jobs of a group on a cluster share their imports
 
 # A DAG is millions of objects that live to the end: to look through them again and again takes a tenth of its time.
 gc.set_threshold(100_000, 20, 100)
@@ -81,14 +81,6 @@ def other_digest(kind):
 def existing(paths):
     """All of the paths, or in a partial pass those that exist."""
     return [str(path) for path in paths if not PARTIAL or Path(path).is_file()]
-
-
-def all_cores(wildcards):
-    """Every core there is; 1 where Snakemake does not know their number (`--report`, a cluster)."""
-    try:
-        return workflow.cores
-    except WorkflowError:
-        return 1
 
 
 def environments():
