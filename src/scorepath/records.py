@@ -116,9 +116,7 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
         )
         with atomic_write(record_path(path)) as file:
             json.dump(asdict(record), file, indent=1)
-    print(
-        f"took {time.perf_counter() - clock:.2f} s, {core_seconds:.2f} core-seconds, peak memory {peak >> 20} MB"
-    )
+    print(f"took {time.perf_counter() - clock:.2f} s, {core_seconds:.2f} core-seconds, peak memory {peak >> 20} MB")
 
 
 def reset_peak_memory() -> None:

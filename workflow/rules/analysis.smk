@@ -8,9 +8,9 @@ rule costs:
         "results/costs/{environment}.csv",
     log:
         "results/logs/costs/{environment}.log",
+    priority: -10  # last: they keep the cores busy while `tables` gathers the cells on one
     conda:
         "../envs/scorepath.yaml"
-    priority: -10  # last: they keep the cores busy while `tables` gathers the cells on one
     resources:
         mem_mb=memory(2000),
         runtime=minutes(20),
