@@ -101,6 +101,7 @@ stop $STATE/slurmd.pid
 stop $STATE/slurmctld.pid
 if [ "${1:-start}" = stop ]; then
     stop $MUNGE_PID
+    rm -f $CONF # or Snakemake's Slurm plugin would ask a controller that is gone, 9 s at each of its starts
     exit 0
 fi
 

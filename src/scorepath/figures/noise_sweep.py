@@ -98,7 +98,7 @@ def _draw(
     with style.style():
         rows = -(-(len(estimators) + (exact is not None)) // 5)
         figure, facets = style.grid(
-            len(environments), columns, height, top=0.62 + 0.19 * rows, bottom=0.88, left=0.72, hspace=0.42, wspace=0.3
+            len(environments), columns, height, top=0.62 + 0.19 * rows, bottom=1.0, left=0.72, hspace=0.42, wspace=0.3
         )
         marks: set[str] = set()
         for index, (axes, name) in enumerate(zip(facets, environments, strict=True)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import textwrap
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from scorepath.figures.tables import in_order, label, read_table, sigma_token
 from scorepath.files import atomic_write
 
 WIDTH = 10.0  # inches; 960 CSS pixels, the report's column
+MOST_CHARACTERS = 150  # of small print in a line of that width
 INK = "#222222"
 QUIET = "#5a5a5a"
 GRID = "#e3e3e3"
@@ -143,8 +145,9 @@ def heading(figure: Figure, title: str) -> None:
 
 
 def note(figure: Figure, text: str) -> None:
-    """Small print at the foot: n, the interval, what is clipped."""
+    """Small print at the foot: n, the interval, what is clipped. Lines that are too long for the figure are wrapped."""
     inches = figure.get_size_inches()[1]
+    text = "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, MOST_CHARACTERS))
     figure.text(0.006, 0.06 / inches, text, ha="left", va="bottom", fontsize=8, color=QUIET, linespacing=1.35)
 
 
@@ -302,8 +305,9 @@ def _rounded(match: re.Match[str]) -> str:
 def error_lengths(frame: pd.DataFrame, column: str) -> np.ndarray:
     """Distances (2, rows) from a value down to its lower and up to its upper limit; 0 where there is none."""
     value = frame[column].to_numpy(float)
-    low = value - frame[f"{column}_low"].to_numpy(float)
-    high = frame[f"{column}_high"].to_numpy(float) - value
+    with np.errstate(invalid="ignore"):  # an infinite value has infinite limits
+        low = value - frame[f"{column}_low"].to_numpy(float)
+        high = frame[f"{column}_high"].to_numpy(float) - value
     return np.asarray(np.nan_to_num(np.clip(np.stack([low, high]), 0, None), nan=0.0, posinf=0.0))
 
 
