@@ -132,7 +132,7 @@ def _require_its_sources(plan: Plan) -> None:
 
 def _computed_again(jobs: Sequence[Job], cores: int) -> Iterator[Outcome]:
     """Every job's outcome, in the order of the jobs."""
-    start_worker()
+    start_worker(cores, lazy=True)
     study = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="scorepath-verify-") as scratch, ThreadPoolExecutor(cores) as pool:
         folders = [Path(scratch, str(number)) for number in range(len(jobs))]

@@ -64,7 +64,7 @@ def _work(listener: socket.socket, owned: int, job: Callable[[list[str]], int]) 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     again = True
     while again and os.getppid() == worker:
-        if owned in select.select([owned, listener], [], [])[0]:
+        if owned in select.select([owned, listener.fileno()], [], [])[0]:
             break
         try:
             connection, _ = listener.accept()
