@@ -109,10 +109,12 @@ def compute(plan: Plan, job: Job) -> tuple[float, float]:
     import torch
 
     from scorepath.gradients import measure_cell
+    from scorepath.heap import keep_freed_memory
     from scorepath.references.store import make_policies, make_reference
     from scorepath.training import train_cell, warm_up
 
     torch.set_num_threads(1)
+    keep_freed_memory()
     warm_up()  # as the worker does before its first job; after the first time it costs next to nothing
     sigma = float(job.result.stem.removeprefix("sigma=")) if job.stage != "policies" else 0.0
     began = time.time()

@@ -24,6 +24,8 @@ from benchmarks.contestants import scorepath_, torch_func
 from benchmarks.contestants.protocol import Case, Run
 from benchmarks.gradients import write_inputs
 
+from scorepath.heap import keep_freed_memory
+
 RECORD = Path(__file__).with_suffix(".json")
 ENVIRONMENT, HORIZON, SAMPLES = "pendulum", 50, 512
 ESTIMATORS = ("reinforce", "state_value_baseline", "pathwise")
@@ -32,10 +34,6 @@ MOST_ROUNDS = 45
 """How many a case gets that looks slower: a verdict takes more than a bad moment."""
 TOLERANCE = 1.25
 """Between noise and the slowdown by half that must not pass unseen."""
-
-
-HEAP = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
-"""glibc's settings to keep what is freed. Else the kernel clears pages anew in every call: most of the noise."""
 
 
 def processor_seconds(run: Run) -> float:
@@ -81,9 +79,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="write today's ratios as those to compare with")
     record = parser.parse_args().record
-    if not os.environ.keys() >= HEAP.keys():  # they are read when a process starts
-        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.regression", *sys.argv[1:]], os.environ | HEAP)
     torch.set_num_threads(1)
+    keep_freed_memory()
     if hasattr(os, "sched_setaffinity"):  # moving between cores is most of the noise
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if record:

@@ -30,6 +30,7 @@ from scorepath.environments.pendulum import Pendulum
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.gradients import sample_blocks
+from scorepath.heap import keep_freed_memory
 from scorepath.noise import Noise, Stream
 from scorepath.policies import make_policy
 from scorepath.rollout import Simulator
@@ -106,6 +107,7 @@ X_LABELS = {
 def measure(curve: Curve, estimator: str, device: str, threads: int, rounds: int) -> Iterator[Point]:
     """Every size of a curve, in turns after one warm-up each."""
     torch.set_num_threads(threads)
+    keep_freed_memory()
     works = {size: curve.work(estimator, size, device) for size in curve.sizes}
     seconds: dict[int, list[float]] = {size: [] for size in works}
     for repeat in range(rounds + 1):

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+from scorepath.heap import keep_freed_memory
 from scorepath.records import recorded
 from scorepath.study import PLAN, Plan
 
@@ -247,6 +248,7 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
             import torch
 
             torch.set_num_threads(1)
+            keep_freed_memory()
         with nullcontext() if parsed.run in NO_JOBS else recorded(given):
             parsed.run(parsed)
     except (ValueError, LookupError, OSError) as error:
