@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.metadata import distribution
 from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from tests.installation import requirements
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -38,25 +38,11 @@ def test_every_dependency_is_locked_at_a_version_it_accepts() -> None:
 
 
 def test_the_lock_is_complete() -> None:
-    """Whatever the dependencies need in turn is locked too; the parts of torch's other builds apart."""
+    """Whatever the dependencies need in turn is locked too."""
     lock = {canonicalize_name(line.partition("==")[0]) for line in lock_lines()}
-    waiting = [Requirement(f"scorepath[{','.join(PROJECT['optional-dependencies'])}]")]
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while waiting:
-        wanted = waiting.pop()
-        name, extras = canonicalize_name(wanted.name), frozenset(wanted.extras)
-        if (name, extras) in seen:
-            continue
-        seen.add((name, extras))
-        for text in distribution(name).requires or []:
-            needed = Requirement(text)
-            marker = needed.marker
-            applies = marker is None or any(marker.evaluate({"extra": extra}) for extra in (*extras, ""))
-            if applies and not (name == "torch" and needed.name.startswith(("nvidia", "cuda", "triton"))):
-                waiting.append(needed)
-    needed_names = {name for name, _ in seen} - {"scorepath"}
-    assert len(needed_names) > 50
-    assert sorted(needed_names - lock - {"pip", "setuptools"}) == [], "run `make lock`"
+    needed = requirements(*PROJECT["optional-dependencies"]) - {"scorepath"}
+    assert len(needed) > 50
+    assert sorted(needed - lock - {"pip", "setuptools"}) == [], "run `make lock`"
 
 
 def test_every_dependency_says_why_it_is_there() -> None:

@@ -19,10 +19,12 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.installation import modules_of_tests_only
 
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "workflow", "src", "profiles")
 BIN = Path(sys.executable).parent
+AS_INSTALLED = Path(__file__).parent / "as_installed"
 
 CONFIG: dict[str, Any] = {
     "seed": 1,
@@ -69,10 +71,11 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables under which this copy is the code that runs."""
+        """Variables under which this copy is the code that runs, with nothing that only tests install."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOREPATH", "SNAKEMAKE"))}
         return kept | {
-            "PYTHONPATH": str(self.folder / "src"),
+            "PYTHONPATH": os.pathsep.join([str(AS_INSTALLED), str(self.folder / "src")]),
+            "NOT_INSTALLED": ",".join(modules_of_tests_only()),
             "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
         }
 
