@@ -37,6 +37,7 @@ LABELS = {
     OURS: "Scorepath",
     "torch_func": "torch.func vmap(grad)",
     "jax_vmap_grad": "JAX vmap(grad), jitted",
+    "jax_vmap_grad_chunked": "JAX vmap(grad), chunked",
     "jax_signals": "JAX action signals, jitted",
     "storchastic_": "Storchastic",
     "stable_baselines3_": "Stable-Baselines3 A2C",
@@ -81,8 +82,8 @@ class Target:
 
 TARGETS = (
     Target("torch_func", range(4096, sys.maxsize), 8.0),
-    Target("jax_vmap_grad", range(1024, sys.maxsize), 1.5),
-    Target("jax_vmap_grad", range(256, 1024), 1.0),
+    *(Target(name, range(1024, sys.maxsize), 1.5) for name in ("jax_vmap_grad", "jax_vmap_grad_chunked")),
+    *(Target(name, range(256, 1024), 1.0) for name in ("jax_vmap_grad", "jax_vmap_grad_chunked")),
     Target("limit", range(4096, sys.maxsize), 0.5),
 )
 

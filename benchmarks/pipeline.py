@@ -109,7 +109,7 @@ def compute(plan: Plan, job: Job) -> tuple[float, float]:
     import torch
 
     from scorepath.gradients import measure_cell
-    from scorepath.heap import keep_freed_memory
+    from scorepath.memory import keep_freed_memory
     from scorepath.references.store import make_policies, make_reference
     from scorepath.training import train_cell, warm_up
 

@@ -24,7 +24,7 @@ from benchmarks.contestants import scorepath_, torch_func
 from benchmarks.contestants.protocol import Case, Run
 from benchmarks.gradients import write_inputs
 
-from scorepath.heap import keep_freed_memory
+from scorepath.memory import keep_freed_memory
 
 RECORD = Path(__file__).with_suffix(".json")
 ENVIRONMENT, HORIZON, SAMPLES = "pendulum", 50, 512

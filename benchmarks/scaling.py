@@ -30,7 +30,7 @@ from scorepath.environments.pendulum import Pendulum
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.gradients import sample_blocks
-from scorepath.heap import keep_freed_memory
+from scorepath.memory import keep_freed_memory
 from scorepath.noise import Noise, Stream
 from scorepath.policies import make_policy
 from scorepath.rollout import Simulator

@@ -1,6 +1,7 @@
 """JAX, jitted `vmap(grad)` of one trajectory's loss: the rollout is a `lax.scan`, the reduction is in the same jit.
 
-All N trajectories are one call up to `WHOLE` rows; beyond, `lax.map` goes over chunks of `CHUNK` trajectories.
+All N trajectories are one call up to `WHOLE` rows; beyond, `lax.map` goes over chunks of `CHUNK` trajectories. That is
+how one would write it; `jax_vmap_grad_chunked` is the same with chunks of the size that is fastest.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ WHOLE = 1024 * 200
 
 
 def prepare(case: Case) -> Run:
+    return in_chunks(case, case.samples if case.samples * case.horizon <= WHOLE else CHUNK)
+
+
+def in_chunks(case: Case, size: int) -> Run:
+    """So many trajectories at a time."""
     environment = ENVIRONMENTS[case.environment]
     pathwise, state_value = case.estimator == "pathwise", case.estimator == "state_value_baseline"
 
@@ -58,8 +64,7 @@ def prepare(case: Case) -> Run:
 
         past = (arrays["past_observations"], arrays["past_rewards_to_go"]) if state_value else ()
         batches = (arrays["initial"], arrays["action_noise"], past)
-        chunk = case.batches if case.samples * case.horizon <= WHOLE else CHUNK // BATCH
-        chunks = jax.tree.map(lambda array: array.reshape(-1, chunk, *array.shape[1:]), batches)
+        chunks = jax.tree.map(lambda array: array.reshape(-1, size // BATCH, *array.shape[1:]), batches)
         means, deviations = lax.map(of_batches, chunks) if len(chunks[0]) > 1 else of_batches(batches)
         means = means.reshape(case.batches, -1)
         return {"means": means, "deviations": deviations.ravel(), "projections": means @ arrays["direction"]}

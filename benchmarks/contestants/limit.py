@@ -16,11 +16,10 @@ REINFORCE and the state-value baseline count the same.
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import torch
-from benchmarks.contestants.protocol import BATCH, HIDDEN, Case, Run
+from benchmarks.contestants.protocol import BATCH, HIDDEN, Case, Run, fastest
 from torch import Tensor
 
 WORK = "limit"
@@ -79,26 +78,19 @@ class Buffers:
 
 
 def prepare(case: Case) -> Run:
-    def run_in_chunks(buffers: Buffers) -> None:
-        for _ in range(0, case.samples, buffers.chunk):
-            buffers.forward()
-            if case.estimator == "pathwise":
-                buffers.backward(0)
-            buffers.backward(1)
-            buffers.outer_products()
-            buffers.reduction()
-
-    def seconds(chunk: int) -> float:
+    def in_chunks(chunk: int) -> Run:
         buffers = Buffers(case, chunk)
-        run_in_chunks(buffers)
-        began = time.perf_counter()
-        run_in_chunks(buffers)
-        return time.perf_counter() - began
 
-    fastest = Buffers(case, min((chunk for chunk in CHUNKS if chunk <= case.samples), key=seconds))
+        def run() -> dict[str, Tensor]:
+            for _ in range(0, case.samples, chunk):
+                buffers.forward()
+                if case.estimator == "pathwise":
+                    buffers.backward(0)
+                buffers.backward(1)
+                buffers.outer_products()
+                buffers.reduction()
+            return {}
 
-    def run() -> dict[str, Tensor]:
-        run_in_chunks(fastest)
-        return {}
+        return run
 
-    return run
+    return fastest(in_chunks(chunk) for chunk in CHUNKS if chunk <= case.samples)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from scorepath.heap import keep_freed_memory
+from scorepath.memory import keep_freed_memory
 from scorepath.records import recorded
 from scorepath.study import PLAN, Plan
 

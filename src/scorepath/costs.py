@@ -8,14 +8,15 @@ than 17 %), against 1 to 5 % (11 to 18 %) with the machine to itself, and lean t
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from scorepath.files import write_rows
+from scorepath.memory import memory_needed
 from scorepath.noise import Noise, Stream
-from scorepath.records import peak_memory, reset_peak_memory
 from scorepath.references.store import load_policies
 from scorepath.registry import make_environment, make_estimator
 from scorepath.rollout import Simulator
@@ -43,7 +44,7 @@ def estimators_of(plan: Plan, environment: str) -> list[str]:
 
 
 def measure_costs(plan: Plan, environment: str) -> None:
-    """Time every estimator of an environment, interleaved, single-threaded, after one warm-up call each."""
+    """Time every estimator of an environment in turn, single-threaded; first a call each to warm up and one for memory."""
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
     parameters = load_policies(environment).parameters[0]
@@ -53,18 +54,20 @@ def measure_costs(plan: Plan, environment: str) -> None:
     simulator = Simulator(instance, policy, parameters, SIGMA)
     past = simulator.rollout(Noise(instance, stream, range(BATCHES), samples, dtype).rollout)
     seconds: dict[str, list[float]] = {name: [] for name in estimators_of(plan, environment)}
-    memory = dict.fromkeys(seconds, 0)
-    for repeat in range(study.cost_repeats + 1):
+    memory: dict[str, int] = {}
+
+    def estimate(name: str, repeat: int) -> None:
+        noise = Noise(instance, stream, [f"{repeat}/{batch}" for batch in range(BATCHES)], samples, dtype)
+        make_estimator(study.estimators[name]).estimate(simulator, noise, past)
+
+    for name in seconds:
+        estimate(name, 0)
+        memory[name] = memory_needed(partial(estimate, name, 0))
+    for repeat in range(1, study.cost_repeats + 1):
         for name, times in seconds.items():
-            estimator = make_estimator(study.estimators[name])
-            noise = Noise(instance, stream, [f"{repeat}/{batch}" for batch in range(BATCHES)], samples, dtype)
-            reset_peak_memory()
             start = time.process_time()
-            estimator.estimate(simulator, noise, past)
-            elapsed = time.process_time() - start
-            memory[name] = max(memory[name], peak_memory())
-            if repeat:  # the first round warms up
-                times.append(elapsed / (BATCHES * samples))
+            estimate(name, repeat)
+            times.append((time.process_time() - start) / (BATCHES * samples))
     generator = np.random.default_rng(study.seed)
     rows = []
     for name, times in seconds.items():

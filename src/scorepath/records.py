@@ -16,7 +16,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -24,6 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scorepath.files import atomic_write, explained, files_written, remove_partial_files
+from scorepath.memory import peak_memory, reset_peak_memory
 from scorepath.study import RESULTS
 
 RUN = "SCOREPATH_RUN"
@@ -117,21 +118,6 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
         with atomic_write(record_path(path)) as file:
             json.dump(asdict(record), file, indent=1)
     print(f"took {time.perf_counter() - clock:.2f} s, {core_seconds:.2f} core-seconds, peak memory {peak >> 20} MB")
-
-
-def reset_peak_memory() -> None:
-    """Start a new high-water mark of resident memory, where the kernel allows it (Linux)."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory() -> int:
-    """High-water mark of resident memory in bytes since the last reset; of the process's life elsewhere."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def sha256(path: Path) -> str:
