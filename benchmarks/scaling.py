@@ -29,6 +29,7 @@ from benchmarks import scale
 from scorepath.environments.pendulum import Pendulum
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.reinforce import Reinforce
+from scorepath.figures.style import log_axis
 from scorepath.gradients import sample_blocks
 from scorepath.memory import keep_freed_memory
 from scorepath.noise import Noise, Stream
@@ -190,7 +191,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
                     ordered["size"], ordered["seconds_low"], ordered["seconds_high"], color=colours[of], alpha=0.2
                 )
             axes.set(xscale="log", yscale="log", xlabel=X_LABELS[name], ylabel="seconds per call")
-            axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+            log_axis(axes.xaxis, *axes.get_xlim())
+            log_axis(axes.yaxis, *axes.get_ylim())
             axes.legend(title="exponent at the end", fontsize=7, title_fontsize=7)
         figure.savefig(path, metadata={"Date": None, "Title": "Scaling: seconds against size"})
         mpl.pyplot.close(figure)
