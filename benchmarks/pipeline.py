@@ -26,12 +26,12 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.scale import ROOT, copy_code
+
 from scorepath.jobs import Job, all_jobs
 from scorepath.records import record_path
 from scorepath.study import Plan
 
-ROOT = Path(__file__).parents[1]
-CODE = ("Snakefile", "workflow", "src", "profiles")
 RESULTS = ("references/**/*.npz", "gradients/**/*.csv", "training/**/*.csv")
 RUNNERS = ("scorepath", "joblib")
 TARGET = 1.1
@@ -55,12 +55,7 @@ class Turn:
 
 def new_project(folder: Path, config: Path) -> None:
     """The checkout's code beside a configuration and its plan."""
-    folder.mkdir()
-    for name in CODE:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        else:
-            shutil.copy2(ROOT / name, folder / name)
+    copy_code(folder)
     shutil.copy2(config, folder / "config.yaml")
     execute(folder, sys.executable, "-m", "scorepath.cli", "plan")
 
@@ -72,7 +67,7 @@ def execute(folder: Path, *command: str) -> tuple[str, float]:
         SystemExit: with its output, if it fails.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCOREPATH")}
-    environment["PYTHONPATH"] = os.pathsep.join([str(folder / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment["PYTHONPATH"] = os.pathsep.join([str(folder / "src"), str(ROOT)])
     began = time.perf_counter()
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - began
@@ -84,8 +79,8 @@ def execute(folder: Path, *command: str) -> tuple[str, float]:
 def measure(folder: Path, runner: str, cores: int) -> tuple[list[tuple[float, float]], float]:
     """Let one runner make all cells: start and end of each job (seconds since the epoch), and the command's seconds."""
     if runner == "joblib":
-        script = str(Path(__file__).resolve())
-        printed, seconds = execute(folder, sys.executable, script, "--pool", "--cores", str(cores))
+        command = (sys.executable, "-m", "benchmarks.pipeline", "--pool", "--cores", str(cores))
+        printed, seconds = execute(folder, *command)
         return json.loads(printed), seconds
     jobs = list(all_jobs(Plan.load(folder / "results" / "plan.json")))
     results = [str(job.result) for job in jobs]

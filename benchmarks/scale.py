@@ -75,14 +75,19 @@ def repeated_study(copies: int) -> dict[str, object]:
     return config
 
 
-def new_project(folder: Path, copies: int) -> None:
-    """The checkout's code beside a repeated study."""
+def copy_code(folder: Path) -> None:
+    """The checkout's code in a new folder."""
     folder.mkdir(parents=True)
     for name in CODE:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         else:
             shutil.copy2(ROOT / name, folder / name)
+
+
+def new_project(folder: Path, copies: int) -> None:
+    """The checkout's code beside a repeated study."""
+    copy_code(folder)
     (folder / "config.yaml").write_text(yaml.safe_dump(repeated_study(copies), sort_keys=False), encoding="utf-8")
     command = folder / "instant" / "scorepath"
     command.parent.mkdir()
