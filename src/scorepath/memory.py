@@ -38,7 +38,8 @@ def memory_needed(call: Callable[[], object]) -> int:
     the most that the process ever had.
     """
     with suppress(*NOT_GLIBC):
-        ctypes.CDLL(None).malloc_trim(0)
+        library = ctypes.CDLL(None)
+        library.malloc_trim(0)
     reset_peak_memory()
     before = peak_memory()
     call()
