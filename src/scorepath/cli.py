@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -255,7 +255,8 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("SCOREPATH_TRACEBACK"):
             traceback.print_exc()
         text = error.args[0] if isinstance(error, LookupError) and error.args else error
-        print(f"scorepath: {text}", file=sys.stderr)
+        with suppress(OSError):  # the log may lie on the very disk that is full
+            print(f"scorepath: {text}", file=sys.stderr)
         return 1
     return 0
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from scorepath import cli
 from scorepath.figures.tables import read_table
 from scorepath.files import atomic_write, write_rows
 from scorepath.records import (
@@ -134,3 +139,14 @@ def test_a_write_that_fails_leaves_nothing() -> None:
     with pytest.raises(UnicodeEncodeError), atomic_write(RESULT) as file:
         file.write("half, and then what UTF-8 cannot hold: \ud800")
     assert not list(Path("results").rglob("*.csv*"))
+
+
+def test_a_failure_that_cannot_even_be_told_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the log lies on the disk that is full."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert cli.run_here(["claims"]) == 1  # there are no tables
