@@ -1,8 +1,8 @@
 """A very small study, computed once per session; every test works on a copy of it, sources included.
 
 The copy's `src` stands on PYTHONPATH, so that a test may edit sources without touching the checkout; before it
-`as_installed`, which hides what only tests install. Copies keep times of modification: Snakemake takes them for what they
-are copied from.
+`as_installed`, which hides what only tests install. Copies keep times of modification: Snakemake takes them for what
+they are copied from.
 """
 
 from __future__ import annotations
