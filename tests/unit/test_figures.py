@@ -14,6 +14,7 @@ from scorepath.figures import FIGURES, draw_figure, draw_figures
 from scorepath.figures.learning import interquartile_mean
 from scorepath.figures.style import MOST_LINES, EstimatorStyle, featured, left_out
 from scorepath.figures.tables import COLUMNS, read_table
+from scorepath.records import require_intact
 
 write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -58,7 +59,22 @@ def test_names_that_look_like_markup_are_text(name: str, tmp_path: Path) -> None
     assert any(hostile in (node.text or "") for node in root.iter(f"{SVG}text"))
 
 
-@pytest.mark.parametrize("missing", COLUMNS)
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_reads_the_tables_that_it_names_and_no_others(
+    name: str, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = set()
+
+    def note(path: Path) -> None:
+        opened.add(Path(path).stem)
+        require_intact(path)
+
+    monkeypatch.setattr("scorepath.figures.tables.require_intact", note)
+    draw_figure(name, tables, tmp_path / "out.svg")
+    assert opened == set(FIGURES[name].reads)
+
+
+@pytest.mark.parametrize("missing", sorted(set(COLUMNS) - {"cells"}))  # without which there is no study
 def test_a_missing_table_stops_no_figure(missing: str, tmp_path: Path) -> None:
     tables = write_tables(tmp_path / "tables", ("smooth",), losers=())
     (tables / f"{missing}.csv").unlink()

@@ -1,38 +1,42 @@
 """Figures: tables in, one SVG out.
 
-A figure is a function `(tables, output) -> None` of the folder with the study's tables and of the file to write.
-`FIGURES` names them all; a figure's module, and with it matplotlib, is imported only when the figure is drawn.
-Equal tables give equal bytes.
+`FIGURES` names them all, each with the tables that it reads; a figure's module, and with it matplotlib, is imported only
+when the figure is drawn. Equal tables give equal bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-Draw = Callable[[Path, Path], None]
+
+@dataclass(frozen=True)
+class Figure:
+    """A function `(tables, output) -> None` of the folder with the study's tables and of the file to write."""
+
+    module: str
+    reads: tuple[str, ...]
+    """The tables that it reads, and so what it is drawn anew for."""
+    function: str = "draw"
+
+    def draw(self, tables: Path, output: Path) -> None:
+        """Draw the figure from the tables in the folder `tables` into the SVG file `output`."""
+        getattr(import_module(f"scorepath.figures.{self.module}"), self.function)(tables, output)
 
 
-def _lazy(module: str, function: str = "draw") -> Draw:
-    def draw(tables: Path, output: Path) -> None:
-        getattr(import_module(f"scorepath.figures.{module}"), function)(Path(tables), Path(output))
-
-    draw.__name__ = draw.__qualname__ = f"{module}.{function}"
-    return draw
-
-
-FIGURES: dict[str, Draw] = {
-    "verdict_map": _lazy("verdict_map"),
-    "estimator_map": _lazy("estimator_map"),
-    "identity": _lazy("identity"),
-    "zero_noise_limit": _lazy("noise_sweep", "draw_zero_noise_limit"),
-    "variance": _lazy("noise_sweep", "draw_variance"),
-    "nsr": _lazy("noise_sweep", "draw_nsr"),
-    "bias": _lazy("bias"),
-    "learning_curves": _lazy("learning", "draw_steps"),
-    "learning_curves_seconds": _lazy("learning", "draw_seconds"),
-    "cost": _lazy("cost"),
+FIGURES = {
+    "verdict_map": Figure("verdict_map", ("cells", "verdicts", "verdicts_compute")),
+    "estimator_map": Figure("estimator_map", ("cells", "references", "gradient_statistics")),
+    "identity": Figure("identity", ("cells", "references", "gradient_statistics")),
+    "zero_noise_limit": Figure("noise_sweep", ("cells", "gradient_statistics"), "draw_zero_noise_limit"),
+    "variance": Figure("noise_sweep", ("cells", "gradient_statistics", "exact_curves"), "draw_variance"),
+    "nsr": Figure("noise_sweep", ("cells", "gradient_statistics"), "draw_nsr"),
+    "bias": Figure("bias", ("cells", "references", "gradient_statistics")),
+    "learning_curves": Figure("learning", ("cells", "training"), "draw_steps"),
+    "learning_curves_seconds": Figure("learning", ("cells", "training", "costs"), "draw_seconds"),
+    "cost": Figure("cost", ("cells", "costs")),
 }
 
 
@@ -40,7 +44,7 @@ def draw_figure(name: str, tables: Path, output: Path) -> None:
     """Draw the figure `name` from the tables in the folder `tables` into the SVG file `output`."""
     if name not in FIGURES:
         raise ValueError(f"there is no figure {name!r}; the figures are {', '.join(FIGURES)}")
-    FIGURES[name](Path(tables), Path(output))
+    FIGURES[name].draw(Path(tables), Path(output))
 
 
 def draw_figures(tables: Path, folder: Path, names: Iterable[str] | None = None) -> list[Path]:

@@ -65,9 +65,7 @@ def estimator_styles(tables: Path) -> dict[str, EstimatorStyle]:
     """A style for every estimator of the study, the same in all figures because it comes from the table of cells."""
     cells = read_table(tables, "cells")
     families = dict(zip(cells["estimator"], cells["family"], strict=True))
-    names = dict.fromkeys(in_order(cells, "estimator"))
-    for table in ("gradient_statistics", "costs"):
-        names.update(dict.fromkeys(in_order(read_table(tables, table), "estimator")))
+    names = in_order(cells, "estimator")
     count: dict[str, int] = {}
     styles = {}
     for name in sorted(names, key=lambda name: name not in PROTAGONISTS):  # these two keep the pure colours
