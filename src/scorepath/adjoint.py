@@ -1,144 +1,169 @@
-"""Backpropagation through time by hand: one local vector-Jacobian product per step, so that signals can be mixed in.
+"""Backpropagation through time by hand: the derivatives of all steps at once, then a recursion of small matrices.
 
     lambda_T = d rho_T / ds
     for t = T-1 .. 0:
-        delta_t  = d_a rho_t + f_a^T (d_s' rho_t + lambda_{t+1})
-        lambda_t = d_s rho_t + f_s^T (d_s' rho_t + lambda_{t+1}) + mu_s^T delta_t
+        delta_t  = d_mu rho_t + f_mu^T lambda_{t+1}
+        lambda_t = d_s rho_t + f_s^T lambda_{t+1} + mu_s^T delta_t
 
-with `rho_t = gamma^t r_t(s_t, a_t, s')`, `s' = f(s_t, a_t, w_t)` and the terminal reward `rho_T`. Total propagation
-puts an inverse-variance mixture in the place of `delta_t`, or of `lambda_{t+1}` in both lines, and goes on with it.
+with `rho_t = gamma^t r_t(s_t, a_t, w_t)`, `s_{t+1} = f(s_t, a_t, w_t)`, the terminal reward `rho_T` and `a_t` as a
+function of the policy's output `mu_t`. A step does not depend on the step before once its state is known, so one call
+of the environment's step with all of them side by side, and a backward pass for the reward and for each coordinate of
+the state, take the place of a graph of the whole simulation; what remains to be done in order of time is little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from scorepath.mixing import inverse_variance_weight
 from scorepath.noise import RolloutNoise
-from scorepath.pullback import step_trace_variances
-from scorepath.rollout import Trajectories
+from scorepath.pullback import observation_gradients
+from scorepath.rollout import Simulator, Trajectories
 
-
-class LocalStep(NamedTuple):
-    """The graph of one step, cut off from its neighbours: `state` and `action` are leaves."""
-
-    state: Tensor
-    action: Tensor
-    mean: Tensor  # mu_theta(observe(state)): a function of the state
-    next_state: Tensor
-    reward: Tensor
-
-    def pull(self, adjoint: Tensor, reward_weight: float, *, keep: bool = False) -> tuple[Tensor, Tensor]:
-        """Gradient of `<adjoint, next_state> + reward_weight * reward` by action and by state, the action held fixed.
-
-        Args:
-            adjoint: (batches, samples, state_dim).
-            reward_weight: the power of the discount; 0 for the next state alone.
-            keep: keep the graph for another call.
-        """
-        objective = (adjoint * self.next_state).sum() + reward_weight * self.reward.sum()
-        leaves = (self.action, self.state)
-        action, state = torch.autograd.grad(objective, leaves, retain_graph=keep, materialize_grads=True)
-        return action, state
-
-    def pull_mean(self, signal: Tensor) -> Tensor:
-        """`mu_s^T delta`: (batches, samples, state_dim)."""
-        return _gradient(signal * self.mean, self.state)
+MOST_STATES = 4096
+"""Numbers in the states of one step (trajectories x state_dim) up to which the derivatives of all steps are quicker
+than a graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1
+to 10 coordinates, and fixed: results must not depend on the machine."""
 
 
 @dataclass(frozen=True)
-class Replay:
-    """Trajectories taken step by step once more, for gradients by state and action (not by parameters).
+class Linearisation:
+    """First derivatives of every step along given trajectories.
+
+    Coordinates come before trajectories, so that sums over them are sums of long rows.
 
     | field | meaning | shape |
     |---|---|---|
-    | steps | the graph of each step | horizon |
-    | last_state | the state after the last step, a leaf | (batches, samples, state_dim) |
-    | terminal | `gamma^T` × the terminal reward | (batches, samples) |
+    | reward_by_state | `d_s rho` | (horizon, state_dim, batches, samples) |
+    | reward_by_mean | `d_mu rho` | (horizon, action_dim, batches, samples) |
+    | next_by_state | `f_s`: of coordinate i by coordinate j | (horizon, state_dim, state_dim, batches, samples) |
+    | next_by_mean | `f_mu` | (horizon, state_dim, action_dim, batches, samples) |
+    | mean_by_state | `mu_s` | (horizon, action_dim, state_dim, batches, samples) |
+    | terminal | `rho_T` | (batches, samples) |
+    | terminal_by_state | `d rho_T / ds` | (state_dim, batches, samples) |
     """
 
-    trajectories: Trajectories
-    steps: Sequence[LocalStep]
-    last_state: Tensor
+    reward_by_state: Tensor
+    reward_by_mean: Tensor
+    next_by_state: Tensor
+    next_by_mean: Tensor
+    mean_by_state: Tensor
     terminal: Tensor
+    terminal_by_state: Tensor
 
-    def sweep(
-        self, at: Literal["action", "state"], score: Tensor, weights: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The recursion with `k_t * derivative + (1 - k_t) * score_t` in the place of one derivative. Call it once.
+    def pathwise(self, window: int | None = None, bridge: Tensor | None = None) -> Tensor:
+        """The action signal of backpropagation through time, (batches, samples, horizon, action_dim).
 
         Args:
-            at: which derivative: `delta_t` (action) or `lambda_{t+1}` (state).
-            score: estimates of that derivative of another kind, (batches, samples, horizon, action_dim or state_dim).
-            weights: k, (batches, horizon). By default `V_score / (V_score + V_derivative)`, the trace variances over
-                the batch of what either one contributes to the gradient through step t's action.
-
-        Returns:
-            The action signal, (batches, samples, horizon, action_dim), and the weights.
+            window: cut at every `window`-th state: what comes after is taken as given.
+            bridge: what takes the place of the adjoint there instead of nothing, (horizon, batches, samples,
+                state_dim).
         """
-        discount = self.trajectories.simulator.environment.discount
-        adjoint = _gradient(self.terminal, self.last_state)
-        signals, used = [], []
-        for t, step in reversed(list(enumerate(self.steps))):
-            rival = score[..., t, :]
-            k = None if weights is None else weights[:, t]
-            if at == "state":
-                if k is None:
-                    k = self._weight(t, *(step.pull(each, 0.0, keep=True)[0] for each in (adjoint, rival)))
-                adjoint = _mixed(k, adjoint, rival)
-                used.append(k)
-            signal, direct = step.pull(adjoint, discount**t)
-            if at == "action":
-                if k is None:
-                    k = self._weight(t, signal, rival)
-                signal = _mixed(k, signal, rival)
-                used.append(k)
-            adjoint = direct + step.pull_mean(signal)
-            signals.append(signal)
-        return torch.stack(signals[::-1], dim=-2), torch.stack(used[::-1], dim=-1)
+        direct, closed_loop = self._closed_loop()
+        adjoint, later = self.terminal_by_state, []
+        for t in reversed(range(len(direct))):
+            later.append(adjoint)
+            if window and t % window == 0:
+                adjoint = torch.zeros_like(adjoint) if bridge is None else bridge[t].movedim(-1, 0)
+            else:
+                adjoint = direct[t] + pull(closed_loop[t], adjoint)
+        return self._signal(torch.stack(later[::-1]))
 
-    def _weight(self, t: int, derivative: Tensor, score: Tensor) -> Tensor:
-        """Inverse-variance weight (batches,) of the derivative; both are signals on step t's action."""
-        variances = [step_trace_variances(self.trajectories, each.unsqueeze(2), t) for each in (derivative, score)]
-        return inverse_variance_weight(*variances).squeeze(-1)
+    def sliding(self, window: int) -> Tensor:
+        """The signal that credits every action with the rewards of `window` steps: (batches, samples, horizon, ...)."""
+        direct, closed_loop = self._closed_loop()
+        end = self.terminal_by_state[None]
+        later = torch.cat([torch.zeros_like(direct), end])  # by each state, the last one included: of no steps yet
+        for _ in range(window - 1):
+            later = torch.cat([direct + (closed_loop * later[1:, :, None]).sum(1), end])
+        return self._signal(later[1:])
+
+    def _closed_loop(self) -> tuple[Tensor, Tensor]:
+        """`d_s rho + mu_s^T d_mu rho` and `f_s + f_mu mu_s`: the policy answers the state."""
+        direct = self.reward_by_state + (self.mean_by_state * self.reward_by_mean[:, :, None]).sum(1)
+        answer = self.next_by_mean[:, :, :, None] * self.mean_by_state[:, None]
+        return direct, self.next_by_state + answer.sum(2)
+
+    def _signal(self, later: Tensor) -> Tensor:
+        """`delta` of all steps from the adjoints `lambda_{t+1}`, (horizon, state_dim, batches, samples)."""
+        signal = self.reward_by_mean + (self.next_by_mean * later[:, :, None]).sum(1)
+        return signal.permute(2, 3, 0, 1)
 
 
-def replay(trajectories: Trajectories, draws: RolloutNoise) -> Replay:
-    """Take the steps of a rollout with Gaussian action noise again; `draws` is the noise that it was made with.
+def pull(derivative: Tensor, signal: Tensor) -> Tensor:
+    """The transpose of (rows, columns, batches, samples) times (rows, batches, samples): (columns, ...)."""
+    return (derivative * signal[:, None]).sum(0)
 
-    It only gives each step a graph of its own: nothing is simulated that a rollout could not have kept.
-    """
+
+def linearise(
+    trajectories: Trajectories, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None = None
+) -> Linearisation:
+    """The derivatives along a rollout with `keep_steps`; `draws` and `relax` are those that it was made with."""
     simulator = trajectories.simulator
-    environment, parameters = simulator.environment, simulator.parameters.detach().to(draws.action)
-    steps = []
-    state = environment.initial_state(draws.initial)
+    environment = simulator.environment
+    *states, last = trajectories.states
+    state, mean = _leaf(states), _leaf(trajectories.means)
     with torch.enable_grad():
-        for t in range(environment.horizon):
-            state = state.detach().requires_grad_()
-            action = trajectories.actions[..., t, :].detach().requires_grad_()
-            mean = simulator.policy.mean(parameters, environment.observe(state), t)
-            next_state, reward = environment.step(state, action, draws.process[..., t, :])
-            steps.append(LocalStep(state, action, mean, next_state, reward))
-            state = next_state
-        state = state.detach().requires_grad_()
-        terminal = environment.discount**environment.horizon * environment.terminal_reward(state)
-    return Replay(trajectories, steps, state, terminal)
+        action = simulator.act(mean, draws.action.movedim(2, 0), relax)
+        next_state, reward = environment.step(state, action, draws.process.movedim(2, 0))
+        observation = environment.observe(state)
+        end = last.detach().requires_grad_()
+        terminal = environment.discount**environment.horizon * environment.terminal_reward(end)
+    discounts = state.new_tensor([environment.discount**t for t in range(environment.horizon)])
+    of_reward = _gradients(reward, (state, mean), discounts[:, None, None].expand_as(reward))
+    of_next = [_gradients(coordinate, (state, mean)) for coordinate in next_state.unbind(-1)]
+    answers: list[Tensor] = []
+    for one in torch.eye(environment.action_dim).to(state):
+        answer = observation_gradients(trajectories, one.expand(*draws.action.shape))
+        answers.append(*_gradients(observation, (state,), answer.movedim(2, 0)))
+    return Linearisation(
+        reward_by_state=of_reward[0].movedim(-1, 1),
+        reward_by_mean=of_reward[1].movedim(-1, 1),
+        next_by_state=torch.stack([by_state.movedim(-1, 1) for by_state, _ in of_next], 1),
+        next_by_mean=torch.stack([by_mean.movedim(-1, 1) for _, by_mean in of_next], 1),
+        mean_by_state=torch.stack([answer.movedim(-1, 1) for answer in answers], 1),
+        terminal=terminal.detach(),
+        terminal_by_state=_gradients(terminal, (end,))[0].movedim(-1, 0),
+    )
 
 
-def _gradient(outputs: Tensor, leaf: Tensor) -> Tensor:
-    """Gradient of the sum of the outputs, also where they do not depend on anything."""
+def backpropagate(
+    simulator: Simulator,
+    draws: RolloutNoise,
+    *,
+    window: int | None = None,
+    relax: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Trajectories, Tensor]:
+    """A rollout and `dR / dmu_t` on it, (batches, samples, horizon, action_dim): by the action, where noise is added.
+
+    Over one step, or for many trajectories of wide states, a graph of the whole rollout takes less time.
+
+    Args:
+        simulator: environment, policy, parameters and noise level.
+        draws: the randomness of the rollout.
+        window: see `Linearisation.pathwise`.
+        relax: see `Simulator.rollout`.
+    """
+    environment = simulator.environment
+    states = draws.action.shape[:2].numel() * environment.state_dim
+    if window is None and (environment.horizon == 1 or states > MOST_STATES):
+        trajectories = simulator.rollout(draws, differentiable=True, relax=relax)
+        return trajectories.detach(), trajectories.action_gradient(trajectories.returns)
+    trajectories = simulator.rollout(draws, keep_steps=True, relax=relax)
+    return trajectories, linearise(trajectories, draws, relax).pathwise(window)
+
+
+def _leaf(steps: Sequence[Tensor]) -> Tensor:
+    """(horizon, batches, samples, width) to differentiate by, each coordinate a long row in memory."""
+    return torch.stack(list(steps)).movedim(-1, 1).contiguous().movedim(1, -1).detach().requires_grad_()
+
+
+def _gradients(outputs: Tensor, leaves: tuple[Tensor, ...], weights: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Gradients of the outputs' (weighted) sum, also where they depend on nothing; the graph is kept."""
     if not outputs.requires_grad:
-        return torch.zeros_like(leaf)
-    (gradient,) = torch.autograd.grad(outputs.sum(), leaf, materialize_grads=True)
-    return gradient
-
-
-def _mixed(weight: Tensor, derivative: Tensor, score: Tensor) -> Tensor:
-    """`k * derivative + (1 - k) * score` with k of shape (batches,)."""
-    k = weight.to(derivative)[:, None, None]
-    return k * derivative + (1 - k) * score
+        return tuple(torch.zeros_like(leaf) for leaf in leaves)
+    weights = torch.ones_like(outputs) if weights is None else weights
+    return torch.autograd.grad(outputs, leaves, weights, retain_graph=True, materialize_grads=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from scorepath.adjoint import Linearisation, backpropagate, pull
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.estimators.leave_one_out import leave_one_out_signal
 from scorepath.noise import Noise, RolloutNoise
+from scorepath.pullback import step_trace_variances
 from scorepath.rollout import Simulator, Trajectories
 
 WEIGHT_SOURCES = ("same_batch", "independent_batch")
@@ -67,9 +69,7 @@ class Mixture(ActionSignalEstimator):
         self, simulator: Simulator, draws: RolloutNoise, weights: Tensor | None = None
     ) -> tuple[Trajectories, Tensor, Tensor]:
         """Trajectories, the mixed signal on them, and its weights: those given or else this rollout's own."""
-        trajectories = simulator.rollout(draws, differentiable=True)
-        pathwise = trajectories.action_gradient(trajectories.returns)
-        trajectories = trajectories.detach()
+        trajectories, pathwise = backpropagate(simulator, draws)
         score = leave_one_out_signal(trajectories)
         if weights is None:
             weights = self.weigh(trajectories, pathwise, score)
@@ -84,3 +84,55 @@ class Mixture(ActionSignalEstimator):
             *_, weights = self.mix(simulator, noise.independent("weights").rollout)
         trajectories, signal, _ = self.mix(simulator, noise.rollout, weights)
         return trajectories, signal
+
+
+def sweep(
+    trajectories: Trajectories,
+    steps: Linearisation,
+    at: Literal["action", "state"],
+    score: Tensor,
+    weights: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The recursion of `scorepath.adjoint` with `k_t * derivative + (1 - k_t) * score_t` for one derivative.
+
+    Total propagation puts an inverse-variance mixture in the place of `delta_t`, or of `lambda_{t+1}` in both lines,
+    and goes on with it.
+
+    Args:
+        trajectories: what the steps are the linearisation of.
+        steps: the derivatives.
+        at: which derivative: `delta_t` (action) or `lambda_{t+1}` (state).
+        score: estimates of that derivative of another kind, (batches, samples, horizon, action_dim or state_dim).
+        weights: k, (batches, horizon). By default `V_score / (V_score + V_derivative)`, the trace variances over
+            the batch of what either one contributes to the gradient through step t's action.
+
+    Returns:
+        The action signal, (batches, samples, horizon, action_dim), and the weights.
+    """
+
+    def mixed(t: int, derivative: Tensor, rival: Tensor, contributions: tuple[Tensor, Tensor]) -> Tensor:
+        """Both are (coordinates, batches, samples); notes the weight used."""
+        if weights is None:
+            signals = (each.movedim(0, -1).unsqueeze(2) for each in contributions)
+            variances = (step_trace_variances(trajectories, each, t) for each in signals)
+            used.append(inverse_variance_weight(*variances).squeeze(-1))
+        else:
+            used.append(weights[:, t])
+        k = used[-1].to(derivative)[:, None]
+        return k * derivative + (1 - k) * rival
+
+    adjoint = steps.terminal_by_state
+    signals: list[Tensor] = []
+    used: list[Tensor] = []
+    for t in reversed(range(score.shape[2])):
+        rival = score[:, :, t].movedim(-1, 0)
+        by_mean = steps.next_by_mean[t]
+        if at == "state":
+            adjoint = mixed(t, adjoint, rival, (pull(by_mean, adjoint), pull(by_mean, rival)))
+        signal = steps.reward_by_mean[t] + pull(by_mean, adjoint)
+        if at == "action":
+            signal = mixed(t, signal, rival, (signal, rival))
+        adjoint = steps.reward_by_state[t] + pull(steps.next_by_state[t], adjoint)
+        adjoint = adjoint + pull(steps.mean_by_state[t], signal)
+        signals.append(signal.movedim(0, -1))
+    return torch.stack(signals[::-1], dim=-2), torch.stack(used[::-1], dim=-1)

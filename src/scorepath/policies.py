@@ -65,6 +65,10 @@ class Policy(ABC):
         """The mean of `pull_back` over each batch, (batches, P), without forming a row per trajectory."""
 
     @abstractmethod
+    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
+        """`(d mu_theta(o_t) / d o)^T delta_t` for every step: (batches, samples, horizon, observation_dim)."""
+
+    @abstractmethod
     def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         """Trace of the sample covariance within each batch of the terms of `pull_back`'s sum: (batches, horizon)."""
 
@@ -97,6 +101,9 @@ class OpenLoop(Policy):
 
     def pull_back_mean(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         return signal.flatten(-2).mean(-2)
+
+    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
+        return torch.zeros_like(inputs[0])
 
     def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         return signal.var(1).sum(-1)
@@ -173,6 +180,10 @@ class Network(Policy):
             if self.bias:
                 parts.append(outputs.sum(-2))
         return torch.cat(parts, dim=-1) / samples
+
+    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
+        ((weight, _), *_), ((_, outputs), *_) = self.layers(parameters), self.layer_signals(parameters, inputs, signal)
+        return (outputs @ weight.mT).reshape(inputs[0].shape)
 
     def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
         samples = signal.shape[1]

@@ -46,6 +46,14 @@ def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
     return torch.cat([policy.pull_back_mean(parameters, inputs, signal[chunk]) for chunk, parameters, inputs in chunks])
 
 
+def observation_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
+    """What a signal on the policy's outputs is at its observations: (batches, samples, horizon, observation_dim)."""
+    policy = trajectories.simulator.policy
+    chunks = _chunks(trajectories, signal, 0)
+    parts = [policy.observation_gradient(parameters, inputs, signal[chunk]) for chunk, parameters, inputs in chunks]
+    return torch.cat(parts)
+
+
 def _while_active(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """No signal on what was done after an episode's end."""
     if trajectories.active is None:

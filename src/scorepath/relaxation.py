@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from scorepath.adjoint import backpropagate
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
@@ -38,5 +39,4 @@ class RelaxedEstimator(ActionSignalEstimator):
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout, differentiable=True, relax=self.relax)
-        return trajectories, trajectories.action_gradient(trajectories.returns)
+        return backpropagate(simulator, noise.rollout, relax=self.relax)

@@ -2,7 +2,8 @@
 
 The rollout needs no parameter gradients. With `differentiable=True` the policy's outputs are kept with their graph, and
 the derivative of any function of the rewards with respect to one of them is the total derivative with respect to the
-action: through the reward, the dynamics and every later evaluation of the policy.
+action: through the reward, the dynamics and every later evaluation of the policy. `scorepath.adjoint` has that of the
+return without such a graph, and sooner.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Trajectories:
     | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
     | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
     | actions | as taken | (batches, samples, horizon, action_dim) |
-    | means | the policy's outputs in the graph, if differentiable | horizon × (batches, samples, action_dim) |
+    | means | the policy's outputs, if kept or differentiable | horizon × (batches, samples, action_dim) |
+    | states | before each step and after the last one, if kept | (horizon + 1) × (batches, samples, state_dim) |
     | active | whether the episode still went on, or None if it never ends early | (batches, samples, horizon) |
     """
 
@@ -42,6 +44,7 @@ class Trajectories:
     action_noise: Tensor
     choice_probabilities: Tensor | None
     means: Sequence[Tensor]
+    states: Sequence[Tensor] = ()
     hidden: Sequence[Tensor] = ()
     active: Tensor | None = None
 
@@ -115,7 +118,7 @@ class Simulator:
         *,
         differentiable: bool = False,
         keep_hidden: bool = True,
-        window: int | None = None,
+        keep_steps: bool = False,
         relax: Callable[[Tensor], Tensor] | None = None,
     ) -> Trajectories:
         """Simulate every trajectory of `noise`.
@@ -124,14 +127,13 @@ class Simulator:
             noise: initial, action and process noise; its dtype and device are those of the rollout.
             differentiable: keep the graph that `Trajectories.action_gradient` needs.
             keep_hidden: keep the activations that a pull-back starts from.
-            window: cut the graph at every `window`-th state (truncated backpropagation through time); the recorded
-                observations are those before the cut.
+            keep_steps: keep the states and the policy's outputs, which `scorepath.adjoint` starts from.
             relax: for discrete actions, what takes the place of the choice: from the perturbed logits divided by
                 sigma, (batches, samples, action_dim), to the action.
         """
         environment, sigma = self.environment, self.sigma
         parameters = self.parameters.to(noise.action)
-        observations, actions, rewards, probabilities, means, active = [], [], [], [], [], []
+        observations, actions, rewards, probabilities, means, states, active = [], [], [], [], [], [], []
         hidden: list[Tensor] = []
         rooms: list[tuple[Tensor, ...]] = []
         action_noise, process_noise = noise.action.unbind(-2), noise.process.unbind(-2)
@@ -141,8 +143,6 @@ class Simulator:
             for t in range(environment.horizon):
                 observation = environment.observe(state)
                 observations.append(observation)
-                if window and t % window == 0:
-                    state, observation = state.detach(), observation.detach()
                 *activations, mean = policy(observation, t)
                 if keep_hidden and not hidden:
                     hidden = [_room(each, environment.horizon) for each in activations]
@@ -152,6 +152,10 @@ class Simulator:
                 if differentiable:
                     # the first depends on nothing, unless it is the parameters that are differentiated
                     means.append(mean if mean.requires_grad else mean.requires_grad_())
+                elif keep_steps:
+                    means.append(mean)
+                if keep_steps:
+                    states.append(state)
                 action = self.act(mean, action_noise[t], relax)
                 if environment.discrete_actions and sigma > 0:
                     probabilities.append(torch.softmax(mean.detach() / sigma, -1))
@@ -163,6 +167,8 @@ class Simulator:
                     reward = reward + (disturbance if going is None else disturbance * going)
                 actions.append(action.detach())
                 rewards.append(reward * environment.discount**t if environment.discount < 1 else reward)
+            if keep_steps:
+                states.append(state)
             rewards[-1] = rewards[-1] + environment.terminal_reward(state) * environment.discount**environment.horizon
             return Trajectories(
                 simulator=self,
@@ -172,6 +178,7 @@ class Simulator:
                 action_noise=noise.action,
                 choice_probabilities=torch.stack(probabilities, dim=-2) if probabilities else None,
                 means=means,
+                states=states,
                 hidden=hidden,
                 active=torch.stack(active, dim=-1) if active else None,
             )

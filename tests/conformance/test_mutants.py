@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from scorepath import registry
+from scorepath.adjoint import backpropagate
 from scorepath.conformance import check_environment, check_estimator, check_expectations
 from scorepath.conformance.estimators import PROBLEMS
 from scorepath.environments.base import Environment
@@ -107,8 +108,7 @@ class DynamicsCut(Pathwise):
         return None
 
     def signal(self, simulator: Simulator, noise: Noise, past: Any = None) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout, differentiable=True, window=1)
-        return trajectories, trajectories.action_gradient(trajectories.returns)
+        return backpropagate(simulator, noise.rollout, window=1)
 
 
 @mutant_of(Pathwise(), "not unbiased")

@@ -19,6 +19,7 @@ from tests.layer_inputs import layer_inputs
 from torch import Tensor
 
 from scorepath import pullback, registry
+from scorepath.adjoint import backpropagate
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
 from scorepath.environments.base import Environment
@@ -308,8 +309,7 @@ def test_a_window_cuts_credit_at_its_blocks() -> None:
     """With blocks of one step an action is credited with its own reward only; the last one also with the terminal."""
     environment = LQR(horizon=3, process_noise=0.0)
     start, draws = simulator(environment), noise(environment, 1, 2).rollout
-    trajectories = start.rollout(draws, differentiable=True, window=1)
-    found = trajectories.action_gradient(trajectories.returns)
+    trajectories, found = backpropagate(start, draws, window=1)
     own_cost = -2 * environment.action_cost * trajectories.actions
     torch.testing.assert_close(found[:, :, :2], own_cost[:, :, :2])
     assert not torch.allclose(found[:, :, 2], own_cost[:, :, 2])

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from tests.layer_inputs import layer_inputs
 from torch import Tensor
 
 from scorepath import pullback, registry
-from scorepath.adjoint import LocalStep, replay
+from scorepath.adjoint import linearise
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.base import Environment
 from scorepath.environments.cartpole import Cartpole
@@ -36,7 +36,7 @@ from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.per_step_inverse_variance import PerStepInverseVariance
 from scorepath.estimators.total_propagation import TotalPropagation
 from scorepath.estimators.total_propagation_state import TotalPropagationState
-from scorepath.mixing import Mixture, inverse_variance_weight
+from scorepath.mixing import Mixture, inverse_variance_weight, sweep
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.policies import Network, OpenLoop, Policy, make_policy
 from scorepath.references.exact import exact_reference
@@ -129,16 +129,18 @@ WHOLE = [
 @pytest.mark.parametrize(("environment", "kind"), WHOLE, ids=[f"{type(e).__name__}-{k}" for e, k in WHOLE])
 def test_the_recursion_has_both_parents_at_its_ends(environment: Environment, kind: str, population: bool) -> None:
     start, draws = simulator(environment, kind, 3 * population), noise(environment)
-    trajectories = start.rollout(draws.rollout)
+    trajectories = start.rollout(draws.rollout, keep_steps=True)
+    steps = linearise(trajectories, draws.rollout)
     ones, zeros = torch.ones(3, environment.horizon), torch.zeros(3, environment.horizon)
     score = leave_one_out_signal(trajectories)
     of_state = randn(3, 5, environment.horizon, environment.state_dim)
-    _, pathwise = Pathwise().signal(start, draws)
+    whole = start.rollout(draws.rollout, differentiable=True)
+    pathwise = whole.action_gradient(whole.returns)
     for at, rival in (("action", score), ("state", of_state)):
-        found, weights = replay(trajectories, draws.rollout).sweep(at, rival, ones)
+        found, weights = sweep(trajectories, steps, at, rival, ones)
         torch.testing.assert_close(found, pathwise, **exact)
         assert torch.equal(weights, ones)
-    found, _ = replay(trajectories, draws.rollout).sweep("action", score, zeros)
+    found, _ = sweep(trajectories, steps, "action", score, zeros)
     assert torch.equal(found, LeaveOneOut().signal(start, draws)[1])
     # estimators that are given their weights do the same
     for weights, expected in ((ones, pathwise), (zeros, score)):
@@ -150,10 +152,10 @@ def test_mixing_only_the_last_step_reaches_earlier_steps_through_the_policy() ->
     """By hand: with k = (1, 1, 0) the earlier signals change by what the policy's answer to the state carries back."""
     environment = LQR(horizon=3, dynamics=((0.9,),), control=((0.5,),), discount=0.8)
     start, draws = simulator(environment), noise(environment)
-    trajectories = start.rollout(draws.rollout)
+    trajectories = start.rollout(draws.rollout, keep_steps=True)
     score = leave_one_out_signal(trajectories)
     weights = torch.tensor([[1.0, 1.0, 0.0]]).expand(3, -1)
-    found, _ = replay(trajectories, draws.rollout).sweep("action", score, weights)
+    found, _ = sweep(trajectories, linearise(trajectories, draws.rollout), "action", score, weights)
     _, pathwise = Pathwise().signal(start, draws)
     gain = start.parameters.item()
     change = (score - pathwise)[:, :, 2]
@@ -209,44 +211,45 @@ def gauss_hermite(environment: Environment, nodes: int = 5) -> tuple[RolloutNois
     ), weights
 
 
-def expectation(start: Simulator, at: str, weights: tuple[float, ...]) -> Tensor:
-    """Of the gradient with these weights and the constant baseline -2, without sampling."""
+def expectation(
+    start: Simulator, at: Literal["action", "state"], weights: tuple[float, ...], change: float = 1.0
+) -> Tensor:
+    """Of the gradient with these weights and the constant baseline -2, without sampling.
+
+    `change` multiplies what the state carries back.
+    """
     environment = start.environment
     draws, probabilities = gauss_hermite(environment)
-    trajectories = start.rollout(draws)
-    steps = replay(trajectories, draws)
+    trajectories = start.rollout(draws, keep_steps=True)
+    steps = linearise(trajectories, draws)
+    steps = replace(steps, reward_by_state=change * steps.reward_by_state, next_by_state=change * steps.next_by_state)
     if at == "action":
         score = (trajectories.rewards_to_go + 2)[..., None] * trajectories.score
     else:
-        later = torch.cat([trajectories.rewards_to_go[..., 1:], steps.terminal.detach()[..., None]], -1)
+        later = torch.cat([trajectories.rewards_to_go[..., 1:], steps.terminal[..., None]], -1)
         score = (later + 2)[..., None] * draws.process / environment.process_noise
-    signal, _ = steps.sweep(at, score, torch.tensor([weights]))
+    signal, _ = sweep(trajectories, steps, at, score, torch.tensor([weights]))
     return probabilities @ torch.cat(list(pullback.per_trajectory_gradients(trajectories, signal)))[0]
 
 
 @pytest.mark.parametrize("weights", [(0.3, 0.8), (0.0, 1.0), (-0.5, 1.4)])
 @pytest.mark.parametrize("at", ["action", "state"])
-def test_total_propagation_is_unbiased_whatever_its_weights(at: str, weights: tuple[float, ...]) -> None:
+def test_total_propagation_is_unbiased_whatever_its_weights(
+    at: Literal["action", "state"], weights: tuple[float, ...]
+) -> None:
     environment = LQR(horizon=2, discount=0.8, initial_mean=0.4, terminal_cost=3.0, process_noise=0.3)
     start = simulator(environment, sigma=0.5)
     gradient = exact_reference(environment, start.policy, start.parameters, start.sigma).gradient
     torch.testing.assert_close(expectation(start, at, weights), gradient, rtol=1e-10, atol=1e-10)
 
 
-def test_weighing_the_dynamics_too_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weighing_the_dynamics_too_is_wrong() -> None:
     """`lambda_t = ... k f_s^T ...` looks as natural, and the same expectation tells them apart."""
     environment = LQR(horizon=2, initial_mean=0.4, terminal_cost=3.0, process_noise=0.3)
     start = simulator(environment, sigma=0.5)
     gradient = exact_reference(environment, start.policy, start.parameters, start.sigma).gradient
     torch.testing.assert_close(expectation(start, "action", (0.5, 0.5)), gradient, rtol=1e-10, atol=1e-10)
-    right = LocalStep.pull
-
-    def wrong(step: LocalStep, *arguments: Any, **options: Any) -> tuple[Tensor, Tensor]:
-        action, state = right(step, *arguments, **options)
-        return action, 0.5 * state
-
-    monkeypatch.setattr(LocalStep, "pull", wrong)
-    assert abs(expectation(start, "action", (0.5, 0.5)) / gradient - 1).item() > 0.1
+    assert abs(expectation(start, "action", (0.5, 0.5), change=0.5) / gradient - 1).item() > 0.1
 
 
 # --- weights ------------------------------------------------------------------------------------------------------

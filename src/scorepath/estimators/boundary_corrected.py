@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from scorepath.adjoint import backpropagate
 from scorepath.branching import Branching
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
@@ -65,8 +66,7 @@ class BoundaryCorrected(ActionSignalEstimator):
             ValueError: where the policy would answer a changed action, so that the places of the jumps are unknown.
         """
         environment = simulator.environment
-        trajectories = simulator.rollout(noise.rollout, differentiable=True)
-        signal = trajectories.action_gradient(trajectories.returns)
+        trajectories, signal = backpropagate(simulator, noise.rollout)
         if environment.continuous:
             return trajectories, signal
         if environment.horizon > 1 and not isinstance(simulator.policy, OpenLoop):

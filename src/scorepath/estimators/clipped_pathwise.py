@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from scorepath.adjoint import backpropagate
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
@@ -47,8 +48,7 @@ class ClippedPathwise(ActionSignalEstimator):
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout, differentiable=True)
-        signal = trajectories.action_gradient(trajectories.returns)
+        trajectories, signal = backpropagate(simulator, noise.rollout)
         # in double precision: squares of float32 overflow long before gradients do
         norms = torch.cat([chunk.double().norm(dim=-1) for chunk in per_trajectory_gradients(trajectories, signal)])
         scale = (self.limit / norms).clamp_max(1.0)  # a gradient of zero has scale 1

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from scorepath.adjoint import backpropagate
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
@@ -38,5 +39,4 @@ class DeterministicPathwise(ActionSignalEstimator):
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.with_sigma(0.0).rollout(noise.rollout, differentiable=True)
-        return trajectories, trajectories.action_gradient(trajectories.returns)
+        return backpropagate(simulator.with_sigma(0.0), noise.rollout)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from scorepath.adjoint import backpropagate
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
@@ -37,5 +38,4 @@ class Pathwise(ActionSignalEstimator):
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout, differentiable=True)
-        return trajectories, trajectories.action_gradient(trajectories.returns)
+        return backpropagate(simulator, noise.rollout)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from scorepath.adjoint import linearise
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
 from scorepath.values import fitted_state_values
@@ -43,11 +45,12 @@ class ShortHorizonValue(WindowedEstimator):
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout, differentiable=True, window=self.window)
-        objective = trajectories.returns
+        trajectories = simulator.rollout(noise.rollout, keep_steps=True)
+        bridge = None
         if past is not None and self.window < simulator.environment.horizon:
-            # observations are recorded before the cut: what a boundary promises reaches back into the block before it
             boundaries = slice(self.window, None, self.window)
-            values = fitted_state_values(past, trajectories.observations, self.ridge, boundaries)
-            objective = objective + values.sum(-1).to(objective)
-        return trajectories, trajectories.action_gradient(objective)
+            states = torch.stack(list(trajectories.states[:-1])).requires_grad_()
+            observations = simulator.environment.observe(states).movedim(0, 2)
+            values = fitted_state_values(past, observations, self.ridge, boundaries)
+            (bridge,) = torch.autograd.grad(values.sum(), states)
+        return trajectories, linearise(trajectories, noise.rollout).pathwise(self.window, bridge)

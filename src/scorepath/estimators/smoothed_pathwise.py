@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from scorepath.adjoint import backpropagate
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
@@ -48,5 +49,4 @@ class SmoothedPathwise(ActionSignalEstimator):
         smoothed = simulator.environment.smoothed(self.width)
         if smoothed is None:
             raise ValueError(f"{type(simulator.environment).__name__} has no smoothed version")
-        trajectories = replace(simulator, environment=smoothed).rollout(noise.rollout, differentiable=True)
-        return trajectories, trajectories.action_gradient(trajectories.returns)
+        return backpropagate(replace(simulator, environment=smoothed), noise.rollout)

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from scorepath.adjoint import replay
+from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
 from scorepath.estimators.leave_one_out import leave_one_out_signal
-from scorepath.mixing import Mixture
+from scorepath.mixing import Mixture, sweep
 from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
 
@@ -21,7 +21,7 @@ class TotalPropagation(Mixture):
     """Approximates grad J_sigma. With `delta_t = k_t * p_t + (1 - k_t) * leave_one_out_t`, backwards in time.
 
     `p_t` is the derivative by the action as in backpropagation through time, except that what the later actions'
-    dependence on the state adds to it is their mixed `delta`: see `scorepath.adjoint`. `k_t` is the inverse-variance
+    dependence on the state adds to it is their mixed `delta`: see `scorepath.mixing`. `k_t` is the inverse-variance
     weight of step t's contributions to the gradient. `weights` names the rollouts that k is computed from: the
     same_batch or an independent_batch. Requires differentiable dynamics, normal action noise and sigma > 0.
     """
@@ -36,8 +36,8 @@ class TotalPropagation(Mixture):
     def mix(
         self, simulator: Simulator, draws: RolloutNoise, weights: Tensor | None = None
     ) -> tuple[Trajectories, Tensor, Tensor]:
-        trajectories = simulator.rollout(draws)
+        trajectories = simulator.rollout(draws, keep_steps=True)
         score = leave_one_out_signal(trajectories)
         if trajectories.active is not None:
             score = score * trajectories.active[..., None]
-        return trajectories, *replay(trajectories, draws).sweep("action", score, weights)
+        return trajectories, *sweep(trajectories, linearise(trajectories, draws), "action", score, weights)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.adjoint import replay
+from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
-from scorepath.mixing import Mixture
+from scorepath.mixing import Mixture, sweep
 from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
 
@@ -41,10 +41,10 @@ class TotalPropagationState(Mixture):
     def mix(
         self, simulator: Simulator, draws: RolloutNoise, weights: Tensor | None = None
     ) -> tuple[Trajectories, Tensor, Tensor]:
-        trajectories = simulator.rollout(draws)
-        steps = replay(trajectories, draws)
-        later = torch.cat([trajectories.rewards_to_go[..., 1:], steps.terminal.detach()[..., None]], -1)
+        trajectories = simulator.rollout(draws, keep_steps=True)
+        steps = linearise(trajectories, draws)
+        later = torch.cat([trajectories.rewards_to_go[..., 1:], steps.terminal[..., None]], -1)
         samples = later.shape[1]
         advantage = (later - later.mean(1, keepdim=True)) * (samples / (samples - 1))
         score = advantage[..., None] * draws.process / simulator.environment.additive_state_noise
-        return trajectories, *steps.sweep("state", score, weights)
+        return trajectories, *sweep(trajectories, steps, "state", score, weights)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from scorepath.adjoint import backpropagate
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
 from scorepath.windows import WindowedEstimator
@@ -26,5 +27,4 @@ class TruncatedPathwise(WindowedEstimator):
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout, differentiable=True, window=self.window)
-        return trajectories, trajectories.action_gradient(trajectories.returns)
+        return backpropagate(simulator, noise.rollout, window=self.window)

@@ -1,7 +1,7 @@
 """Figures: tables in, one SVG out.
 
-`FIGURES` names them all, each with the tables that it reads; a figure's module, and with it matplotlib, is imported only
-when the figure is drawn. Equal tables give equal bytes.
+`FIGURES` names them all, each with the tables that it reads; a figure's module, and with it matplotlib, is imported
+only when the figure is drawn. Equal tables give equal bytes.
 """
 
 from __future__ import annotations

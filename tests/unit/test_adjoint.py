@@ -1,0 +1,122 @@
+"""Derivatives of all steps at once against the graph of the whole rollout, to rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from scorepath import adjoint
+from scorepath.adjoint import backpropagate, linearise
+from scorepath.environments.base import Environment
+from scorepath.environments.cartpole import Cartpole
+from scorepath.environments.chain import Chain
+from scorepath.environments.double_pendulum import DoublePendulum
+from scorepath.environments.fourier_field import FourierField
+from scorepath.environments.hopper import Hopper
+from scorepath.environments.lqr import LQR
+from scorepath.environments.pendulum import Pendulum
+from scorepath.environments.random_walk_digital import RandomWalkDigital
+from scorepath.environments.uniform_support import UniformSupport
+from scorepath.estimators.gumbel_softmax import GumbelSoftmax
+from scorepath.estimators.straight_through import StraightThrough
+from scorepath.noise import Noise, RolloutNoise, Stream
+from scorepath.policies import make_policy
+from scorepath.rollout import Simulator
+
+HORIZON = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fall(LQR):
+    """An LQR whose episodes end below zero: the state then stays, and rewards are 0."""
+
+    def active(self, state: Tensor) -> Tensor:
+        return state[..., 0] > 0
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        going = self.active(state)
+        next_state, reward = super().step(state, action, process_noise)
+        return torch.where(going[..., None], next_state, state), torch.where(going, reward, 0.0)
+
+
+MATRIX = {"dynamics": ((1.0, 0.1), (-0.2, 0.9)), "control": ((0.1, 0.0), (0.3, 0.5))}
+CASES: list[tuple[Environment, str, Callable[[Tensor], Tensor] | None]] = [
+    (LQR(horizon=HORIZON, discount=0.8, process_noise=0.1, reward_noise=0.2, **MATRIX), "linear", None),
+    (LQR(horizon=HORIZON, discount=0.8, **MATRIX), "open_loop", None),
+    (Fall(horizon=HORIZON, initial_mean=0.5), "linear", None),
+    (Pendulum(horizon=HORIZON, process_noise=0.1), "mlp", None),
+    (Cartpole(horizon=HORIZON, discount=0.9), "mlp", None),
+    (DoublePendulum(horizon=HORIZON), "mlp", None),
+    (Hopper(horizon=HORIZON), "mlp", None),
+    (RandomWalkDigital(horizon=HORIZON), "open_loop", None),
+    (FourierField(dimension=3), "open_loop", None),
+    (UniformSupport(), "open_loop", None),
+    (Chain(horizon=HORIZON), "linear", GumbelSoftmax().relax),
+    (Chain(horizon=HORIZON), "linear", StraightThrough().relax),
+]
+cases = pytest.mark.parametrize(
+    ("environment", "kind", "relax"), CASES, ids=[f"{type(e).__name__}-{kind}" for e, kind, _ in CASES]
+)
+populations = pytest.mark.parametrize("population", [False, True], ids=["shared", "population"])
+
+
+def start(environment: Environment, kind: str, population: bool) -> tuple[Simulator, RolloutNoise]:
+    """A policy, or one for each of three batches, and the noise of three batches of five."""
+    policy = make_policy(environment, kind, (6,))
+    shape = (3, policy.parameter_count) if population else (policy.parameter_count,)
+    parameters = 0.3 * torch.randn(*shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    draws = Noise(environment, Stream(1, "test", "adjoint"), range(3), 5, torch.float64).rollout
+    return Simulator(environment, policy, parameters, 0.3), draws
+
+
+def by_graph(
+    simulator: Simulator, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None, ends: list[int]
+) -> Tensor:
+    """The derivative of `rewards[t] + ... + rewards[ends[t] - 1]` by the policy's output at step t."""
+    signals = []
+    for t, end in enumerate(ends):
+        trajectories = simulator.rollout(draws, differentiable=True, relax=relax)
+        signals.append(trajectories.action_gradient(trajectories.rewards[..., t:end])[:, :, t])
+    return torch.stack(signals, dim=2)
+
+
+@populations
+@cases
+@pytest.mark.parametrize("window", [1, 2, 4, HORIZON])
+def test_windows_credit_the_rewards_that_they_hold(
+    environment: Environment, kind: str, relax: Callable[[Tensor], Tensor] | None, population: bool, window: int
+) -> None:
+    """A window as wide as the horizon is the whole derivative."""
+    simulator, draws = start(environment, kind, population)
+    steps = linearise(simulator.rollout(draws, keep_steps=True, relax=relax), draws, relax)
+    horizon = environment.horizon
+    blocks = [min(horizon, (t // window + 1) * window) for t in range(horizon)]
+    sliding = [min(horizon, t + window) for t in range(horizon)]
+    for found, ends in ((steps.pathwise(window), blocks), (steps.sliding(window), sliding)):
+        torch.testing.assert_close(found, by_graph(simulator, draws, relax, ends), rtol=1e-9, atol=1e-11)
+
+
+@populations
+@cases
+def test_both_ways_give_the_same_trajectories_and_signals(
+    environment: Environment,
+    kind: str,
+    relax: Callable[[Tensor], Tensor] | None,
+    population: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whichever the number of trajectories selects; neither leaves a graph behind."""
+    simulator, draws = start(environment, kind, population)
+    found = []
+    for most in (0, 10**9):
+        monkeypatch.setattr(adjoint, "MOST_STATES", most)
+        trajectories, signal = backpropagate(simulator, draws, relax=relax)
+        assert not trajectories.returns.requires_grad
+        assert not signal.requires_grad
+        found.append((trajectories.returns, trajectories.actions, signal))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
