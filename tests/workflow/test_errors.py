@@ -67,6 +67,26 @@ def test_a_wrong_configuration_is_one_sentence(finished: Project, mistake: str) 
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "gradients/swimg/pathwise/sigma=0.5.csv",
+        "gradients/swing/pathwize/sigma=0.5.csv",
+        "gradients/swing/pathwise/sigma=0.50.csv",
+        "training/swing/pathwise/sigma=7.csv",
+        "references/swimg/policies.npz",
+        "costs/swimg.csv",
+    ],
+)
+def test_a_target_that_the_study_does_not_have(finished: Project, path: str) -> None:
+    before = snapshot(finished)
+    ended = finished.snakemake("--cores", "1", f"results/{path}")
+    assert ended.status != 0
+    assert "the study has nothing of that name" in ended.output
+    assert "most recent call last" not in ended.output
+    assert snapshot(finished) == before
+
+
+@pytest.mark.parametrize(
     ("text", "fragments"),
     [("seed: 1\n", ["config.yaml", "'seed'", "lines 1 and "]), ("  costs: [\n", ["YAML"])],
     ids=["key twice", "not YAML"],

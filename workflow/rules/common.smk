@@ -57,10 +57,14 @@ plan = load_plan()
 study = plan.study
 
 
+# Whether the study has what a path names is for the digests to say: to try hundreds of names on each path takes long.
 wildcard_constraints:
-    environment="|".join(map(re.escape, study.environments)),
-    estimator="|".join(map(re.escape, study.estimators)),
+    environment="[^/]+",
+    estimator="[^/]+",
     sigma=r"[0-9.e+-]+",
+
+
+NOTHING_LIKE_IT = "the study has nothing of that name; results/plan.json lists what it has"
 
 
 def cell_digest(stage):
@@ -68,14 +72,23 @@ def cell_digest(stage):
 
     def digest(wildcards):
         cell = plan.index.get((stage, wildcards.environment, wildcards.estimator, wildcards.sigma))
-        return cell.digest if cell else "not in this study"
+        if cell is None:
+            raise WorkflowError(NOTHING_LIKE_IT)
+        return cell.digest
 
     return digest
 
 
 def other_digest(kind):
     """The digest parameter of a job that is not a cell."""
-    return lambda wildcards: plan.digests[f"{kind}/{wildcards.environment}"]
+
+    def digest(wildcards):
+        found = plan.digests.get(f"{kind}/{wildcards.environment}")
+        if found is None:
+            raise WorkflowError(NOTHING_LIKE_IT)
+        return found
+
+    return digest
 
 
 def existing(paths):
