@@ -154,8 +154,9 @@ class Network(Policy):
         rows = [each.flatten(1, 2) for each in inputs]
         signals = [signal.flatten(1, 2)]
         for (weight, _), values in zip(self.layers(parameters)[:0:-1], rows[:0:-1], strict=True):
-            # the derivative of tanh is 1 - tanh^2
-            signals.append(torch.ops.aten.tanh_backward(signals[-1] @ weight.mT, values))
+            # the derivative of tanh is 1 - tanh^2; for one output a multiplication is quicker than a matrix product
+            back = signals[-1] * weight.mT if weight.shape[-1] == 1 else signals[-1] @ weight.mT
+            signals.append(torch.ops.aten.tanh_backward(back, values))
         return list(zip(rows, reversed(signals), strict=True))
 
     def pull_back(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
@@ -165,9 +166,7 @@ class Network(Policy):
         for (weight, bias), (values, outputs) in zip(self.layers(gradients), layer_signals, strict=True):
             values = values.reshape(batches * samples, horizon, -1)
             outputs = outputs.reshape(batches * samples, horizon, -1)
-            # a product of few rows is far quicker than one of few columns
-            narrow = outputs.shape[-1] < values.shape[-1]
-            weight.copy_((outputs.mT @ values).mT if narrow else values.mT @ outputs)
+            weight.copy_(_outer(values, outputs))
             if bias is not None:
                 torch.sum(outputs, -2, keepdim=True, out=bias)
         return gradients.unflatten(0, (batches, samples))
@@ -176,7 +175,7 @@ class Network(Policy):
         samples = signal.shape[1]
         parts = []
         for values, outputs in self.layer_signals(parameters, inputs, signal):
-            parts.append((values.mT @ outputs).flatten(-2))
+            parts.append(_outer(values, outputs).flatten(-2))
             if self.bias:
                 parts.append(outputs.sum(-2))
         return torch.cat(parts, dim=-1) / samples
@@ -209,13 +208,25 @@ class Network(Policy):
         return parameters
 
 
+# A product of few rows is far quicker than one of few columns: below, the transpose is formed where that is narrower.
+
+
+def _outer(values: Tensor, outputs: Tensor) -> Tensor:
+    """`values^T outputs`."""
+    narrow = outputs.shape[-1] < values.shape[-1]
+    return (outputs.mT @ values).mT if narrow else values.mT @ outputs
+
+
 def affine(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     """`inputs @ weight + bias` as one operation, for a shared layer or one per batch."""
     if bias is None:
         return lambda inputs: inputs @ weight
     if weight.dim() == 2:
-        weight, bias = weight.mT, bias.squeeze(-2)
+        weight, bias = weight.mT.contiguous(), bias.squeeze(-2)
         return lambda inputs: torch.nn.functional.linear(inputs, weight, bias)
+    if weight.shape[-1] < weight.shape[-2]:
+        weight, bias = weight.mT.contiguous(), bias.mT
+        return lambda inputs: torch.baddbmm(bias, weight, inputs.mT).mT
     return lambda inputs: torch.baddbmm(bias, inputs, weight)
 
 
