@@ -76,7 +76,7 @@ def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, uni
     ends: dict[tuple[str, float], dict[str, float]] = {}
     with style.style():
         figure, axes = style.grid(
-            len(facets), COLUMNS, 1.15, top=0.68 + 0.19 * (-(-len(estimators) // 5)), bottom=1.14, left=0.62,
+            len(facets), COLUMNS, 1.15, top=0.68 + 0.19 * (-(-len(estimators) // 5)), bottom=1.14, left=0.82,
             wspace=0.32, hspace=0.5,
         )  # fmt: skip
         for index, (ax, (name, sigma)) in enumerate(zip(axes, facets, strict=True)):
