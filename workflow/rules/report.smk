@@ -15,14 +15,10 @@ TABLES = expand(
 )
 
 
-def tables_of_figure(wildcards):
-    """Input function: what a figure reads, so that timings redraw only the figures that show them."""
-    return expand("results/tables/{table}.csv", table=FIGURES[wildcards.figure].reads)
-
-
 rule figure:
     input:
-        tables_of_figure,
+        # what it reads, so that timings redraw only the figures that show them
+        lambda wildcards: expand("results/tables/{table}.csv", table=FIGURES[wildcards.figure].reads),
     output:
         report(
             "results/figures/{figure}.svg",
