@@ -100,6 +100,13 @@ def test_reporting_alone(finished: Project) -> None:
     assert finished.dry_run() == DRAWN
 
 
+def test_timings_redraw_only_the_figures_that_show_them(finished: Project) -> None:
+    finished.path("results/costs/lqr.csv").unlink()
+    timed = {name for name, figure in FIGURES.items() if {"costs", "verdicts_compute"} & set(figure.reads)}
+    assert 0 < len(timed) < len(FIGURES)
+    assert finished.dry_run() == {"costs lqr", "cost_tables"} | {f"figure {name}" for name in timed} | REPORT
+
+
 def test_words_and_wrappers_rerun_nothing(finished: Project) -> None:
     finished.append("README.md", COMMENT)
     finished.path("docs").mkdir()
