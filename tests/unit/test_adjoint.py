@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 import torch
+from tests.ending_episodes import Fall
 from torch import Tensor
 
 from scorepath import adjoint
@@ -28,19 +28,6 @@ from scorepath.policies import make_policy
 from scorepath.rollout import Simulator
 
 HORIZON = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fall(LQR):
-    """An LQR whose episodes end below zero: the state then stays, and rewards are 0."""
-
-    def active(self, state: Tensor) -> Tensor:
-        return state[..., 0] > 0
-
-    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        going = self.active(state)
-        next_state, reward = super().step(state, action, process_noise)
-        return torch.where(going[..., None], next_state, state), torch.where(going, reward, 0.0)
 
 
 MATRIX = {"dynamics": ((1.0, 0.1), (-0.2, 0.9)), "control": ((0.1, 0.0), (0.3, 0.5))}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from tests.ending_episodes import Fall
 from tests.layer_inputs import layer_inputs
 from torch import Tensor
 
@@ -163,19 +164,6 @@ def test_mixing_only_the_last_step_reaches_earlier_steps_through_the_policy() ->
     torch.testing.assert_close(found[:, :, 1] - pathwise[:, :, 1], 0.5 * gain * change, **exact)
     closed_loop = 0.9 + 0.5 * gain
     torch.testing.assert_close(found[:, :, 0] - pathwise[:, :, 0], 0.5 * closed_loop * gain * change, **exact)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fall(LQR):
-    """An LQR whose episodes end below zero: the state then stays, and rewards are 0."""
-
-    def active(self, state: Tensor) -> Tensor:
-        return state[..., 0] > 0
-
-    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        going = self.active(state)
-        next_state, reward = super().step(state, action, process_noise)
-        return torch.where(going[..., None], next_state, state), torch.where(going, reward, 0.0)
 
 
 def test_after_an_end_there_is_no_score_to_carry_back() -> None:
