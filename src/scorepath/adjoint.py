@@ -77,7 +77,7 @@ class Linearisation:
         direct, closed_loop = self._closed_loop()
         end = self.terminal_by_state[None]
         later = torch.cat([torch.zeros_like(direct), end])  # by each state, the last one included: of no steps yet
-        for _ in range(window - 1):
+        for _ in range(min(window, len(direct)) - 1):
             later = torch.cat([direct + (closed_loop * later[1:, :, None]).sum(1), end])
         return self._signal(later[1:])
 
