@@ -33,7 +33,8 @@ to 10 coordinates, and fixed: results must not depend on the machine."""
 class Linearisation:
     """First derivatives of every step along given trajectories.
 
-    Coordinates come before trajectories, so that sums over them are sums of long rows.
+    Coordinates come before trajectories, so that sums over them are sums of long rows. Memory grows with the square of
+    state_dim: 0.5 GB for 2,048 trajectories of 100 steps and 10 coordinates, 1.9 GB for 20.
 
     | field | meaning | shape |
     |---|---|---|

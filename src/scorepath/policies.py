@@ -208,11 +208,8 @@ class Network(Policy):
         return parameters
 
 
-# A product of few rows is far quicker than one of few columns: below, the transpose is formed where that is narrower.
-
-
 def _outer(values: Tensor, outputs: Tensor) -> Tensor:
-    """`values^T outputs`."""
+    """`values^T outputs`, by way of its transpose where that has fewer rows: far quicker than few columns."""
     narrow = outputs.shape[-1] < values.shape[-1]
     return (outputs.mT @ values).mT if narrow else values.mT @ outputs
 
@@ -224,7 +221,7 @@ def affine(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     if weight.dim() == 2:
         weight, bias = weight.mT.contiguous(), bias.squeeze(-2)
         return lambda inputs: torch.nn.functional.linear(inputs, weight, bias)
-    if weight.shape[-1] < weight.shape[-2]:
+    if weight.shape[-1] < weight.shape[-2]:  # few columns, as in `_outer`
         weight, bias = weight.mT.contiguous(), bias.mT
         return lambda inputs: torch.baddbmm(bias, weight, inputs.mT).mT
     return lambda inputs: torch.baddbmm(bias, inputs, weight)
