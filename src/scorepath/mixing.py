@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from scorepath.adjoint import Linearisation, backpropagate, pull
+from scorepath.adjoint import Linearisation, backpropagate, linearise, pull
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.estimators.leave_one_out import leave_one_out_signal
@@ -86,22 +86,19 @@ class Mixture(ActionSignalEstimator):
         return trajectories, signal
 
 
-def sweep(
+def total_propagation(
     trajectories: Trajectories,
-    steps: Linearisation,
+    draws: RolloutNoise,
     at: Literal["action", "state"],
     score: Tensor,
     weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The recursion of `scorepath.adjoint` with `k_t * derivative + (1 - k_t) * score_t` for one derivative.
-
-    Total propagation puts an inverse-variance mixture in the place of `delta_t`, or of `lambda_{t+1}` in both lines,
-    and goes on with it.
+    """Backpropagation through time that goes on, at every step, with an inverse-variance mixture of two derivatives.
 
     Args:
-        trajectories: what the steps are the linearisation of.
-        steps: the derivatives.
-        at: which derivative: `delta_t` (action) or `lambda_{t+1}` (state).
+        trajectories: a rollout with `keep_steps`.
+        draws: the randomness it was made with.
+        at: which derivative is mixed: `delta_t` (action) or `lambda_{t+1}` (state), see `scorepath.adjoint`.
         score: estimates of that derivative of another kind, (batches, samples, horizon, action_dim or state_dim).
         weights: k, (batches, horizon). By default `V_score / (V_score + V_derivative)`, the trace variances over
             the batch of what either one contributes to the gradient through step t's action.
@@ -109,29 +106,51 @@ def sweep(
     Returns:
         The action signal, (batches, samples, horizon, action_dim), and the weights.
     """
+    signals, used = [], []
+    for steps in linearise(trajectories, draws):
+        given = None if weights is None else weights[steps.batches]
+        signal, k = sweep(steps, at, score[steps.batches], given)
+        signals.append(signal)
+        used.append(k)
+    return torch.cat(signals), torch.cat(used)
 
-    def mixed(t: int, derivative: Tensor, rival: Tensor, contributions: tuple[Tensor, Tensor]) -> Tensor:
-        """Both are (coordinates, batches, samples); notes the weight used."""
-        if weights is None:
-            signals = (each.movedim(0, -1).unsqueeze(2) for each in contributions)
-            variances = (step_trace_variances(trajectories, each, t) for each in signals)
-            used.append(inverse_variance_weight(*variances).squeeze(-1))
-        else:
+
+def sweep(
+    steps: Linearisation, at: Literal["action", "state"], score: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The recursion of `scorepath.adjoint` with `k_t * derivative + (1 - k_t) * score_t` for one derivative.
+
+    The mixture takes the place of `delta_t`, or of `lambda_{t+1}` in both lines. Arguments and results are those of
+    `total_propagation`, for the batches of these steps.
+    """
+    horizon = score.shape[2]
+    rivals = score.permute(2, 3, 0, 1)
+    rival_variances = None
+    if weights is None:
+        contributions = score if at == "action" else pull(steps.next_by_mean, rivals).permute(2, 3, 0, 1)
+        rival_variances = step_trace_variances(steps.trajectories, contributions).unbind(-1)
+
+    def mixed(t: int, derivative: Tensor, contribution: Tensor) -> Tensor:
+        """All are (coordinates, batches, samples); notes the weight used."""
+        if rival_variances is not None:
+            signal = contribution.movedim(0, -1).unsqueeze(2)
+            variance = step_trace_variances(steps.trajectories, signal, t).squeeze(-1)
+            used.append(inverse_variance_weight(variance, rival_variances[t]))
+        elif weights is not None:
             used.append(weights[:, t])
         k = used[-1].to(derivative)[:, None]
-        return k * derivative + (1 - k) * rival
+        return k * derivative + (1 - k) * rivals[t]
 
     adjoint = steps.terminal_by_state
     signals: list[Tensor] = []
     used: list[Tensor] = []
-    for t in reversed(range(score.shape[2])):
-        rival = score[:, :, t].movedim(-1, 0)
+    for t in reversed(range(horizon)):
         by_mean = steps.next_by_mean[t]
         if at == "state":
-            adjoint = mixed(t, adjoint, rival, (pull(by_mean, adjoint), pull(by_mean, rival)))
+            adjoint = mixed(t, adjoint, pull(by_mean, adjoint))
         signal = steps.reward_by_mean[t] + pull(by_mean, adjoint)
         if at == "action":
-            signal = mixed(t, signal, rival, (signal, rival))
+            signal = mixed(t, signal, signal)
         adjoint = steps.reward_by_state[t] + pull(steps.next_by_state[t], adjoint)
         adjoint = adjoint + pull(steps.mean_by_state[t], signal)
         signals.append(signal.movedim(0, -1))

@@ -46,6 +46,10 @@ class RolloutNoise(NamedTuple):
     process: Tensor  # (batches, samples, horizon, process_noise_dim), standard normal
     reward: Tensor  # (batches, samples, horizon, 1), standard normal; size 0 where rewards have no noise
 
+    def select(self, batches: slice) -> RolloutNoise:
+        """That of some of the batches."""
+        return RolloutNoise(*(draws[batches] for draws in self))
+
     def single_batches(self) -> RolloutNoise:
         """Every trajectory as a batch of its own, (batches * samples, 1, ...): one policy each."""
         return RolloutNoise(*(draws.flatten(0, 1).unsqueeze(1) for draws in self))

@@ -68,12 +68,11 @@ def _chunks(
 
     The numbers have the signal's dtype.
     """
-    parameters = trajectories.simulator.parameters.detach().to(signal)
     inputs = trajectories.layer_inputs
     batches, samples, horizon = signal.shape[:3]
     for chunk in chunks_of_batches(batches, samples * max(entries_per_sample, horizon * LAYER_WIDTH)):
-        own = parameters if parameters.dim() == 1 else parameters[chunk]
-        yield chunk, own, [each[chunk].to(signal) for each in inputs]
+        parameters = trajectories.simulator.select(chunk).parameters.detach().to(signal)
+        yield chunk, parameters, [each[chunk].to(signal) for each in inputs]
 
 
 def trace_variances(trajectories: Trajectories, signal: Tensor) -> Tensor:

@@ -94,6 +94,22 @@ class Trajectories:
         """The same trajectories without the graph behind them."""
         return replace(self, rewards=self.rewards.detach(), observations=self.observations.detach(), means=())
 
+    def select(self, batches: slice) -> Trajectories:
+        """Those of some of the batches."""
+        return replace(
+            self,
+            simulator=self.simulator.select(batches),
+            observations=self.observations[batches],
+            actions=self.actions[batches],
+            rewards=self.rewards[batches],
+            action_noise=self.action_noise[batches],
+            choice_probabilities=None if self.choice_probabilities is None else self.choice_probabilities[batches],
+            means=[each[batches] for each in self.means],
+            states=[each[batches] for each in self.states],
+            hidden=[each[batches] for each in self.hidden],
+            active=None if self.active is None else self.active[batches],
+        )
+
 
 @dataclass(frozen=True)
 class Simulator:
@@ -107,6 +123,10 @@ class Simulator:
     def with_sigma(self, sigma: float) -> Simulator:
         """The same policy at another noise level."""
         return replace(self, sigma=sigma)
+
+    def select(self, batches: slice) -> Simulator:
+        """With the policies of some of the batches, if each has its own."""
+        return self if self.parameters.dim() == 1 else replace(self, parameters=self.parameters[batches])
 
     def returns(self, noise: RolloutNoise) -> Tensor:
         """The returns alone, (batches, samples)."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from tests.ending_episodes import Fall
 from torch import Tensor
 
-from scorepath import adjoint
-from scorepath.adjoint import backpropagate, linearise
+from scorepath import adjoint, pullback
+from scorepath.adjoint import Linearisation, backpropagate, linearise
 from scorepath.environments.base import Environment
 from scorepath.environments.cartpole import Cartpole
 from scorepath.environments.chain import Chain
@@ -79,12 +80,35 @@ def test_windows_credit_the_rewards_that_they_hold(
 ) -> None:
     """A window as wide as the horizon is the whole derivative."""
     simulator, draws = start(environment, kind, population)
-    steps = linearise(simulator.rollout(draws, keep_steps=True, relax=relax), draws, relax)
+    (steps,) = linearise(simulator.rollout(draws, keep_steps=True, relax=relax), draws, relax)
     horizon = environment.horizon
     blocks = [min(horizon, (t // window + 1) * window) for t in range(horizon)]
     sliding = [min(horizon, t + window) for t in range(horizon)]
     for found, ends in ((steps.pathwise(window), blocks), (steps.sliding(window), sliding)):
         torch.testing.assert_close(found, by_graph(simulator, draws, relax, ends), rtol=1e-9, atol=1e-11)
+
+
+@populations
+@cases
+def test_some_batches_at_a_time(
+    environment: Environment,
+    kind: str,
+    relax: Callable[[Tensor], Tensor] | None,
+    population: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The derivatives of a batch do not depend on how many are formed together."""
+    simulator, draws = start(environment, kind, population)
+    trajectories = simulator.rollout(draws, keep_steps=True, relax=relax)
+    bridge = torch.stack(list(trajectories.states[:-1]))
+    (whole,) = linearise(trajectories, draws, relax)
+    monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
+    parts = list(linearise(trajectories, draws, relax))
+    assert [part.batches for part in parts] == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    for signal in (Linearisation.pathwise, partial(Linearisation.sliding, window=2)):
+        torch.testing.assert_close(torch.cat([signal(part) for part in parts]), signal(whole), rtol=1e-9, atol=1e-11)
+    bridged = torch.cat([part.pathwise(2, bridge) for part in parts])
+    torch.testing.assert_close(bridged, whole.pathwise(2, bridge), rtol=1e-9, atol=1e-11)
 
 
 @populations

@@ -131,22 +131,38 @@ WHOLE = [
 def test_the_recursion_has_both_parents_at_its_ends(environment: Environment, kind: str, population: bool) -> None:
     start, draws = simulator(environment, kind, 3 * population), noise(environment)
     trajectories = start.rollout(draws.rollout, keep_steps=True)
-    steps = linearise(trajectories, draws.rollout)
+    (steps,) = linearise(trajectories, draws.rollout)
     ones, zeros = torch.ones(3, environment.horizon), torch.zeros(3, environment.horizon)
     score = leave_one_out_signal(trajectories)
     of_state = randn(3, 5, environment.horizon, environment.state_dim)
     whole = start.rollout(draws.rollout, differentiable=True)
     pathwise = whole.action_gradient(whole.returns)
     for at, rival in (("action", score), ("state", of_state)):
-        found, weights = sweep(trajectories, steps, at, rival, ones)
+        found, weights = sweep(steps, at, rival, ones)
         torch.testing.assert_close(found, pathwise, **exact)
         assert torch.equal(weights, ones)
-    found, _ = sweep(trajectories, steps, "action", score, zeros)
+    found, _ = sweep(steps, "action", score, zeros)
     assert torch.equal(found, LeaveOneOut().signal(start, draws)[1])
     # estimators that are given their weights do the same
     for weights, expected in ((ones, pathwise), (zeros, score)):
         _, signal, _ = TotalPropagation().mix(start, draws.rollout, weights)
         torch.testing.assert_close(signal, expected, **exact)
+
+
+@pytest.mark.parametrize("population", [False, True], ids=["shared", "population"])
+@pytest.mark.parametrize("estimator", [TotalPropagation(), TotalPropagationState()], ids=["action", "state"])
+def test_total_propagation_of_some_batches_at_a_time(
+    estimator: Mixture, population: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signals and weights of a batch do not depend on the others; given weights go to the batches that are theirs."""
+    environment = LQR(horizon=4, discount=0.8, process_noise=0.3, **MATRIX)
+    start, draws = simulator(environment, "mlp", 3 * population), noise(environment).rollout
+    _, *whole = estimator.mix(start, draws)
+    monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
+    for weights in (None, whole[1]):
+        _, *parts = estimator.mix(start, draws, weights)
+        for found, expected in zip(parts, whole, strict=True):
+            torch.testing.assert_close(found, expected, **exact)
 
 
 def test_mixing_only_the_last_step_reaches_earlier_steps_through_the_policy() -> None:
@@ -156,7 +172,8 @@ def test_mixing_only_the_last_step_reaches_earlier_steps_through_the_policy() ->
     trajectories = start.rollout(draws.rollout, keep_steps=True)
     score = leave_one_out_signal(trajectories)
     weights = torch.tensor([[1.0, 1.0, 0.0]]).expand(3, -1)
-    found, _ = sweep(trajectories, linearise(trajectories, draws.rollout), "action", score, weights)
+    (steps,) = linearise(trajectories, draws.rollout)
+    found, _ = sweep(steps, "action", score, weights)
     _, pathwise = Pathwise().signal(start, draws)
     gain = start.parameters.item()
     change = (score - pathwise)[:, :, 2]
@@ -209,14 +226,15 @@ def expectation(
     environment = start.environment
     draws, probabilities = gauss_hermite(environment)
     trajectories = start.rollout(draws, keep_steps=True)
-    steps = linearise(trajectories, draws)
+    (steps,) = linearise(trajectories, draws)
     steps = replace(steps, reward_by_state=change * steps.reward_by_state, next_by_state=change * steps.next_by_state)
     if at == "action":
         score = (trajectories.rewards_to_go + 2)[..., None] * trajectories.score
     else:
-        later = torch.cat([trajectories.rewards_to_go[..., 1:], steps.terminal[..., None]], -1)
+        terminal = environment.discount**environment.horizon * environment.terminal_reward(trajectories.states[-1])
+        later = torch.cat([trajectories.rewards_to_go[..., 1:], terminal[..., None]], -1)
         score = (later + 2)[..., None] * draws.process / environment.process_noise
-    signal, _ = sweep(trajectories, steps, at, score, torch.tensor([weights]))
+    signal, _ = sweep(steps, at, score, torch.tensor([weights]))
     return probabilities @ torch.cat(list(pullback.per_trajectory_gradients(trajectories, signal)))[0]
 
 

@@ -53,4 +53,5 @@ class ShortHorizonValue(WindowedEstimator):
             observations = simulator.environment.observe(states).movedim(0, 2)
             values = fitted_state_values(past, observations, self.ridge, boundaries)
             (bridge,) = torch.autograd.grad(values.sum(), states)
-        return trajectories, linearise(trajectories, noise.rollout).pathwise(self.window, bridge)
+        parts = [part.pathwise(self.window, bridge) for part in linearise(trajectories, noise.rollout)]
+        return trajectories, torch.cat(parts)

@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
 from scorepath.estimators.leave_one_out import leave_one_out_signal
-from scorepath.mixing import Mixture, sweep
+from scorepath.mixing import Mixture, total_propagation
 from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
 
@@ -40,4 +39,4 @@ class TotalPropagation(Mixture):
         score = leave_one_out_signal(trajectories)
         if trajectories.active is not None:
             score = score * trajectories.active[..., None]
-        return trajectories, *sweep(trajectories, linearise(trajectories, draws), "action", score, weights)
+        return trajectories, *total_propagation(trajectories, draws, "action", score, weights)

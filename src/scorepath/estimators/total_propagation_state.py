@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
-from scorepath.mixing import Mixture, sweep
+from scorepath.mixing import Mixture, total_propagation
 from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
 
@@ -42,9 +41,10 @@ class TotalPropagationState(Mixture):
         self, simulator: Simulator, draws: RolloutNoise, weights: Tensor | None = None
     ) -> tuple[Trajectories, Tensor, Tensor]:
         trajectories = simulator.rollout(draws, keep_steps=True)
-        steps = linearise(trajectories, draws)
-        later = torch.cat([trajectories.rewards_to_go[..., 1:], steps.terminal[..., None]], -1)
+        environment = simulator.environment
+        terminal = environment.discount**environment.horizon * environment.terminal_reward(trajectories.states[-1])
+        later = torch.cat([trajectories.rewards_to_go[..., 1:], terminal[..., None]], -1)
         samples = later.shape[1]
         advantage = (later - later.mean(1, keepdim=True)) * (samples / (samples - 1))
-        score = advantage[..., None] * draws.process / simulator.environment.additive_state_noise
-        return trajectories, *sweep(trajectories, steps, "state", score, weights)
+        score = advantage[..., None] * draws.process / environment.additive_state_noise
+        return trajectories, *total_propagation(trajectories, draws, "state", score, weights)

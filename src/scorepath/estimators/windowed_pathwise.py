@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from scorepath.adjoint import linearise
@@ -31,4 +32,5 @@ class WindowedPathwise(WindowedEstimator):
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
         trajectories = simulator.rollout(noise.rollout, keep_steps=True)
-        return trajectories, linearise(trajectories, noise.rollout).sliding(self.window)
+        parts = [part.sliding(self.window) for part in linearise(trajectories, noise.rollout)]
+        return trajectories, torch.cat(parts)
