@@ -23,10 +23,10 @@ from scorepath.noise import RolloutNoise
 from scorepath.pullback import chunks_of_batches, observation_gradients
 from scorepath.rollout import Simulator, Trajectories
 
-MOST_STATES = 4096
-"""Numbers in the states of one step (trajectories x state_dim) up to which the derivatives of all steps are quicker
-than a graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1
-to 10 coordinates, and fixed: results must not depend on the machine."""
+MOST_DERIVATIVES = 16_384
+"""Entries of one step's `f_s` (trajectories x state_dim^2) up to which the derivatives of all steps are quicker than a
+graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1 to 20
+coordinates (benchmarks/README.md), and fixed: results must not depend on the machine."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,16 @@ class Linearisation:
 
         Args:
             window: cut at every `window`-th state: what comes after is taken as given.
-            bridge: what takes the place of the adjoint there instead of nothing, (horizon, batches, samples,
-                state_dim) of the whole rollout.
+            bridge: what takes the place of the adjoint there instead of nothing, (cuts, batches, samples, state_dim)
+                of the whole rollout.
         """
         direct, closed_loop = self._closed_loop()
         adjoint, later = self.terminal_by_state, []
         for t in reversed(range(len(direct))):
             later.append(adjoint)
             if window and t % window == 0:
-                adjoint = torch.zeros_like(adjoint) if bridge is None else bridge[t, self.batches].movedim(-1, 0)
+                cut = t // window - 1
+                adjoint = torch.zeros_like(adjoint) if bridge is None else bridge[cut, self.batches].movedim(-1, 0)
             else:
                 adjoint = direct[t] + pull(closed_loop[t], adjoint)
         return self._signal(torch.stack(later[::-1]))
@@ -150,6 +151,7 @@ def backpropagate(
     draws: RolloutNoise,
     *,
     window: int | None = None,
+    value: Callable[[Tensor], Tensor] | None = None,
     relax: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Trajectories, Tensor]:
     """A rollout and `dR / dmu_t` on it, (batches, samples, horizon, action_dim): by the action, where noise is added.
@@ -159,16 +161,27 @@ def backpropagate(
     Args:
         simulator: environment, policy, parameters and noise level.
         draws: the randomness of the rollout.
-        window: see `Linearisation.pathwise`.
+        window: cut at every `window`-th state: what comes after is taken as given.
+        value: what takes its place: from the states at the cuts, (cuts, batches, samples, state_dim), to the returns
+            expected from there, discounted to time 0: any shape, of which the sum is differentiated.
         relax: see `Simulator.rollout`.
     """
     environment = simulator.environment
-    states = draws.action.shape[:2].numel() * environment.state_dim
-    if window is None and (environment.horizon == 1 or states > MOST_STATES):
-        trajectories = simulator.rollout(draws, differentiable=True, relax=relax)
-        return trajectories.detach(), trajectories.action_gradient(trajectories.returns)
-    trajectories = simulator.rollout(draws, keep_steps=True, relax=relax)
-    return trajectories, torch.cat([part.pathwise(window) for part in linearise(trajectories, draws, relax)])
+    cuts = range(window, environment.horizon, window) if window else range(0)
+    derivatives = draws.action.shape[:2].numel() * environment.state_dim**2
+    graph = environment.horizon == 1 or derivatives > MOST_DERIVATIVES
+    trajectories = simulator.rollout(draws, differentiable=graph, keep_steps=True, window=window, relax=relax)
+    objective = trajectories.returns.sum()
+    if graph:
+        if value and cuts:
+            objective = objective + value(torch.stack([trajectories.states[t] for t in cuts])).sum()
+        return trajectories.detach(), trajectories.action_gradient(objective)
+    bridge = None
+    if value and cuts:
+        ends = torch.stack([trajectories.states[t] for t in cuts]).requires_grad_()
+        (bridge,) = torch.autograd.grad(value(ends).sum(), ends)
+    parts = [part.pathwise(window, bridge) for part in linearise(trajectories, draws, relax)]
+    return trajectories, torch.cat(parts)
 
 
 def _leaf(steps: Sequence[Tensor]) -> Tensor:

@@ -83,7 +83,7 @@ class Trajectories:
         return self.action_noise / sigma
 
     def action_gradient(self, objective: Tensor) -> Tensor:
-        """Total derivative of a (batches, samples) objective by each action: (batches, samples, horizon, action_dim).
+        """Total derivative of an objective's sum by each action: (batches, samples, horizon, action_dim).
 
         It frees the graph: call it once per rollout.
         """
@@ -92,7 +92,8 @@ class Trajectories:
 
     def detach(self) -> Trajectories:
         """The same trajectories without the graph behind them."""
-        return replace(self, rewards=self.rewards.detach(), observations=self.observations.detach(), means=())
+        rewards, observations = self.rewards.detach(), self.observations.detach()
+        return replace(self, rewards=rewards, observations=observations, means=(), states=())
 
     def select(self, batches: slice) -> Trajectories:
         """Those of some of the batches."""
@@ -139,6 +140,7 @@ class Simulator:
         differentiable: bool = False,
         keep_hidden: bool = True,
         keep_steps: bool = False,
+        window: int | None = None,
         relax: Callable[[Tensor], Tensor] | None = None,
     ) -> Trajectories:
         """Simulate every trajectory of `noise`.
@@ -148,6 +150,7 @@ class Simulator:
             differentiable: keep the graph that `Trajectories.action_gradient` needs.
             keep_hidden: keep the activations that a pull-back starts from.
             keep_steps: keep the states and the policy's outputs, which `scorepath.adjoint` starts from.
+            window: cut the graph after every `window`-th state; the states kept are those before the cut.
             relax: for discrete actions, what takes the place of the choice: from the perturbed logits divided by
                 sigma, (batches, samples, action_dim), to the action.
         """
@@ -161,6 +164,10 @@ class Simulator:
             policy = self.policy.function(parameters)
             state = environment.initial_state(noise.initial)
             for t in range(environment.horizon):
+                if keep_steps:
+                    states.append(state)
+                if window and t % window == 0:
+                    state = state.detach()
                 observation = environment.observe(state)
                 observations.append(observation)
                 *activations, mean = policy(observation, t)
@@ -174,8 +181,6 @@ class Simulator:
                     means.append(mean if mean.requires_grad else mean.requires_grad_())
                 elif keep_steps:
                     means.append(mean)
-                if keep_steps:
-                    states.append(state)
                 action = self.act(mean, action_noise[t], relax)
                 if environment.discrete_actions and sigma > 0:
                     probabilities.append(torch.softmax(mean.detach() / sigma, -1))

@@ -25,15 +25,15 @@ def fitted_state_values(past: Trajectories, observations: Tensor, ridge: float, 
 
     Args:
         past: earlier trajectories, (batches, past samples, horizon, ...).
-        observations: where to evaluate, (batches, samples, horizon, observation_dim).
+        observations: where to evaluate, (batches, samples, steps, observation_dim).
         ridge: penalty per sample on the coefficients of the standardised features.
-        steps: those at which a value is wanted.
+        steps: which those are.
 
     Returns:
         (batches, samples, steps), float64.
     """
     rows, targets = past.observations[:, :, steps], past.rewards_to_go[:, :, steps]
-    return _fitted(rows, targets, observations[:, :, steps], ridge)
+    return _fitted(rows, targets, observations, ridge)
 
 
 def fitted_action_values(past: Trajectories, observations: Tensor, actions: Tensor, ridge: float) -> Tensor:

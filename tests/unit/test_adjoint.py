@@ -100,7 +100,7 @@ def test_some_batches_at_a_time(
     """The derivatives of a batch do not depend on how many are formed together."""
     simulator, draws = start(environment, kind, population)
     trajectories = simulator.rollout(draws, keep_steps=True, relax=relax)
-    bridge = torch.stack(list(trajectories.states[:-1]))
+    bridge = torch.stack(list(trajectories.states[::2]))
     (whole,) = linearise(trajectories, draws, relax)
     monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
     parts = list(linearise(trajectories, draws, relax))
@@ -111,6 +111,7 @@ def test_some_batches_at_a_time(
     torch.testing.assert_close(bridged, whole.pathwise(2, bridge), rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize(("window", "value"), [(None, None), (2, None), (2, torch.square), (HORIZON, torch.square)])
 @populations
 @cases
 def test_both_ways_give_the_same_trajectories_and_signals(
@@ -118,14 +119,16 @@ def test_both_ways_give_the_same_trajectories_and_signals(
     kind: str,
     relax: Callable[[Tensor], Tensor] | None,
     population: bool,
+    window: int | None,
+    value: Callable[[Tensor], Tensor] | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whichever the number of trajectories selects; neither leaves a graph behind."""
+    """Whichever the number of trajectories selects, with what takes the place of the rest; no graph is left behind."""
     simulator, draws = start(environment, kind, population)
     found = []
     for most in (0, 10**9):
-        monkeypatch.setattr(adjoint, "MOST_STATES", most)
-        trajectories, signal = backpropagate(simulator, draws, relax=relax)
+        monkeypatch.setattr(adjoint, "MOST_DERIVATIVES", most)
+        trajectories, signal = backpropagate(simulator, draws, window=window, value=value, relax=relax)
         assert not trajectories.returns.requires_grad
         assert not signal.requires_grad
         found.append((trajectories.returns, trajectories.actions, signal))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from scorepath.adjoint import linearise
+from scorepath.adjoint import backpropagate
+from scorepath.environments.base import Environment
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
 from scorepath.values import fitted_state_values
@@ -45,13 +46,10 @@ class ShortHorizonValue(WindowedEstimator):
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout, keep_steps=True)
-        bridge = None
-        if past is not None and self.window < simulator.environment.horizon:
-            boundaries = slice(self.window, None, self.window)
-            states = torch.stack(list(trajectories.states[:-1])).requires_grad_()
-            observations = simulator.environment.observe(states).movedim(0, 2)
-            values = fitted_state_values(past, observations, self.ridge, boundaries)
-            (bridge,) = torch.autograd.grad(values.sum(), states)
-        parts = [part.pathwise(self.window, bridge) for part in linearise(trajectories, noise.rollout)]
-        return trajectories, torch.cat(parts)
+        value = None if past is None else partial(self._values, simulator.environment, past)
+        return backpropagate(simulator, noise.rollout, window=self.window, value=value)
+
+    def _values(self, environment: Environment, past: Trajectories, states: Tensor) -> Tensor:
+        """Fitted to the past, of the states at the blocks' ends, (cuts, batches, samples, state_dim)."""
+        observations = environment.observe(states).movedim(0, 2)
+        return fitted_state_values(past, observations, self.ridge, slice(self.window, None, self.window))
