@@ -14,13 +14,13 @@ the state, take the place of a graph of the whole simulation; what remains to be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from scorepath.noise import RolloutNoise
-from scorepath.pullback import chunks_of_batches, observation_gradients
+from scorepath.pullback import chunks_of_batches, unit_signals
 from scorepath.rollout import Simulator, Trajectories
 
 MOST_DERIVATIVES = 16_384
@@ -102,23 +102,27 @@ def pull(derivative: Tensor, signal: Tensor) -> Tensor:
 
 
 def linearise(
-    trajectories: Trajectories, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None = None
-) -> Iterator[Linearisation]:
-    """The derivatives along a rollout with `keep_steps`; `draws` and `relax` are those that it was made with.
+    simulator: Simulator, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None = None
+) -> tuple[Trajectories, Iterator[Linearisation]]:
+    """A rollout and the derivatives along it, with `relax` as in `Simulator.rollout`.
 
-    Those of all steps, but of some batches at a time: they grow with the square of state_dim.
+    They are those of all steps, but of some batches at a time, for they grow with the square of state_dim.
     """
-    environment = trajectories.simulator.environment
+    environment = simulator.environment
+    trajectories = simulator.rollout(draws, keep_steps=True, relax=relax)
+    if environment.action_dim == 1:  # the derivative of the one output serves the pull-back too
+        trajectories = replace(trajectories, unit_signals=unit_signals(trajectories, 0))
     batches, samples = draws.action.shape[:2]
-    for part in chunks_of_batches(batches, samples * environment.horizon * environment.state_dim**2):
-        yield _linearise(trajectories.select(part), draws.select(part), relax, part)
+    chunks = chunks_of_batches(batches, samples * environment.horizon * environment.state_dim**2)
+    parts = (_linearise(trajectories.select(chunk), draws.select(chunk), relax, chunk) for chunk in chunks)
+    return trajectories, parts
 
 
 def _linearise(
     trajectories: Trajectories, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None, batches: slice
 ) -> Linearisation:
     simulator = trajectories.simulator
-    environment = simulator.environment
+    environment, policy, parameters = simulator.environment, simulator.policy, simulator.parameters.to(draws.action)
     *states, last = trajectories.states
     state, mean = _leaf(states), _leaf(trajectories.means)
     with torch.enable_grad():
@@ -131,8 +135,9 @@ def _linearise(
     of_reward = _gradients(reward, (state, mean), discounts[:, None, None].expand_as(reward))
     of_next = [_gradients(coordinate, (state, mean)) for coordinate in next_state.unbind(-1)]
     answers: list[Tensor] = []
-    for one in torch.eye(environment.action_dim).to(state):
-        answer = observation_gradients(trajectories, one.expand(*draws.action.shape))
+    for coordinate in range(environment.action_dim):
+        signals = trajectories.unit_signals or unit_signals(trajectories, coordinate)
+        answer = policy.observation_gradient(parameters, trajectories.layer_inputs, signals)
         answers.append(*_gradients(observation, (state,), answer.movedim(2, 0)))
     return Linearisation(
         batches=batches,
@@ -169,19 +174,18 @@ def backpropagate(
     environment = simulator.environment
     cuts = range(window, environment.horizon, window) if window else range(0)
     derivatives = draws.action.shape[:2].numel() * environment.state_dim**2
-    graph = environment.horizon == 1 or derivatives > MOST_DERIVATIVES
-    trajectories = simulator.rollout(draws, differentiable=graph, keep_steps=True, window=window, relax=relax)
-    objective = trajectories.returns.sum()
-    if graph:
+    if environment.horizon == 1 or derivatives > MOST_DERIVATIVES:
+        trajectories = simulator.rollout(draws, differentiable=True, keep_steps=True, window=window, relax=relax)
+        objective = trajectories.returns.sum()
         if value and cuts:
             objective = objective + value(torch.stack([trajectories.states[t] for t in cuts])).sum()
         return trajectories.detach(), trajectories.action_gradient(objective)
+    trajectories, parts = linearise(simulator, draws, relax)
     bridge = None
     if value and cuts:
         ends = torch.stack([trajectories.states[t] for t in cuts]).requires_grad_()
         (bridge,) = torch.autograd.grad(value(ends).sum(), ends)
-    parts = [part.pathwise(window, bridge) for part in linearise(trajectories, draws, relax)]
-    return trajectories, torch.cat(parts)
+    return trajectories, torch.cat([part.pathwise(window, bridge) for part in parts])
 
 
 def _leaf(steps: Sequence[Tensor]) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from scorepath.adjoint import Linearisation, backpropagate, linearise, pull
+from scorepath.adjoint import Linearisation, backpropagate, pull
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.estimators.leave_one_out import leave_one_out_signal
@@ -87,8 +88,7 @@ class Mixture(ActionSignalEstimator):
 
 
 def total_propagation(
-    trajectories: Trajectories,
-    draws: RolloutNoise,
+    parts: Iterable[Linearisation],
     at: Literal["action", "state"],
     score: Tensor,
     weights: Tensor | None = None,
@@ -96,8 +96,7 @@ def total_propagation(
     """Backpropagation through time that goes on, at every step, with an inverse-variance mixture of two derivatives.
 
     Args:
-        trajectories: a rollout with `keep_steps`.
-        draws: the randomness it was made with.
+        parts: the derivatives along a rollout.
         at: which derivative is mixed: `delta_t` (action) or `lambda_{t+1}` (state), see `scorepath.adjoint`.
         score: estimates of that derivative of another kind, (batches, samples, horizon, action_dim or state_dim).
         weights: k, (batches, horizon). By default `V_score / (V_score + V_derivative)`, the trace variances over
@@ -107,7 +106,7 @@ def total_propagation(
         The action signal, (batches, samples, horizon, action_dim), and the weights.
     """
     signals, used = [], []
-    for steps in linearise(trajectories, draws):
+    for steps in parts:
         given = None if weights is None else weights[steps.batches]
         signal, k = sweep(steps, at, score[steps.batches], given)
         signals.append(signal)

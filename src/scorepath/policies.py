@@ -12,8 +12,10 @@ the whole derivative of the policy that an action-space estimator needs.
 | delta | signal on the policy's output | (batches, samples, horizon, action_dim) |
 | g | gradient of each trajectory | (batches, samples, P) |
 | inputs | of every layer: observations, then hidden activations | each (batches, samples, horizon, width) |
+| signals | on every layer's output: what delta becomes there | each (batches, samples, horizon, width) |
 
-A pull-back starts from the inputs of every layer, which a rollout has computed already.
+A pull-back starts from the inputs of every layer, which a rollout has computed already. It has two halves: back through
+the layers, which is linear in delta, and from there to the parameters.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from scorepath.environments.base import Environment
 
 Layers = Sequence[tuple[Tensor, Tensor | None]]
 Inputs = Sequence[Tensor]
+Signals = Sequence[Tensor]
 Function = Callable[[Tensor, int], list[Tensor]]
 """From observations (..., samples, observation_dim) of step `t` to hidden activations (..., samples, width), if there
 are any, and last the output (..., samples, action_dim)."""
@@ -57,19 +60,23 @@ class Policy(ABC):
         """The policy with these parameters, made ready for the steps of a rollout."""
 
     @abstractmethod
-    def pull_back(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
+    def layer_signals(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> list[Tensor]:
+        """The signal on every layer's output, from `delta` on the last one's."""
+
+    @abstractmethod
+    def pull_back(self, inputs: Inputs, signals: Signals) -> Tensor:
         """`g = sum_t (d mu_theta(o_t) / d theta)^T delta_t` for every trajectory: (batches, samples, P)."""
 
     @abstractmethod
-    def pull_back_mean(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
+    def pull_back_mean(self, inputs: Inputs, signals: Signals) -> Tensor:
         """The mean of `pull_back` over each batch, (batches, P), without forming a row per trajectory."""
 
     @abstractmethod
-    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
+    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signals: Signals) -> Tensor:
         """`(d mu_theta(o_t) / d o)^T delta_t` for every step: (batches, samples, horizon, observation_dim)."""
 
     @abstractmethod
-    def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
+    def step_trace_variances(self, inputs: Inputs, signals: Signals) -> Tensor:
         """Trace of the sample covariance within each batch of the terms of `pull_back`'s sum: (batches, horizon)."""
 
     def initial_parameters(self, generator: np.random.Generator) -> Tensor:
@@ -96,17 +103,20 @@ class OpenLoop(Policy):
         steps = means.unsqueeze(-3).unbind(-2)  # each (..., 1, action_dim)
         return lambda observation, t: [steps[t].expand(*observation.shape[:-1], self.action_dim)]
 
-    def pull_back(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
-        return signal.flatten(-2)
+    def layer_signals(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> list[Tensor]:
+        return [signal]
 
-    def pull_back_mean(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
-        return signal.flatten(-2).mean(-2)
+    def pull_back(self, inputs: Inputs, signals: Signals) -> Tensor:
+        return signals[0].flatten(-2)
 
-    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
+    def pull_back_mean(self, inputs: Inputs, signals: Signals) -> Tensor:
+        return signals[0].flatten(-2).mean(-2)
+
+    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signals: Signals) -> Tensor:
         return torch.zeros_like(inputs[0])
 
-    def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
-        return signal.var(1).sum(-1)
+    def step_trace_variances(self, inputs: Inputs, signals: Signals) -> Tensor:
+        return signals[0].var(1).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -149,48 +159,43 @@ class Network(Policy):
 
         return function
 
-    def layer_signals(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Each layer's input and the signal that reaches its output, both (batches, samples * horizon, width)."""
-        rows = [each.flatten(1, 2) for each in inputs]
-        signals = [signal.flatten(1, 2)]
-        for (weight, _), values in zip(self.layers(parameters)[:0:-1], rows[:0:-1], strict=True):
+    def layer_signals(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> list[Tensor]:
+        signals = [signal]
+        for (weight, _), values in zip(self.layers(parameters)[:0:-1], inputs[:0:-1], strict=True):
+            outputs = signals[-1].flatten(1, 2)
             # the derivative of tanh is 1 - tanh^2; for one output a multiplication is quicker than a matrix product
-            back = signals[-1] * weight.mT if weight.shape[-1] == 1 else signals[-1] @ weight.mT
-            signals.append(torch.ops.aten.tanh_backward(back, values))
-        return list(zip(rows, reversed(signals), strict=True))
+            back = outputs * weight.mT if weight.shape[-1] == 1 else outputs @ weight.mT
+            signals.append(torch.ops.aten.tanh_backward(back.reshape(values.shape), values))
+        return signals[::-1]
 
-    def pull_back(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
-        batches, samples, horizon = signal.shape[:3]
-        gradients = signal.new_empty(batches * samples, self.parameter_count)
-        layer_signals = self.layer_signals(parameters, inputs, signal)
-        for (weight, bias), (values, outputs) in zip(self.layers(gradients), layer_signals, strict=True):
-            values = values.reshape(batches * samples, horizon, -1)
-            outputs = outputs.reshape(batches * samples, horizon, -1)
+    def pull_back(self, inputs: Inputs, signals: Signals) -> Tensor:
+        gradients = signals[0].new_empty(*signals[0].shape[:2], self.parameter_count)
+        for (weight, bias), values, outputs in zip(self.layers(gradients), inputs, signals, strict=True):
             weight.copy_(_outer(values, outputs))
             if bias is not None:
                 torch.sum(outputs, -2, keepdim=True, out=bias)
-        return gradients.unflatten(0, (batches, samples))
+        return gradients
 
-    def pull_back_mean(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
-        samples = signal.shape[1]
+    def pull_back_mean(self, inputs: Inputs, signals: Signals) -> Tensor:
+        samples = signals[0].shape[1]
         parts = []
-        for values, outputs in self.layer_signals(parameters, inputs, signal):
+        for values, outputs in zip(inputs, signals, strict=True):
+            values, outputs = values.flatten(1, 2), outputs.flatten(1, 2)
             parts.append(_outer(values, outputs).flatten(-2))
             if self.bias:
                 parts.append(outputs.sum(-2))
         return torch.cat(parts, dim=-1) / samples
 
-    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
-        ((weight, _), *_), ((_, outputs), *_) = self.layers(parameters), self.layer_signals(parameters, inputs, signal)
-        return (outputs @ weight.mT).reshape(inputs[0].shape)
+    def observation_gradient(self, parameters: Tensor, inputs: Inputs, signals: Signals) -> Tensor:
+        ((weight, _), *_) = self.layers(parameters)
+        return (signals[0].flatten(1, 2) @ weight.mT).reshape(inputs[0].shape)
 
-    def step_trace_variances(self, parameters: Tensor, inputs: Inputs, signal: Tensor) -> Tensor:
-        samples = signal.shape[1]
-        squares = torch.zeros_like(signal[:, 0, :, 0])
-        for values, outputs in self.layer_signals(parameters, inputs, signal):
+    def step_trace_variances(self, inputs: Inputs, signals: Signals) -> Tensor:
+        samples = signals[0].shape[1]
+        squares = torch.zeros_like(signals[0][:, 0, :, 0])
+        for values, outputs in zip(inputs, signals, strict=True):
             if self.bias:  # the weight of a constant input
                 values = torch.cat([values, torch.ones_like(values[..., :1])], -1)
-            values, outputs = values.unflatten(1, (samples, -1)), outputs.unflatten(1, (samples, -1))
             # a term is an outer product, whose norm needs no matrix; only its mean over the batch does
             squares += (values.square().sum(-1) * outputs.square().sum(-1)).sum(1)
             squares -= torch.einsum("bsti,bsto->btio", values, outputs).square().sum((-2, -1)) / samples

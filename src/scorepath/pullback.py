@@ -33,46 +33,43 @@ def chunks_of_batches(batches: int, entries_per_batch: int) -> Iterator[slice]:
 def per_trajectory_gradients(trajectories: Trajectories, signal: Tensor) -> Iterator[Tensor]:
     """Gradients of single trajectories, `g = sum_t J_mu(o_t)^T delta_t`, as chunks (some batches, samples, P)."""
     policy = trajectories.simulator.policy
-    signal = _while_active(trajectories, signal)
-    for chunk, parameters, inputs in _chunks(trajectories, signal, policy.parameter_count):
-        yield policy.pull_back(parameters, inputs, signal[chunk])
+    for inputs, signals in _chunks(trajectories, signal, policy.parameter_count):
+        yield policy.pull_back(inputs, signals)
 
 
 def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """The mean gradient of each batch, (batches, P)."""
     policy = trajectories.simulator.policy
-    signal = _while_active(trajectories, signal)
-    chunks = _chunks(trajectories, signal, 0)
-    return torch.cat([policy.pull_back_mean(parameters, inputs, signal[chunk]) for chunk, parameters, inputs in chunks])
+    return torch.cat([policy.pull_back_mean(inputs, signals) for inputs, signals in _chunks(trajectories, signal, 0)])
 
 
-def observation_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
-    """What a signal on the policy's outputs is at its observations: (batches, samples, horizon, observation_dim)."""
-    policy = trajectories.simulator.policy
-    chunks = _chunks(trajectories, signal, 0)
-    parts = [policy.observation_gradient(parameters, inputs, signal[chunk]) for chunk, parameters, inputs in chunks]
-    return torch.cat(parts)
-
-
-def _while_active(trajectories: Trajectories, signal: Tensor) -> Tensor:
-    """No signal on what was done after an episode's end."""
-    if trajectories.active is None:
-        return signal
-    return torch.where(trajectories.active[..., None], signal, 0.0)
+def unit_signals(trajectories: Trajectories, coordinate: int) -> list[Tensor]:
+    """Every layer's signal of 1 on one coordinate of the policy's output, each (batches, samples, horizon, width)."""
+    simulator = trajectories.simulator
+    signal = torch.zeros_like(trajectories.actions)
+    signal[..., coordinate] = 1
+    parameters = simulator.parameters.detach().to(signal)
+    return simulator.policy.layer_signals(parameters, trajectories.layer_inputs, signal)
 
 
 def _chunks(
     trajectories: Trajectories, signal: Tensor, entries_per_sample: int
-) -> Iterator[tuple[slice, Tensor, list[Tensor]]]:
-    """Some batches at a time, their parameters (shared, or one policy per batch) and the inputs of its layers.
+) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+    """Some batches at a time, the inputs of the policy's layers and the signals on their outputs.
 
-    The numbers have the signal's dtype.
+    The numbers have the signal's dtype. There is no signal on what was done after an episode's end.
     """
-    inputs = trajectories.layer_inputs
+    if trajectories.active is not None:
+        signal = torch.where(trajectories.active[..., None], signal, 0.0)
+    simulator = trajectories.simulator
     batches, samples, horizon = signal.shape[:3]
     for chunk in chunks_of_batches(batches, samples * max(entries_per_sample, horizon * LAYER_WIDTH)):
-        parameters = trajectories.simulator.select(chunk).parameters.detach().to(signal)
-        yield chunk, parameters, [each[chunk].to(signal) for each in inputs]
+        inputs = [each[chunk].to(signal) for each in trajectories.layer_inputs]
+        if trajectories.unit_signals:
+            yield inputs, [unit[chunk].to(signal) * signal[chunk] for unit in trajectories.unit_signals]
+        else:
+            parameters = simulator.select(chunk).parameters.detach().to(signal)
+            yield inputs, simulator.policy.layer_signals(parameters, inputs, signal[chunk])
 
 
 def trace_variances(trajectories: Trajectories, signal: Tensor) -> Tensor:
@@ -91,12 +88,10 @@ def step_trace_variances(trajectories: Trajectories, signal: Tensor, first: int 
         trajectories,
         observations=trajectories.observations[:, :, window],
         hidden=[each[:, :, window] for each in trajectories.hidden],
+        unit_signals=[each[:, :, window] for each in trajectories.unit_signals],
         active=None if trajectories.active is None else trajectories.active[:, :, window],
     )
     policy = trajectories.simulator.policy
-    signal = _while_active(trajectories, signal.double())
     # one mean per step and batch, of P entries, is all that is formed
-    chunks = _chunks(trajectories, signal, steps * policy.parameter_count // samples)
-    return torch.cat(
-        [policy.step_trace_variances(parameters, inputs, signal[chunk]) for chunk, parameters, inputs in chunks]
-    )
+    chunks = _chunks(trajectories, signal.double(), steps * policy.parameter_count // samples)
+    return torch.cat([policy.step_trace_variances(inputs, signals) for inputs, signals in chunks])

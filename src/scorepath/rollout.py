@@ -28,6 +28,7 @@ class Trajectories:
     |---|---|---|
     | observations | what the policy saw (differentiably) | (batches, samples, horizon, observation_dim) |
     | hidden | activations of each hidden layer, if kept | each (batches, samples, horizon, width) |
+    | unit_signals | `pullback.unit_signals` of the only action coordinate, if formed | likewise |
     | rewards | `gamma^t r_t`; the last one includes the terminal reward | (batches, samples, horizon) |
     | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
     | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
@@ -46,6 +47,7 @@ class Trajectories:
     means: Sequence[Tensor]
     states: Sequence[Tensor] = ()
     hidden: Sequence[Tensor] = ()
+    unit_signals: Sequence[Tensor] = ()
     active: Tensor | None = None
 
     @property
@@ -108,6 +110,7 @@ class Trajectories:
             means=[each[batches] for each in self.means],
             states=[each[batches] for each in self.states],
             hidden=[each[batches] for each in self.hidden],
+            unit_signals=[each[batches] for each in self.unit_signals],
             active=None if self.active is None else self.active[batches],
         )
 

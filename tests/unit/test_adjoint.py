@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -80,7 +81,7 @@ def test_windows_credit_the_rewards_that_they_hold(
 ) -> None:
     """A window as wide as the horizon is the whole derivative."""
     simulator, draws = start(environment, kind, population)
-    (steps,) = linearise(simulator.rollout(draws, keep_steps=True, relax=relax), draws, relax)
+    _, (steps,) = linearise(simulator, draws, relax)
     horizon = environment.horizon
     blocks = [min(horizon, (t // window + 1) * window) for t in range(horizon)]
     sliding = [min(horizon, t + window) for t in range(horizon)]
@@ -99,11 +100,10 @@ def test_some_batches_at_a_time(
 ) -> None:
     """The derivatives of a batch do not depend on how many are formed together."""
     simulator, draws = start(environment, kind, population)
-    trajectories = simulator.rollout(draws, keep_steps=True, relax=relax)
+    trajectories, (whole,) = linearise(simulator, draws, relax)
     bridge = torch.stack(list(trajectories.states[::2]))
-    (whole,) = linearise(trajectories, draws, relax)
     monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
-    parts = list(linearise(trajectories, draws, relax))
+    parts = list(linearise(simulator, draws, relax)[1])
     assert [part.batches for part in parts] == [slice(0, 1), slice(1, 2), slice(2, 3)]
     for signal in (Linearisation.pathwise, partial(Linearisation.sliding, window=2)):
         torch.testing.assert_close(torch.cat([signal(part) for part in parts]), signal(whole), rtol=1e-9, atol=1e-11)
@@ -134,3 +134,18 @@ def test_both_ways_give_the_same_trajectories_and_signals(
         found.append((trajectories.returns, trajectories.actions, signal))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
+
+
+@populations
+@pytest.mark.parametrize("environment", [Fall(horizon=HORIZON, initial_mean=0.5), Pendulum(horizon=HORIZON)])
+def test_layer_signals_of_the_only_action_serve_the_pull_back(
+    environment: Environment, population: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a linearisation leaves behind gives the gradients that a pull-back of its own would."""
+    trajectories, _ = linearise(*start(environment, "mlp", population))
+    assert trajectories.unit_signals
+    signal = torch.randn(3, 5, HORIZON, 1, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
+    for reduce in (pullback.mean_gradients, pullback.trace_variances, pullback.step_trace_variances):
+        expected = reduce(replace(trajectories, unit_signals=()), signal)
+        torch.testing.assert_close(reduce(trajectories, signal), expected, rtol=1e-12, atol=1e-12)

@@ -110,10 +110,11 @@ def test_pull_back_is_the_derivative_of_the_policy(kind: str, population: bool) 
     observations, signal = randn(batches, samples, horizon, 3, seed=2), randn(batches, samples, horizon, 2, seed=3)
     expected = signal_through_autograd(policy, parameters, observations, signal)
     inputs = layer_inputs(policy, parameters, observations)
-    found = policy.pull_back(parameters, inputs, signal)
+    signals = policy.layer_signals(parameters, inputs, signal)
+    found = policy.pull_back(inputs, signals)
     assert found.shape == (batches, samples, policy.parameter_count)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    mean = policy.pull_back_mean(parameters, inputs, signal)
+    mean = policy.pull_back_mean(inputs, signals)
     torch.testing.assert_close(mean, expected.mean(1), rtol=1e-12, atol=1e-12)
 
 

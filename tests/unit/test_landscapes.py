@@ -198,7 +198,9 @@ def test_action_gradients_are_finite_differences(environment: Environment) -> No
     policy, theta, step = make_policy(environment), generic_parameters(environment), 1e-6
     draws = Noise(environment, Stream(1, "test", ""), [0], 5, torch.float64).rollout
     trajectories = Simulator(environment, policy, theta, 0.3).rollout(draws, differentiable=True)
-    found = policy.pull_back(theta, trajectories.layer_inputs, trajectories.action_gradient(trajectories.returns))
+    inputs = trajectories.layer_inputs
+    signals = policy.layer_signals(theta, inputs, trajectories.action_gradient(trajectories.returns))
+    found = policy.pull_back(inputs, signals)
 
     def returns(parameters: Tensor) -> Tensor:
         return Simulator(environment, policy, parameters, 0.3).rollout(draws).returns[0]

@@ -92,8 +92,8 @@ def test_variances_of_steps_are_those_of_pulling_back_one_step(kind: str, popula
     for t in range(4):
         only = torch.zeros_like(signal)
         only[:, :, t] = signal[:, :, t]
-        expected.append(policy.pull_back(parameters, inputs, only).var(1).sum(-1))
-    found = policy.step_trace_variances(parameters, inputs, signal)
+        expected.append(policy.pull_back(inputs, policy.layer_signals(parameters, inputs, only)).var(1).sum(-1))
+    found = policy.step_trace_variances(inputs, policy.layer_signals(parameters, inputs, signal))
     torch.testing.assert_close(found, torch.stack(expected, -1), rtol=1e-11, atol=1e-12)
 
 
@@ -107,7 +107,8 @@ def test_variances_of_some_steps_in_chunks(kind: str, monkeypatch: pytest.Monkey
     signal = randn(3, 5, 2, 2, seed=3)
     ended = signal * active[:, 1:3, None]
     inputs = layer_inputs(start.policy, start.parameters, trajectories.observations[:, :, 1:3])
-    expected = start.policy.step_trace_variances(start.parameters, inputs, ended)
+    signals = start.policy.layer_signals(start.parameters, inputs, ended)
+    expected = start.policy.step_trace_variances(inputs, signals)
     torch.testing.assert_close(pullback.step_trace_variances(trajectories, signal, 1), expected, **exact)
     monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
     torch.testing.assert_close(pullback.step_trace_variances(trajectories, signal, 1), expected, **exact)
@@ -130,8 +131,7 @@ WHOLE = [
 @pytest.mark.parametrize(("environment", "kind"), WHOLE, ids=[f"{type(e).__name__}-{k}" for e, k in WHOLE])
 def test_the_recursion_has_both_parents_at_its_ends(environment: Environment, kind: str, population: bool) -> None:
     start, draws = simulator(environment, kind, 3 * population), noise(environment)
-    trajectories = start.rollout(draws.rollout, keep_steps=True)
-    (steps,) = linearise(trajectories, draws.rollout)
+    trajectories, (steps,) = linearise(start, draws.rollout)
     ones, zeros = torch.ones(3, environment.horizon), torch.zeros(3, environment.horizon)
     score = leave_one_out_signal(trajectories)
     of_state = randn(3, 5, environment.horizon, environment.state_dim)
@@ -169,10 +169,9 @@ def test_mixing_only_the_last_step_reaches_earlier_steps_through_the_policy() ->
     """By hand: with k = (1, 1, 0) the earlier signals change by what the policy's answer to the state carries back."""
     environment = LQR(horizon=3, dynamics=((0.9,),), control=((0.5,),), discount=0.8)
     start, draws = simulator(environment), noise(environment)
-    trajectories = start.rollout(draws.rollout, keep_steps=True)
+    trajectories, (steps,) = linearise(start, draws.rollout)
     score = leave_one_out_signal(trajectories)
     weights = torch.tensor([[1.0, 1.0, 0.0]]).expand(3, -1)
-    (steps,) = linearise(trajectories, draws.rollout)
     found, _ = sweep(steps, "action", score, weights)
     _, pathwise = Pathwise().signal(start, draws)
     gain = start.parameters.item()
@@ -225,8 +224,7 @@ def expectation(
     """
     environment = start.environment
     draws, probabilities = gauss_hermite(environment)
-    trajectories = start.rollout(draws, keep_steps=True)
-    (steps,) = linearise(trajectories, draws)
+    trajectories, (steps,) = linearise(start, draws)
     steps = replace(steps, reward_by_state=change * steps.reward_by_state, next_by_state=change * steps.next_by_state)
     if at == "action":
         score = (trajectories.rewards_to_go + 2)[..., None] * trajectories.score

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
 from scorepath.estimators.leave_one_out import leave_one_out_signal
 from scorepath.mixing import Mixture, total_propagation
@@ -35,8 +36,8 @@ class TotalPropagation(Mixture):
     def mix(
         self, simulator: Simulator, draws: RolloutNoise, weights: Tensor | None = None
     ) -> tuple[Trajectories, Tensor, Tensor]:
-        trajectories = simulator.rollout(draws, keep_steps=True)
+        trajectories, parts = linearise(simulator, draws)
         score = leave_one_out_signal(trajectories)
         if trajectories.active is not None:
             score = score * trajectories.active[..., None]
-        return trajectories, *total_propagation(trajectories, draws, "action", score, weights)
+        return trajectories, *total_propagation(parts, "action", score, weights)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
 from scorepath.mixing import Mixture, total_propagation
 from scorepath.noise import RolloutNoise
@@ -40,11 +41,11 @@ class TotalPropagationState(Mixture):
     def mix(
         self, simulator: Simulator, draws: RolloutNoise, weights: Tensor | None = None
     ) -> tuple[Trajectories, Tensor, Tensor]:
-        trajectories = simulator.rollout(draws, keep_steps=True)
+        trajectories, parts = linearise(simulator, draws)
         environment = simulator.environment
         terminal = environment.discount**environment.horizon * environment.terminal_reward(trajectories.states[-1])
         later = torch.cat([trajectories.rewards_to_go[..., 1:], terminal[..., None]], -1)
         samples = later.shape[1]
         advantage = (later - later.mean(1, keepdim=True)) * (samples / (samples - 1))
         score = advantage[..., None] * draws.process / environment.additive_state_noise
-        return trajectories, *total_propagation(trajectories, draws, "state", score, weights)
+        return trajectories, *total_propagation(parts, "state", score, weights)

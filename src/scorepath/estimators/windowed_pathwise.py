@@ -31,6 +31,5 @@ class WindowedPathwise(WindowedEstimator):
     def signal(
         self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
     ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout, keep_steps=True)
-        parts = [part.sliding(self.window) for part in linearise(trajectories, noise.rollout)]
-        return trajectories, torch.cat(parts)
+        trajectories, parts = linearise(simulator, noise.rollout)
+        return trajectories, torch.cat([part.sliding(self.window) for part in parts])
