@@ -73,6 +73,7 @@ rule claims:
         "results/tables/claims.csv",
     log:
         "results/logs/tables/claims.log",
+    priority: -20  # like the figures
     conda:
         "../envs/scorepath.yaml"
     resources:

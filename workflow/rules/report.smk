@@ -30,6 +30,7 @@ rule figure:
         "results/logs/figures/{figure}.log",
     wildcard_constraints:
         figure="|".join(FIGURES),
+    priority: -20  # after the costs: then one core draws while `cost_tables` keeps the other
     conda:
         "../envs/scorepath.yaml"
     resources:
