@@ -337,28 +337,43 @@ def memory_summary(table: pd.DataFrame) -> str:
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """Seconds against N, one panel per environment, horizon and estimator."""
-    shown = table.dropna(subset=["seconds"]).assign(
-        row=lambda t: t["environment"] + ", T = " + t["horizon"].astype(str),
-        contestant=lambda t: t["contestant"].map(LABELS),
-        threads=lambda t: t["threads"].astype(str),
-        estimator=lambda t: t["estimator"].str.replace("_", " "),
+    """Times as multiples of Scorepath's against N, with quartiles; a panel per environment, horizon and estimator."""
+    shown = table[table["contestant"] != OURS].dropna(subset=["ratio"])
+    shown = shown.assign(
+        row=shown["environment"] + ", T = " + shown["horizon"].astype(str),
+        contestant=shown["contestant"].map(LABELS),
+        threads=shown["threads"].astype(str),
+        estimator=shown["estimator"].str.replace("_", " "),
     )
-    names = [label for label in LABELS.values() if label in set(shown["contestant"])]
+    works = zip(shown["contestant"], shown["work"], strict=True)
+    less = {label: "" if work in ("full", "limit") else " (does less)" for label, work in works}
+    rivals = [label for name, label in LABELS.items() if name not in (OURS, "limit")]
+    colours = dict(zip(rivals, sns.color_palette("colorblind"), strict=False)) | {LABELS["limit"]: "0.4"}
+    palette = {label + less[label]: colour for label, colour in colours.items() if label in less}
+    shown["contestant"] += shown["contestant"].map(less)
     settings = {"svg.fonttype": "none", "svg.hashsalt": "scorepath", "font.size": 9}
     with mpl.rc_context(dict(sns.axes_style("whitegrid")) | settings):
         panels = sns.relplot(
-            shown, x="samples", y="seconds", row="row", col="estimator", kind="line", errorbar=None,
-            hue="contestant", hue_order=names, palette="colorblind", style="threads", markers=True, markersize=5,
+            shown, x="samples", y="ratio", row="row", col="estimator", kind="line", errorbar=None,
+            hue="contestant", hue_order=list(palette), palette=palette, style="threads", markers=True, markersize=5,
             height=2.6, aspect=1.25, facet_kws={"margin_titles": True},
         )  # fmt: skip
-        panels.set(xscale="log", yscale="log", xlabel="trajectories N", ylabel="seconds per call")
+        for (row, estimator), axes in panels.axes_dict.items():
+            own = shown[(shown["row"] == row) & (shown["estimator"] == estimator)]
+            for (contestant, _), curve in own.groupby(["contestant", "threads"]):
+                bounds = curve["ratio_low"], curve["ratio_high"]
+                axes.fill_between(curve["samples"], *bounds, color=palette[contestant], alpha=0.15, linewidth=0)
+        panels.refline(y=1, color="black", linestyle="-", linewidth=1)
+        panels.set(xscale="log", yscale="log", xlabel="trajectories N", ylabel="time / Scorepath\u2019s")
         panels.set_titles(row_template="{row_name}", col_template="{col_name}")
+        low, high = shown["ratio_low"].min(), shown["ratio_high"].max()
+        heights = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if low / 2 < tick < 2 * high]
         ticks = sorted(shown["samples"].unique())
         for axes in panels.axes.flat:
             axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+            axes.set_yticks(heights, [f"{tick:g}" for tick in heights])
             axes.minorticks_off()
-        panels.savefig(path, metadata={"Date": None, "Title": "Gradient statistics: seconds against trajectories"})
+        panels.savefig(path, metadata={"Date": None, "Title": "Gradient statistics: rivals' time over Scorepath's"})
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
