@@ -42,7 +42,10 @@ LABELS = {
     "storchastic_": "Storchastic",
     "stable_baselines3_": "Stable-Baselines3 A2C",
     "limit": "limit",
+    "products": "its matrix products alone",
 }
+GREYS = {LABELS["limit"]: "0.3", LABELS["products"]: "0.6"}
+"""Lower bounds, which nobody contests."""
 ENVIRONMENTS = ("pendulum", "cartpole")
 ESTIMATORS = ("reinforce", "state_value_baseline", "pathwise")
 HORIZONS = (50, 200)
@@ -347,8 +350,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     )
     works = zip(shown["contestant"], shown["work"], strict=True)
     less = {label: "" if work in ("full", "limit") else " (does less)" for label, work in works}
-    rivals = [label for name, label in LABELS.items() if name not in (OURS, "limit")]
-    colours = dict(zip(rivals, sns.color_palette("colorblind"), strict=False)) | {LABELS["limit"]: "0.4"}
+    rivals = [label for name, label in LABELS.items() if name != OURS and label not in GREYS]
+    colours = dict(zip(rivals, sns.color_palette("colorblind"), strict=False)) | GREYS
     palette = {label + less[label]: colour for label, colour in colours.items() if label in less}
     shown["contestant"] += shown["contestant"].map(less)
     settings = {"svg.fonttype": "none", "svg.hashsalt": "scorepath", "font.size": 9}

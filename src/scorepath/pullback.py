@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scorepath.rollout import Trajectories
 
-CHUNK_ELEMENTS = 2_000_000
+CHUNK_ELEMENTS = 1_200_000
 """Gradient entries (trajectories x parameters) and layer entries (rows x width) formed at a time; fixed, because
 floating-point sums depend on it and results must not depend on the machine's size."""
 
