@@ -2,8 +2,7 @@
 
 They run on the same cores with preallocated results, chunk by chunk, without a loop over time steps, without the
 environment and without the fit of values. A chunk has as many trajectories as is fastest (`CHUNKS`), and each operation
-is the quickest of PyTorch's that we know. Counted, for
-`rows = trajectories x T` and layers D-64-64-1:
+is the quickest of PyTorch's that we know. Counted, for `rows = trajectories x T` and layers D-64-64-1:
 
 - forward, once: three products with their biases, two tanh (as `1 - 2 sigmoid`, a fifth of `torch.tanh`'s time);
 - backward, once: two products with transposed weights, two multiplications with `1 - h^2`;
