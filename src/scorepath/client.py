@@ -53,6 +53,7 @@ def delegate(arguments: Sequence[str]) -> int | None:
 
 def run(arguments: Sequence[str]) -> NoReturn:
     """Delete damaged results, start a warm worker, become Snakemake with these arguments; last say what it took."""
+    import logging  # noqa: F401  # for `_stop`, which may come in the middle of Snakemake's imports
     import runpy
     import signal
 
@@ -88,6 +89,10 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 
 def _stop(*_: object) -> NoReturn:
+    import logging
+
+    # where it meets one of the tasks in which Snakemake prepares jobs, asyncio would show the traceback of another
+    logging.getLogger("asyncio").disabled = True
     raise KeyboardInterrupt
 
 

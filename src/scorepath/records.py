@@ -193,8 +193,10 @@ def _result_of(record: Path) -> Path:
 def repair() -> list[Path]:
     """Delete damaged results, so that the next run makes them again, and half-written files; the results deleted.
 
+    Snakemake's own notes that are damaged are emptied.
+
     Raises:
-        OSError: a file that cannot be deleted.
+        OSError: a file that cannot be read, deleted or written.
     """
     found = list(damaged_results())
     for path in [path for result in found for path in (result, record_path(result))]:
@@ -205,4 +207,16 @@ def repair() -> list[Path]:
                 path.unlink(missing_ok=True)
     remove_partial_files(RESULTS)
     remove_partial_files(Path("reports"))
+    _forget_unreadable_notes()
     return found
+
+
+def _forget_unreadable_notes() -> None:
+    """Empty what Snakemake noted and cannot read: with JSON that is cut short it copes, with other damage it stops."""
+    for folder in ("metadata", "incomplete"):
+        for path in Path(".snakemake", folder).rglob("*"):
+            with explained(path):
+                try:
+                    _ = path.is_dir() or json.loads(path.read_bytes())
+                except ValueError:
+                    path.write_text("{}", encoding="utf-8")

@@ -48,6 +48,7 @@ COMMAND_FAILED = re.compile(r"returned non-zero exit status|died with <Signals")
 ERROR_HEADER = re.compile(r'^\w+( in rule \S+)?( in file ".*", line \d+)?:$')
 TRACEBACK_LINE = re.compile(r'^  File ".*", line \d+, in ')
 SYSTEM_ERROR = re.compile(r"^\w+: \[Errno (\d+)\] [^:]*(?:: '(.*)')?$", re.MULTILINE)
+NOTES_READER = os.path.join("snakemake", "persistence", "file.py")
 PLAIN_ERRORS = {"WorkflowError", "ConfigError", "CliException", "ApiError"}
 
 
@@ -193,6 +194,11 @@ def plain_error(message: str, exception: str | None) -> str:
         return (
             "Another run is at work in this folder, or one was killed (kill -9, a power cut) and left its lock. "
             f"If no other is running: `{snakemake_command()} --unlock`, then the same command again."
+        )
+    if exception == "UnicodeDecodeError" and NOTES_READER in message:
+        return (
+            "What Snakemake noted of an earlier job in .snakemake/metadata is damaged. `scorepath repair` empties such "
+            "notes, and so does `scorepath run` before it starts: then the same command goes on."
         )
     if (system := SYSTEM_ERROR.findall(message)) and (answer := remedy(int(system[-1][0]))):
         return f"{system[-1][1] or Path.cwd()}: {answer}."

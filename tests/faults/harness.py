@@ -441,7 +441,7 @@ def check_words(study: Study, answers: tuple[str, ...], came_through: bool) -> N
     # Python itself says this of Ctrl-C, where it has not yet come to our code; on the screen it is "stopped"
     logs = [path for path in logs if not path.read_bytes().rstrip().endswith(b"KeyboardInterrupt")]
     if "Traceback" in output:
-        raise Failed("the answer is a traceback")
+        raise Failed(f"the answer is a traceback:\n{output}")
     if logs:
         raise Failed(f"{logs[0].relative_to(study.project.folder)} holds a traceback:\n{logs[0].read_text()}")
     if answers and not came_through and not any(answer in output for answer in answers):

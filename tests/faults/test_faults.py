@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import os
 import random
@@ -185,6 +186,28 @@ def test_a_folder_in_the_place_of_a_result_is_removed(folder: Path) -> None:
     require_intact(RESULT)
 
 
+@pytest.mark.workflow
+def test_damaged_notes_of_snakemake_are_a_sentence_and_then_forgotten(study: Study) -> None:
+    """Snakemake reads the note of an earlier job when that job is made again."""
+    left_alone(study)
+    result = "results/tables/cells.csv"
+    note = study.path(".snakemake/metadata") / base64.urlsafe_b64encode(result.encode()).decode()
+    note.write_bytes(b"\x9b" + note.read_bytes())
+    incomplete = study.path(".snakemake/incomplete") / note.name
+    incomplete.write_bytes(b"\x9b")
+    study.path(result).unlink()
+
+    plain = study.project.snakemake("--cores", "2")
+    assert plain.status
+    assert "`scorepath repair` empties such notes" in plain.output
+    assert "Traceback" not in plain.output
+
+    again = study.project.run()
+    assert not again.status, again.output
+    assert study.path(result).is_file()
+    assert not incomplete.exists()
+
+
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
@@ -243,16 +266,22 @@ async def prepare():
     open("started", "w").close()
     for _ in range(400):
         time.sleep(0.05)
+async def in_tasks():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(prepare())
 with asyncio.Runner() as runner:
-    runner.run(prepare())
+    runner.run({coroutine}())
 """
 
 
+@pytest.mark.parametrize("coroutine", ["prepare", "in_tasks"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_while_snakemake_prepares_is_prompt_and_no_traceback(folder: Path, number: signal.Signals) -> None:
+def test_a_stop_while_snakemake_prepares_is_prompt_and_no_traceback(
+    folder: Path, number: signal.Signals, coroutine: str
+) -> None:
     """Snakemake prepares jobs in coroutines that never wait; asyncio's handler is heard only when they are over."""
     began = time.monotonic()
-    ended = stop_early(folder, number, ASYNCHRONOUS)
+    ended = stop_early(folder, number, ASYNCHRONOUS.format(coroutine=coroutine))
     assert ended.returncode == 1
     assert ended.stderr == "scorepath: stopped; the same command goes on where it stopped\n"
     assert time.monotonic() - began < 15
