@@ -53,8 +53,6 @@ def delegate(arguments: Sequence[str]) -> int | None:
 
 def run(arguments: Sequence[str]) -> NoReturn:
     """Delete damaged results, start a warm worker, become Snakemake with these arguments; last say what it took."""
-    import logging  # noqa: F401  # for `_stop`, which may come in the middle of Snakemake's imports
-    import runpy
     import signal
 
     # Until Snakemake schedules jobs, `kill` is to be as orderly as Ctrl-C; and asyncio, in which Snakemake prepares
@@ -62,8 +60,10 @@ def run(arguments: Sequence[str]) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # as it is in the background of a script
             signal.signal(number, _stop)
-    dry_run = bool({"-n", "--dry-run", "--dryrun"} & set(arguments))
     try:
+        import runpy
+
+        dry_run = bool({"-n", "--dry-run", "--dryrun"} & set(arguments))
         if not dry_run:
             from scorepath import cli
 
@@ -89,10 +89,10 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 
 def _stop(*_: object) -> NoReturn:
-    import logging
-
-    # where it meets one of the tasks in which Snakemake prepares jobs, asyncio would show the traceback of another
-    logging.getLogger("asyncio").disabled = True
+    # where this meets one of the tasks in which Snakemake prepares jobs, asyncio would show the traceback of another;
+    # where it meets an import, the logger may not be there yet
+    if logger := getattr(sys.modules.get("asyncio.log"), "logger", None):
+        logger.disabled = True
     raise KeyboardInterrupt
 
 
