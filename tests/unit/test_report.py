@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from scorepath.figures import draw_figures
-from scorepath.reporting.answer import answer_sentences, boundaries, decisions
+from scorepath.reporting.answer import answer_sentences, boundaries, decisions, measured_reasons
 from scorepath.reporting.report import number, render_report
 
 write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
@@ -147,6 +147,20 @@ def test_answer_names_where_the_winner_changes(tmp_path: Path) -> None:
     assert [mark.code for mark in edge.marks["equal_samples"]] == ["P", "S"]
     assert columns["equal_samples"] == ["0.1", "1"]
     assert "equal_steps" not in columns  # the same verdicts as at equal samples
+
+
+@pytest.mark.parametrize(("variance", "words"), [(5.0, {"edge": "variance up to 1.2 times its rival’s"}), (4.5, {})])
+def test_a_larger_variance_is_told_only_where_the_intervals_are_apart(
+    tmp_path: Path, variance: float, words: dict[str, str]
+) -> None:
+    """At sigma = 1 the rival's variance is 4; the intervals reach a tenth to both sides."""
+    tables = write_tables(tmp_path / "tables", losers=())
+    statistics = pd.read_csv(tables / "gradient_statistics.csv")
+    changed = statistics.eval("environment == 'edge' and estimator == 'pathwise' and sigma == 1")
+    for name, share in (("variance", 1.0), ("variance_low", 0.9), ("variance_high", 1.1)):
+        statistics.loc[changed, name] = share * variance
+    statistics.to_csv(tables / "gradient_statistics.csv", index=False)
+    assert measured_reasons(tables) == words
 
 
 def test_undecided_is_said_as_such(tmp_path: Path) -> None:

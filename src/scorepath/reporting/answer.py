@@ -184,19 +184,24 @@ def measured_reasons(tables: Path) -> dict[str, str]:
         if len(share) and (least > NOTABLE_BIAS).any():
             reasons[name] = f"bias up to {100 * share.max():.0f} % of the gradient"
             continue
-        if worst.get(name, 0.0) > 1:
+        if name in worst:
             reasons[name] = f"variance up to {_round(worst[name])} times its rival’s"
     return reasons
 
 
 def _worst_variance_ratio(verdicts: pd.DataFrame, statistics: pd.DataFrame) -> dict[str, float]:
-    """Per environment, the largest ratio of pathwise's variance to that of the score-function estimator it met."""
+    """Per environment, the largest ratio of pathwise's variance to that of the score-function estimator it met.
+
+    Of two that their intervals tell apart; another ratio might be that of equal variances.
+    """
     where = ["environment", "sigma", "checkpoint"]
-    variances = statistics[[*where, "estimator", "variance"]]
+    columns = ["variance", "variance_low", "variance_high"]
+    variances = statistics[[*where, "estimator", *columns]]
+    rivals = variances.rename(columns={"estimator": "rival", **{name: f"rival_{name}" for name in columns}})
     rows = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["rival"] != "")]
-    rows = rows.merge(variances.rename(columns={"estimator": "rival", "variance": "other"}), on=[*where, "rival"])
-    rows = rows.merge(variances[variances["estimator"] == "pathwise"], on=where)
-    ratio = (rows["variance"] / rows["other"]).where(lambda value: np.isfinite(value))
+    rows = rows.merge(rivals, on=[*where, "rival"]).merge(variances[variances["estimator"] == "pathwise"], on=where)
+    rows = rows[rows["variance_low"] > rows["rival_variance_high"]]
+    ratio = (rows["variance"] / rows["rival_variance"]).where(lambda value: np.isfinite(value))
     return {str(name): float(value) for name, value in ratio.groupby(rows["environment"]).max().dropna().items()}
 
 
