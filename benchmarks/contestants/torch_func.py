@@ -13,10 +13,16 @@ from torch.func import grad, vmap
 
 from scorepath.registry import make_environment
 from scorepath.study import EnvironmentEntry
-from scorepath.values import quadratic_features
 
 WORK = "full"
 CHUNK = 1024
+
+
+def quadratic_features(inputs: Tensor) -> Tensor:
+    """`[x, x_i x_j (i <= j)]` of inputs (..., D) in float64."""
+    inputs = inputs.double()
+    products = [inputs[..., i : i + 1] * inputs[..., i:] for i in range(inputs.shape[-1])]
+    return torch.cat([inputs, *products], dim=-1)
 
 
 def fit_values(observations: Tensor, rewards_to_go: Tensor) -> tuple[Tensor, ...]:

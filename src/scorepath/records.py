@@ -212,11 +212,12 @@ def repair() -> list[Path]:
 
 
 def _forget_unreadable_notes() -> None:
-    """Empty what Snakemake noted and cannot read: with JSON that is cut short it copes, with other damage it stops."""
-    for folder in ("metadata", "incomplete"):
-        for path in Path(".snakemake", folder).rglob("*"):
-            with explained(path):
-                try:
-                    _ = path.is_dir() or json.loads(path.read_bytes())
-                except ValueError:
-                    path.write_text("{}", encoding="utf-8")
+    """Empty what Snakemake noted and cannot read: JSON that is cut short it passes over, what is no text stops it."""
+    notes = (path for folder in ("metadata", "incomplete") for path in Path(".snakemake", folder).rglob("*"))
+    for path in notes:
+        with explained(path):
+            try:
+                if path.is_file():
+                    path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                path.write_text("{}", encoding="utf-8")

@@ -8,13 +8,8 @@ from torch import Tensor
 from scorepath.rollout import Trajectories
 
 EVERY_STEP = slice(None)
-
-
-def quadratic_features(inputs: Tensor) -> Tensor:
-    """`[1, x, x_i x_j (i <= j)]` of inputs (..., D) in float64: (..., 1 + D + D (D + 1) / 2)."""
-    inputs = inputs.double()
-    products = [inputs[..., i : i + 1] * inputs[..., i:] for i in range(inputs.shape[-1])]
-    return torch.cat([torch.ones_like(inputs[..., :1]), inputs, *products], dim=-1)
+NO_VARIANCE = 1e-18
+"""A feature whose variance is below this is taken for one that never varies."""
 
 
 def fitted_state_values(past: Trajectories, observations: Tensor, ridge: float, steps: slice = EVERY_STEP) -> Tensor:
@@ -54,29 +49,30 @@ def fitted_action_values(past: Trajectories, observations: Tensor, actions: Tens
 
 def _fitted(inputs: Tensor, targets: Tensor, queries: Tensor, ridge: float) -> Tensor:
     """Regression of targets (batches, past samples, steps) on inputs (..., D): its values at queries (..., D)."""
-    features = quadratic_features(inputs.transpose(1, 2))  # (batches, steps, past samples, features)
-    targets = targets.double().transpose(1, 2).unsqueeze(-1)
-    samples = features.shape[-2]
-    centre, target_centre = features.mean(-2, keepdim=True), targets.mean(-2, keepdim=True)
-    centred = features - centre
-    gram, moments = centred.mT @ centred / samples, centred.mT @ (targets - target_centre) / samples
-    # a feature that never varies (the constant, an unvisited corner) gets scale 1 and coefficient 0
-    spread = (gram.diagonal(dim1=-2, dim2=-1) * samples / (samples - 1)).sqrt().unsqueeze(-1)
-    scale = torch.where(spread > 1e-9, spread, torch.ones_like(spread))
-    # the features are standardised where it is cheap: in their products, and in their coefficients
-    factor = torch.linalg.cholesky(gram / (scale * scale.mT) + ridge * torch.eye(scale.shape[-2]).to(gram))
-    weights = torch.cholesky_solve(moments / scale, factor) / scale
-    constant = (target_centre - centre @ weights).squeeze(-1)
-    linear, matrix = _as_matrix(weights.squeeze(-1), queries.shape[-1])
-    queries = queries.double().transpose(1, 2)
-    values = ((queries @ matrix + linear.unsqueeze(-2)) * queries).sum(-1) + constant
+    linear = _rows(inputs)
+    samples, size = linear.shape[-1], linear.shape[-2]
+    products = [linear[..., i : i + 1, :] * linear[..., i:, :] for i in range(size)]
+    # every feature x_i and x_i x_j (i <= j), and last the target: (batches, steps, features + 1, past samples)
+    rows = torch.cat([linear, *products, _rows(targets.unsqueeze(-1))], dim=-2)
+    centre = rows.mean(-1)
+    rows -= centre.unsqueeze(-1)
+    covariance = rows @ rows.mT / samples
+    gram, moments = covariance[..., :-1, :-1], covariance[..., :-1, -1:]
+    # the penalty is on the coefficients of standardised features; one that never varies gets coefficient 0
+    variances = gram.diagonal(dim1=-2, dim2=-1)
+    scales = variances * samples / (samples - 1)
+    variances += ridge * torch.where(scales > NO_VARIANCE, scales, 1.0)
+    weights = torch.cholesky_solve(moments, torch.linalg.cholesky(gram)).squeeze(-1)
+    constant = centre[..., -1:] - (centre[..., :-1] * weights).sum(-1, keepdim=True)
+    # the same function as x (b + A x)
+    matrix = weights.new_zeros(*weights.shape[:-1], size, size)
+    first, second = torch.triu_indices(size, size, device=weights.device)
+    matrix[..., first, second] = weights[..., size:]
+    queries = _rows(queries)
+    values = (queries * (weights[..., :size, None] + matrix @ queries)).sum(-2) + constant
     return values.transpose(1, 2)
 
 
-def _as_matrix(weights: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The b (..., D) and A (..., D, D) of `x (b + A x)`, the same function as weights (...,) on quadratic features."""
-    linear, quadratic = weights[..., 1 : 1 + size], weights[..., 1 + size :]
-    matrix = weights.new_zeros(*linear.shape, size)
-    rows, columns = torch.triu_indices(size, size, device=weights.device)
-    matrix[..., rows, columns] = quadratic
-    return linear, matrix
+def _rows(values: Tensor) -> Tensor:
+    """From (batches, samples, steps, D) to rows over the samples, in float64: (batches, steps, D, samples)."""
+    return values.permute(0, 2, 3, 1).to(torch.float64, memory_format=torch.contiguous_format)
