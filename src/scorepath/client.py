@@ -11,6 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket as Socket
     from collections.abc import Sequence
     from typing import NoReturn
 
@@ -20,35 +21,55 @@ LOCKS = os.path.join(".snakemake", "locks")
 """Where Snakemake notes which files a run makes, while it runs."""
 STOPPED = 130
 """Exit status after Ctrl-C, as shells report it."""
-LOST = 137
-"""Exit status of a job whose process died without one, as the shell reports a killed process."""
+SIGKILLED = 137
+"""Likewise of a process that was killed."""
+LOST = -1
+"""The worker's answer where a job's process died without an exit status."""
+WAS_KILLED = "scorepath: the job was killed in the worker (out of memory?)"
 HERE = frozenset({"run", "plan", "answer", "check", "catalogue", "repair", "verify", "trace"})
 """The subcommands that are no jobs of a rule: the worker does not take them over."""
 
 
-def delegate(arguments: Sequence[str]) -> int | None:
-    """Run a subcommand in the worker and return its exit status; None if there is no worker to be reached."""
+def hand_over(arguments: Sequence[str], output: int, errors: int) -> Socket | None:
+    """Ask the worker to run a subcommand that writes to these open files; None if there is no worker to be reached."""
     path = os.environ.get(SOCKET)
     if not path:
         return None
     import _socket
     from array import array
 
-    client = _socket.socket(_socket.AF_UNIX)
+    asked = _socket.socket(_socket.AF_UNIX)
     try:
-        client.connect(path)
+        asked.connect(path)
         request = "\0".join([os.getcwd(), *arguments]).encode()
-        output = array("i", [sys.stdout.fileno(), sys.stderr.fileno()])
-        client.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, output)])
-        answer = client.recv(1)
+        files = array("i", [output, errors])
+        asked.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
     except OSError:
-        return None  # no worker, or one that died before it took the request
-    finally:
-        client.close()
-    if not answer:
-        print("scorepath: the job was killed in the worker (out of memory?)", file=sys.stderr)
-        return LOST
-    return answer[0]
+        asked.close()
+        return None
+    return asked
+
+
+def answer(asked: Socket) -> int | None:
+    """Wait for the exit status of what was handed over.
+
+    `LOST` if its process died without one; None if the worker died before it took the request.
+    """
+    try:
+        status = asked.recv(1)
+    except OSError:
+        return None
+    return status[0] if status else LOST
+
+
+def delegate(arguments: Sequence[str]) -> int | None:
+    """Run a subcommand in the worker and return its exit status; None if there is no worker to be reached."""
+    asked = hand_over(arguments, sys.stdout.fileno(), sys.stderr.fileno())
+    status = None if asked is None else answer(asked)
+    if status == LOST:
+        print(WAS_KILLED, file=sys.stderr)
+        return SIGKILLED
+    return status
 
 
 def run(arguments: Sequence[str]) -> NoReturn:

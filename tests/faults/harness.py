@@ -153,11 +153,11 @@ class Study:
     def workers(self) -> list[int]:
         return [pid for pid, line in self.processes().items() if "scorepath.worker" in line and not self._forked(pid)]
 
-    def forks(self) -> list[int]:
+    def hands(self) -> list[int]:
         return [pid for pid, line in self.processes().items() if "scorepath.worker" in line and self._forked(pid)]
 
-    def clients(self) -> list[int]:
-        """Jobs as Snakemake starts them; not the shells around them."""
+    def jobs_without_worker(self) -> list[int]:
+        """Jobs as a shell starts them where there is no worker; not the shells around them."""
         return [
             pid
             for pid, line in self.processes().items()
@@ -284,18 +284,19 @@ def send(number: signal.Signals, group: bool) -> Strike:
     return strike
 
 
-def kill(who: Callable[[Study], list[int]]) -> Strike:
-    """kill -9 of one of these processes, as soon as there is one."""
+def kill(*kinds: Callable[[Study], list[int]]) -> Strike:
+    """kill -9 of one process of each of these kinds in turn, as soon as there is one."""
 
     def strike(study: Study, process: Running, rng: random.Random) -> str | None:
-        while process.poll() is None:
-            if found := who(study):
+        victims: list[int] = []
+        while len(victims) < len(kinds) and process.poll() is None:
+            if found := kinds[len(victims)](study):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(victim := rng.choice(found), signal.SIGKILL)
-                    ended(process)
-                    return f"process {victim}"
+                    victims.append(victim)
             time.sleep(0.01)
-        return None
+        ended(process)
+        return f"process {', '.join(map(str, victims))}" if len(victims) == len(kinds) else None
 
     return strike
 
@@ -390,9 +391,9 @@ KINDS: dict[str, Kind] = {
     "SIGTERM to Snakemake": Kind(send(signal.SIGTERM, group=False), GOES_ON),
     "SIGTERM to the process group": Kind(send(signal.SIGTERM, group=True), GOES_ON),
     "kill -9 of Snakemake": Kind(send(signal.SIGKILL, group=False)),
-    "kill -9 of a job": Kind(kill(Study.clients), GOES_ON),
-    "kill -9 of a job's fork in the worker": Kind(kill(Study.forks), GOES_ON),
+    "kill -9 of a job, or of the worker's process for the next": Kind(kill(Study.hands), GOES_ON),
     "kill -9 of the worker": Kind(kill(Study.workers), GOES_ON),
+    "kill -9 of the worker, then of a job without it": Kind(kill(Study.workers, Study.jobs_without_worker), GOES_ON),
     "full disk": Kind(fill_disk, ("No space left on device",), needs_mount=True),
     "read-only output folder": Kind(read_only, ("Read-only file system",), needs_mount=True),
     "damaged result": Kind(damage_one(with_records), REPAIR),

@@ -252,7 +252,7 @@ def test_a_killed_job_is_told_to_its_client(address: str, server: subprocess.Pop
     process, job = sleeping(address, tmp_path / "pid")
     os.kill(job, signal.SIGKILL)
     _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == client.LOST
+    assert process.returncode == client.SIGKILLED
     assert "out of memory?" in err
 
 
@@ -264,7 +264,7 @@ def test_a_killed_job_is_told_to_its_client_while_later_jobs_go_on(
     os.kill(first_job, signal.SIGKILL)
     try:
         first.communicate(timeout=PATIENCE)
-        assert first.returncode == client.LOST
+        assert first.returncode == client.SIGKILLED
         assert alive(second_job)
         assert second.poll() is None
     finally:
@@ -285,7 +285,7 @@ def test_a_worker_and_its_jobs_end_when_its_owner_is_killed(address: str, tmp_pa
     until(lambda: not any(map(alive, serving)), "the end of the worker")
     until(lambda: not alive(job), "the end of the job")
     process.communicate(timeout=PATIENCE)
-    assert process.returncode == client.LOST
+    assert process.returncode == client.SIGKILLED
 
 
 def test_a_killed_workers_jobs_go_on_and_end_with_their_clients(address: str, tmp_path: Path) -> None:
