@@ -1,7 +1,7 @@
 """Where the command `scorepath` starts: a job goes to the warm worker if there is one, everything else to the CLI.
 
-Thousands of jobs pass through here, so it imports next to nothing: not even `typing` and `socket`, which would take as
-long as Python itself.
+A job that a shell starts has its own Python, so this imports next to nothing: not even `typing` and `socket`, which
+would take as long as Python itself.
 """
 
 from __future__ import annotations

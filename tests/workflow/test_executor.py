@@ -1,4 +1,4 @@
-"""Jobs go straight from Snakemake to the warm worker; what is not for the worker runs as with Snakemake's own executor."""
+"""Jobs go straight from Snakemake to the warm worker; what is not for it runs as with Snakemake's own executor."""
 
 from __future__ import annotations
 
