@@ -123,7 +123,8 @@ def test_answer_follows_the_data(tmp_path: Path) -> None:
     assert "in 4 of 8 decided comparisons" in first
     assert "2 environments, 0 undecided" in first
     assert where == (
-        "It wins every decided comparison in smooth; it loses every one in edge (bias up to 100 % of the gradient)."
+        "It wins every decided comparison in smooth. "
+        "It loses where it is biased (up to 100 % of the gradient, in edge) every one in edge."
     )
     assert flips == "In no environment does the winner change with the noise level."
     first, where, _ = answer_sentences(write_tables(tmp_path / "two", losers=()))
@@ -132,15 +133,22 @@ def test_answer_follows_the_data(tmp_path: Path) -> None:
     assert "in 0 of 4 decided" in answer_sentences(write_tables(tmp_path / "three", ("edge",)))[0]
 
 
-def test_answer_names_where_the_winner_changes(tmp_path: Path) -> None:
-    tables = write_tables(tmp_path / "tables", losers=())
+def lose_edge_at_large_noise(tables: Path) -> None:
     verdicts = pd.read_csv(tables / "verdicts.csv", keep_default_na=False)
     changed = (verdicts["environment"] == "edge") & (verdicts["sigma"].astype(float) == 1.0)
     verdicts.loc[changed & verdicts["criterion"].str.startswith("equal"), "verdict"] = "score_function"
     verdicts.to_csv(tables / "verdicts.csv", index=False)
+
+
+def test_answer_names_where_the_winner_changes(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables", losers=())
+    lose_edge_at_large_noise(tables)
     _, where, flips = answer_sentences(tables)
-    assert flips == "The winner changes with the noise level in 1 environment: edge between σ = 0.1 and 1."
-    assert "wins some and loses some in edge (loses 2 of 4" in where
+    assert flips == (
+        "The winner changes with the noise level in 1 environment, always from pathwise at the smaller to the score "
+        "function at the larger noise: between σ = 0.1 and 1."
+    )
+    assert where == "It wins every decided comparison in smooth. It loses some in edge."
     rows, columns = decisions(tables)
     edge = next(row for row in rows if row.environment == "edge")
     assert edge.boundary == ("0.1 P → 1 S",)
@@ -160,7 +168,10 @@ def test_a_larger_variance_is_told_only_where_the_intervals_are_apart(
     for name, share in (("variance", 1.0), ("variance_low", 0.9), ("variance_high", 1.1)):
         statistics.loc[changed, name] = share * variance
     statistics.to_csv(tables / "gradient_statistics.csv", index=False)
-    assert measured_reasons(tables) == words
+    assert {name: str(reason) for name, reason in measured_reasons(tables).items()} == words
+    lose_edge_at_large_noise(tables)
+    told = "where its variance is the larger (up to 1.2 times its rival’s, in edge) some in edge."
+    assert (told in answer_sentences(tables)[1]) == bool(words)
 
 
 def test_undecided_is_said_as_such(tmp_path: Path) -> None:

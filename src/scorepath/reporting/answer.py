@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,9 @@ CRITERIA = {
     "training": "training",
 }
 NOTABLE_BIAS = 0.1  # of the gradient's length: from here on a bias is mentioned
-SIDES = {"pathwise": "pathwise", "score_function": "the score function"}
+SIDES = ("pathwise", "score_function")
+CIRCUMSTANCES = {"bias": "where it is biased", "variance": "where its variance is the larger"}
+"""By the kind of reason, as a part of a sentence about pathwise."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,25 @@ class Mark:
     code: str
     """P, S, mixed (checkpoints are decided differently), ? (undecided) or n/a."""
     words: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What was measured against pathwise in an environment, where it is worst."""
+
+    kind: str
+    """bias or variance."""
+    size: float
+    """The bias by the gradient's length; the variance by its rival's."""
+
+    @property
+    def words(self) -> str:
+        if self.kind == "bias":
+            return f"up to {100 * self.size:.0f} % of the gradient"
+        return f"up to {_round(self.size)} times its rival’s"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.words}"
 
 
 @dataclass(frozen=True)
@@ -109,49 +130,51 @@ def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
     return text + (f"; {' and '.join(others)}." if others else ".")
 
 
-def _where(samples: pd.DataFrame, reasons: dict[str, str]) -> str:
-    decided = samples[samples["verdict"].isin(list(SIDES))]
-    if decided.empty:
-        return ""
+def _where(samples: pd.DataFrame, reasons: Mapping[str, Reason]) -> str:
+    decided = samples[samples["verdict"].isin(SIDES)]
     lost = decided[decided["verdict"] == "score_function"].groupby("environment").size()
     total = decided.groupby("environment", sort=False).size()
-    wins = [label(str(name)) for name in total.index if name not in lost.index]
-    losses = [_with_reason(str(name), reasons) for name in total.index if lost.get(name, 0) == total[name]]
-    mixed = [
-        _with_reason(str(name), reasons, f"loses {lost[name]} of {total[name]}")
-        for name in total.index
-        if 0 < lost.get(name, 0) < total[name]
-    ]
+    sentences = []
+    if wins := [label(str(name)) for name in total.index if name not in lost.index]:
+        sentences.append(f"It wins every decided comparison in {_list(wins)}.")
     parts = []
-    if wins:
-        parts.append(f"wins every decided comparison in {_list(wins)}")
-    if losses:
-        parts.append(f"loses every one in {_list(losses)}")
-    if mixed:
-        parts.append(f"wins some and loses some in {_list(mixed)}")
-    return "It " + "; it ".join(parts) + "."
+    kinds = {name: reasons[name].kind if name in reasons else "" for name in total.index if name in lost.index}
+    for kind, where in (*CIRCUMSTANCES.items(), ("", "")):
+        names = [name for name in kinds if kinds[name] == kind]
+        if names and kind:
+            worst = max(names, key=lambda name: reasons[name].size)
+            where = f"{where} ({reasons[worst].words}, in {label(worst)}) "
+        every = [label(name) for name in names if lost[name] == total[name]]
+        some = [label(name) for name in names if lost[name] < total[name]]
+        which = [f"{many} in {_list(them)}" for many, them in (("every one", every), ("some", some)) if them]
+        if which:
+            parts.append(where + " and ".join(which))
+    if parts:
+        sentences.append(f"It loses {'; '.join(parts)}.")
+    return " ".join(sentences)
 
 
 def _flips(samples: pd.DataFrame) -> str:
-    found: dict[str, list[Boundary]] = {}
-    for name in in_order(samples, "environment"):
-        own = boundaries(samples[samples["environment"] == name])
-        if own:
-            found[name] = [boundary for group in own.values() for boundary in group]
-    if not found:
+    found = {name: boundaries(own) for name, own in samples.groupby("environment")}
+    changes = [change for own in found.values() for group in own.values() for change in group]
+    if not changes:
         several = samples.groupby("environment")["sigma"].nunique().max() > 1
         return "In no environment does the winner change with the noise level." if several else ""
-    parts = []
-    for name, changes in found.items():
-        low, high = min(change.low for change in changes), max(change.high for change in changes)
-        parts.append(f"{label(name)} between σ = {sigma_token(low)} and {sigma_token(high)}")
-    return f"The winner changes with the noise level in {_many(len(found), 'environment')}: {_list(parts)}."
+    to_score = sum(change.winner_low == "pathwise" for change in changes)
+    times = "always" if to_score == len(changes) else f"{to_score} of {len(changes)} times"
+    spans = sorted((change.low, change.high) for change in changes)
+    lowest, highest = (" and ".join(map(sigma_token, span)) for span in (spans[0], spans[-1]))
+    return (
+        f"The winner changes with the noise level in {_many(sum(map(bool, found.values())), 'environment')}, {times}"
+        " from pathwise at the smaller to the score function at the larger noise: between σ = "
+        + (f"{lowest} at the lowest and {highest} at the highest." if lowest != highest else f"{lowest}.")
+    )
 
 
 def boundaries(verdicts: pd.DataFrame) -> dict[float, list[Boundary]]:
     """Per checkpoint, where one environment's winner changes between neighbouring decided noise levels."""
     found: dict[float, list[Boundary]] = {}
-    decided = verdicts[verdicts["verdict"].isin(list(SIDES))]
+    decided = verdicts[verdicts["verdict"].isin(SIDES)]
     for checkpoint in sorted(decided["checkpoint"].fillna(0).unique().tolist()):
         rows = decided[decided["checkpoint"].fillna(0) == checkpoint].sort_values("sigma")
         levels, winners = rows["sigma"].tolist(), rows["verdict"].tolist()
@@ -165,7 +188,7 @@ def boundaries(verdicts: pd.DataFrame) -> dict[float, list[Boundary]]:
     return found
 
 
-def measured_reasons(tables: Path) -> dict[str, str]:
+def measured_reasons(tables: Path) -> dict[str, Reason]:
     """Per environment, what the measurements say against pathwise: a bias, a variance above the score function's."""
     statistics = read_table(tables, "gradient_statistics")
     references = read_table(tables, "references")[["environment", "sigma", "checkpoint", "gradient_norm"]]
@@ -182,10 +205,9 @@ def measured_reasons(tables: Path) -> dict[str, str]:
         share = (np.sqrt(own["squared_bias"].clip(lower=0)) / length)[counted & (own["squared_bias_low"] > 0)]
         least = (np.sqrt(own["squared_bias_low"].clip(lower=0)) / length)[counted]
         if len(share) and (least > NOTABLE_BIAS).any():
-            reasons[name] = f"bias up to {100 * share.max():.0f} % of the gradient"
-            continue
-        if name in worst:
-            reasons[name] = f"variance up to {_round(worst[name])} times its rival’s"
+            reasons[name] = Reason("bias", float(share.max()))
+        elif name in worst:
+            reasons[name] = Reason("variance", worst[name])
     return reasons
 
 
@@ -262,7 +284,7 @@ def _mark(rows: pd.DataFrame, token: str) -> Mark:
 
 def _boundary_words(rows: pd.DataFrame) -> tuple[str, ...]:
     found = boundaries(rows)
-    checkpoints = set(rows.loc[rows["verdict"].isin(list(SIDES)), "checkpoint"].fillna(0))
+    checkpoints = set(rows.loc[rows["verdict"].isin(SIDES), "checkpoint"].fillna(0))
     if not found:
         return ()
     texts = {checkpoint: "; ".join(map(str, own)) for checkpoint, own in found.items()}
@@ -274,11 +296,6 @@ def _boundary_words(rows: pd.DataFrame) -> tuple[str, ...]:
 def _counts(rows: pd.DataFrame) -> tuple[int, int, int]:
     verdicts = rows["verdict"].tolist()
     return verdicts.count("pathwise"), verdicts.count("score_function"), verdicts.count("undecided")
-
-
-def _with_reason(name: str, reasons: dict[str, str], *first: str) -> str:
-    words = [*first, *([reasons[name]] if name in reasons else [])]
-    return f"{label(name)} ({', '.join(words)})" if words else label(name)
 
 
 def _many(count: int, noun: str) -> str:
