@@ -82,7 +82,7 @@ class TabularEnvironment(Environment):
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
         moves, probabilities = self._outcomes
         limits = probabilities.cumsum(0)[:-1].to(state)
-        outcome = torch.bucketize(torch.special.ndtr(process_noise[..., 0]), limits, right=True)
+        outcome = torch.bucketize(torch.special.ndtr(process_noise[..., 0].contiguous()), limits, right=True)
         move = (action.unsqueeze(-2) @ moves.to(state)[outcome]).squeeze(-2)
         pairs = (move.unsqueeze(-1) * state.unsqueeze(-2)).flatten(-2)
         return pairs @ self._leads_to.flatten(0, 1).to(state), pairs @ self.move_rewards().flatten().to(state)
