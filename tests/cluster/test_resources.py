@@ -46,6 +46,7 @@ def test_every_rule_asks_for_memory_and_time_and_for_twice_as_much_in_the_next_a
 
 def test_the_profile_for_slurm_has_what_the_one_it_replaces_had() -> None:
     default, slurm = profile("profiles/default"), profile("workflow/profiles/slurm")
+    assert (default.pop("executor"), slurm["executor"]) == ("scorepath", "slurm")
     assert default.items() <= slurm.items()
     assert slurm["retries"] == 3
     assert "retries" not in default, "on one machine a failed job would only fail again"
