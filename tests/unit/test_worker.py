@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.processes import alive, until
 
 from scorepath import client
 
@@ -69,21 +70,6 @@ os.close(owned)
 time.sleep(60)
 """
 PATIENCE = 10.0
-
-
-def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {patience} s"
-        time.sleep(0.02)
-
-
-def alive(process: int) -> bool:
-    """Whether a process exists and is not merely waiting to be collected."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def mentioning(text: str) -> list[int]:

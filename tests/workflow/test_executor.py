@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.processes import alive, until
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project
@@ -44,20 +44,6 @@ class Sleeper(Reinforce):
 SLEEPING = "results/gradients/cosine/sleeper/sigma=0.5.csv"
 LOG = "results/logs/gradients/cosine/sleeper/sigma=0.5.log"
 PATIENCE = 120.0
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE} s"
-        time.sleep(0.02)
-
-
-def alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def start(project: Project, *targets: str, first_on_path: Path | None = None) -> subprocess.Popen[str]:
@@ -101,7 +87,7 @@ def sleeping(fresh: Project) -> tuple[subprocess.Popen[str], int]:
     training = {"environments": ["lqr"], "estimators": ["reinforce", "pathwise"], "noise_levels": [0.5]}
     fresh.configure(plugins=["sleeper.py"], estimators=estimators, training=training)
     process = start(fresh, SLEEPING)
-    until(lambda: fresh.path("sleeper").exists() or process.poll() is not None, "the cell")
+    until(lambda: fresh.path("sleeper").exists() or process.poll() is not None, "the cell", PATIENCE)
     assert process.poll() is None, process.communicate()[0]
     return process, int(fresh.path("sleeper").read_text())
 
@@ -117,7 +103,7 @@ def test_an_interrupted_run_ends_its_jobs(fresh: Project, sleeping: tuple[subpro
     assert "the same command runs what is missing" in output
     assert "FAILED" not in output
     assert fresh.path(LOG).read_text() == "at work\n"
-    until(lambda: not alive(cell), "the end of the cell's process")
+    until(lambda: not alive(cell), "the end of the cell's process", PATIENCE)
 
 
 def test_a_killed_job_has_failed(fresh: Project, sleeping: tuple[subprocess.Popen[str], int]) -> None:
