@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake.exceptions import SpawnedJobError
 from snakemake.executors import local
-from snakemake_interface_executor_plugins.jobs import SingleJobExecutorInterface
 
 from scorepath.client import LOST, WAS_KILLED, answer, hand_over
 
 if TYPE_CHECKING:
     from _socket import socket as Socket
+
+    from snakemake_interface_executor_plugins.jobs import SingleJobExecutorInterface
 
 common_settings = local.common_settings
 
