@@ -56,7 +56,11 @@ class Executor(local.Executor):
             return None
         match shlex.split(job.shellcmd or ""):
             case ["scorepath", *arguments, ">", log, "2>&1"]:
-                with suppress(OSError), open(log, "wb") as output:
+                try:
+                    output = open(log, "wb")  # noqa: SIM115
+                except OSError:
+                    return None  # a full disk, say: the shell tells it as ever
+                with output:
                     return self.ask(arguments, output.fileno())
         return None
 
@@ -73,7 +77,8 @@ class Executor(local.Executor):
         if self.cancelled:
             raise KeyboardInterrupt
         if status == LOST:
-            os.write(output, f"{WAS_KILLED}\n".encode())
+            with suppress(OSError):
+                os.write(output, f"{WAS_KILLED}\n".encode())
         return status
 
     def cancel(self) -> None:

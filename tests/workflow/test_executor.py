@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,16 +81,19 @@ def test_a_job_needs_no_shell(fresh: Project, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def sleeping(fresh: Project) -> tuple[subprocess.Popen[str], int]:
+def sleeping(fresh: Project) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A run whose only cell sleeps, and the process of that cell."""
     fresh.path("sleeper.py").write_text(SLEEPER, encoding="utf-8")
     estimators = ["reinforce", "pathwise", "sleeper"]
     training = {"environments": ["lqr"], "estimators": ["reinforce", "pathwise"], "noise_levels": [0.5]}
     fresh.configure(plugins=["sleeper.py"], estimators=estimators, training=training)
     process = start(fresh, SLEEPING)
-    until(lambda: fresh.path("sleeper").exists() or process.poll() is not None, "the cell", PATIENCE)
-    assert process.poll() is None, process.communicate()[0]
-    return process, int(fresh.path("sleeper").read_text())
+    try:
+        until(lambda: fresh.path("sleeper").exists() or process.poll() is not None, "the cell", PATIENCE)
+        assert process.poll() is None, process.communicate()[0]
+        yield process, int(fresh.path("sleeper").read_text())
+    finally:
+        process.kill()  # and with it, if a test has failed, the worker and the cell
 
 
 def test_an_interrupted_run_ends_its_jobs(fresh: Project, sleeping: tuple[subprocess.Popen[str], int]) -> None:
