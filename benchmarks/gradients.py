@@ -27,9 +27,9 @@ from benchmarks.contestants import protocol, scorepath_
 from benchmarks.contestants.protocol import BATCH, HIDDEN, SIGMA, Case, Contestant, Failure
 
 from scorepath.noise import RolloutNoise
-from scorepath.registry import make_environment
 from scorepath.rollout import Simulator
-from scorepath.study import EnvironmentEntry
+from scorepath.stages._instances import make_environment
+from scorepath.study.settings import EnvironmentEntry
 
 OUTPUT = protocol.ROOT / "results" / "benchmarks"
 OURS = "scorepath_"

@@ -28,9 +28,9 @@ from pathlib import Path
 
 from benchmarks.scale import ROOT, copy_code
 
-from scorepath.jobs import Job, all_jobs
-from scorepath.records import record_path
-from scorepath.study import Plan
+from scorepath.store.records import record_path
+from scorepath.study.cells import Plan
+from scorepath.study.jobs import Job, all_jobs
 
 RESULTS = ("references/**/*.npz", "gradients/**/*.csv", "training/**/*.csv")
 RUNNERS = ("scorepath", "joblib")
@@ -84,7 +84,7 @@ def measure(folder: Path, runner: str, cores: int) -> tuple[list[tuple[float, fl
         return json.loads(printed), seconds
     jobs = list(all_jobs(Plan.load(folder / "results" / "plan.json")))
     results = [str(job.result) for job in jobs]
-    run = (sys.executable, "-m", "scorepath.client", "run", "--cores", str(cores))
+    run = (sys.executable, "-m", "scorepath.running.protocol", "run", "--cores", str(cores))
     _, seconds = execute(folder, *run, *results)
     return [recorded_span(folder, job) for job in jobs], seconds
 
@@ -103,10 +103,12 @@ def compute(plan: Plan, job: Job) -> tuple[float, float]:
     """Make one result in a process of the pool; start and end, in seconds since the epoch."""
     import torch
 
-    from scorepath.gradients import measure_cell
     from scorepath.memory import keep_freed_memory
-    from scorepath.references.store import make_policies, make_reference
-    from scorepath.training import train_cell, warm_up
+    from scorepath.stages.gradients import measure_cell
+    from scorepath.stages.reference import make_reference
+    from scorepath.stages.reference_policies import make_policies
+    from scorepath.stages.train import train_cell
+    from scorepath.training import warm_up
 
     torch.set_num_threads(1)
     keep_freed_memory()

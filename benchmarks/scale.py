@@ -25,7 +25,7 @@ from pathlib import Path
 
 import yaml
 
-from scorepath.study import Plan
+from scorepath.study.cells import Plan
 
 ROOT = Path(__file__).parents[1]
 CODE = ("Snakefile", "workflow", "src", "profiles")

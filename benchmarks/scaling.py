@@ -26,14 +26,14 @@ import seaborn as sns
 import torch
 from benchmarks import scale
 
+from scorepath.environments.base import make_policy
 from scorepath.environments.pendulum import Pendulum
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.figures.style import log_axis
-from scorepath.gradients import sample_blocks
+from scorepath.measurement import sample_blocks
 from scorepath.memory import keep_freed_memory
 from scorepath.noise import Noise, Stream
-from scorepath.policies import make_policy
 from scorepath.rollout import Simulator
 
 OUTPUT = scale.ROOT / "results" / "benchmarks"

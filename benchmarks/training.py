@@ -29,7 +29,7 @@ import numpy as np
 from benchmarks.contestants.protocol import ROOT, Failure
 from benchmarks.contestants.training_protocol import Contestant, Population, Race
 
-from scorepath.files import write_rows
+from scorepath.store.files import write_rows
 
 OUTPUT = ROOT / "results" / "benchmarks"
 PARTS = ("population", "swing_up", "figure")

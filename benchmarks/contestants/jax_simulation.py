@@ -1,6 +1,6 @@
 """Scorepath's pendulum, cart-pole, policy network and fitted state values in JAX, for every contestant that uses it.
 
-Arrays have any leading dimensions and are float32; the fit of values is float64, as in `scorepath.values`.
+Arrays have any leading dimensions and are float32; the fit of values is float64, as in `scorepath.estimators._critics`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ import torch
 from benchmarks.contestants.protocol import BATCH, HIDDEN, SIGMA, Case, Run
 from torch import Tensor
 
-from scorepath.gradients import concatenate, parts_of_blocks, reduce_chunk
+from scorepath.measurement import concatenate, parts_of_blocks, reduce_chunk
 from scorepath.noise import Noise, RolloutNoise, Stream
-from scorepath.registry import make_environment, make_estimator
 from scorepath.rollout import Simulator, Trajectories
-from scorepath.study import EnvironmentEntry, EstimatorEntry
+from scorepath.stages._instances import make_environment, make_estimator
+from scorepath.study.settings import EnvironmentEntry, EstimatorEntry
 
 WORK = "full"
 

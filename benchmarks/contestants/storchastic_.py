@@ -15,8 +15,8 @@ from storch.method import Method, Reparameterization, ScoreFunction
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from scorepath.registry import make_environment
-from scorepath.study import EnvironmentEntry
+from scorepath.stages._instances import make_environment
+from scorepath.study.settings import EnvironmentEntry
 
 WORK = "mean gradient only"
 

@@ -11,8 +11,8 @@ from benchmarks.contestants.protocol import BATCH, HIDDEN, RIDGE, SIGMA, Case, R
 from torch import Tensor
 from torch.func import grad, vmap
 
-from scorepath.registry import make_environment
-from scorepath.study import EnvironmentEntry
+from scorepath.stages._instances import make_environment
+from scorepath.study.settings import EnvironmentEntry
 
 WORK = "full"
 CHUNK = 1024
@@ -26,7 +26,7 @@ def quadratic_features(inputs: Tensor) -> Tensor:
 
 
 def fit_values(observations: Tensor, rewards_to_go: Tensor) -> tuple[Tensor, ...]:
-    """The ridge regression of `scorepath.values` as centre, scale, weights and target centre, per batch and step."""
+    """The ridge regression of `scorepath.estimators._critics` as centre, scale, weights and target centre, per batch and step."""
     features = quadratic_features(observations).transpose(-3, -2)
     targets = rewards_to_go.double().mT
     samples = features.shape[-2]

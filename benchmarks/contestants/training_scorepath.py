@@ -16,9 +16,9 @@ from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
-from scorepath.registry import make_environment, make_estimator
 from scorepath.rollout import Simulator
-from scorepath.study import EnvironmentEntry, EstimatorEntry
+from scorepath.stages._instances import make_environment, make_estimator
+from scorepath.study.settings import EnvironmentEntry, EstimatorEntry
 from scorepath.training import Trainer
 
 

@@ -29,8 +29,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment
-
 Layers = Sequence[tuple[Tensor, Tensor | None]]
 Inputs = Sequence[Tensor]
 Signals = Sequence[Tensor]
@@ -232,20 +230,3 @@ def affine(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
         weight, bias = weight.mT.contiguous(), bias.mT
         return lambda inputs: torch.baddbmm(bias, weight, inputs.mT).mT
     return lambda inputs: torch.baddbmm(bias, inputs, weight)
-
-
-def make_policy(environment: Environment, kind: str | None = None, hidden: tuple[int, ...] = (32, 32)) -> Policy:
-    """The policy of this kind (`open_loop`, `linear` or `mlp`; by default the environment's own) that fits.
-
-    Raises:
-        ValueError: for an unknown kind.
-    """
-    kind = kind or environment.default_policy
-    match kind:
-        case "open_loop":
-            return OpenLoop(environment.horizon, environment.action_dim)
-        case "linear":
-            return Network((environment.observation_dim, environment.action_dim), bias=False)
-        case "mlp":
-            return Network((environment.observation_dim, *hidden, environment.action_dim))
-    raise ValueError(f"policy kind {kind!r} is unknown; choose open_loop, linear or mlp")

@@ -17,8 +17,6 @@ from scorepath.rollout import Trajectories
 CHUNK_ELEMENTS = 1_200_000
 """Gradient entries (trajectories x parameters) and layer entries (rows x width) formed at a time; fixed, because
 floating-point sums depend on it and results must not depend on the machine's size."""
-
-
 LAYER_WIDTH = 64
 """Layer entries counted per row, whatever the policy's width."""
 

@@ -16,21 +16,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from scorepath.study import EnvironmentEntry, EstimatorEntry
-
 if TYPE_CHECKING:
-    from scorepath.environments.base import Environment
-    from scorepath.estimators.base import Estimator
-    from scorepath.policies import Policy
+    pass
 
 ENVIRONMENTS = "scorepath.environments"
 ESTIMATORS = "scorepath.estimators"
 
 
 def names(package: str) -> list[str]:
-    """The families (or methods) that exist: module names of the package, without the protocol itself."""
+    """The families (or methods) that exist: module names of the package, without the protocol and shared helpers.
+
+    What families share has a name with an underscore in front.
+    """
     folder = Path(__file__).parent / package.rpartition(".")[2]
-    return sorted(path.stem for path in folder.glob("*.py") if path.stem not in {"__init__", "base"})
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "base" and not path.stem.startswith("_"))
 
 
 def load(package: str, name: str, plugin: str = "") -> type[Any]:
@@ -56,9 +55,6 @@ def load_plugin(path: Path) -> tuple[str, type[Any]]:
     Raises:
         LookupError: if the file does not exist, cannot be imported, or does not define exactly one such class.
     """
-    from scorepath.environments.base import Environment
-    from scorepath.estimators.base import Estimator
-
     if path.suffix != ".py" or not (path.stem.isascii() and path.stem.isidentifier()):
         raise LookupError(f"{path} must be a Python file whose name is a plain identifier, such as my_environment.py")
     if not os.path.isfile(path):  # unlike Path.is_file, it has no exception for names that no file can have
@@ -77,8 +73,9 @@ def load_plugin(path: Path) -> tuple[str, type[Any]]:
             del sys.modules[module_name]
             raise LookupError(f"{path} cannot be imported: {_cause(error)}") from error
     found = _only_class(module, str(path))
-    for package, base in ((ENVIRONMENTS, Environment), (ESTIMATORS, Estimator)):
-        if issubclass(found, base):
+    ancestors = {ancestor.__module__ for ancestor in found.__mro__}
+    for package in (ENVIRONMENTS, ESTIMATORS):
+        if f"{package}.base" in ancestors:
             return package, found
     raise LookupError(f"{path} defines {found.__name__}, which extends neither Environment nor Estimator")
 
@@ -106,28 +103,9 @@ def _only_class(module: ModuleType, where: str) -> type[Any]:
     return classes[0]
 
 
-def knobs(cls: type[Any], required: object) -> dict[str, object]:
-    """The fields a user may set, with their defaults; `required` stands where there is none."""
-    table = {}
-    for field in dataclasses.fields(cls):
-        if field.default_factory is not dataclasses.MISSING:
-            table[field.name] = field.default_factory()
-        else:
-            table[field.name] = required if field.default is dataclasses.MISSING else field.default
-    return table
-
-
-def make_environment(entry: EnvironmentEntry) -> tuple[Environment, Policy]:
-    """The environment that an entry of the configuration names, and its policy."""
-    from scorepath.policies import make_policy
-
-    environment = load(ENVIRONMENTS, entry.family, entry.plugin)(**entry.knobs)
-    policy = dict(entry.policy or {})
-    if "hidden" in policy:
-        policy["hidden"] = tuple(policy["hidden"])
-    return environment, make_policy(environment, **policy)
-
-
-def make_estimator(entry: EstimatorEntry) -> Estimator:
-    """The estimator that an entry of the configuration names."""
-    return load(ESTIMATORS, entry.method, entry.plugin)(**entry.options)
+def knobs(cls: type[Any]) -> dict[str, object]:
+    """The fields a user may set, with their defaults; `dataclasses.MISSING` stands where there is none."""
+    return {
+        field.name: field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        for field in dataclasses.fields(cls)
+    }

@@ -1,23 +1,25 @@
 """Statistics of gradient estimates: squared bias, variance, noise-to-signal, mean squared error, intervals, verdicts.
 
-Everything starts from blocks: independent batches of trajectories, each reduced to its mean gradient and its spread.
-Per-block contributions average to the statistic, so that a paired bootstrap over blocks gives every interval.
+Everything starts from independent batches of trajectories, each reduced to its mean gradient and its trace variance.
+Per-batch contributions average to the statistic, so that a paired bootstrap over batches gives every interval.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class SquaredNorm:
-    """An unbiased estimate of a squared norm, with the per-block pseudo-values behind its interval."""
+    """An unbiased estimate of a squared norm, with the per-batch pseudo-values behind its interval."""
 
-    pseudo_values: Tensor  # (blocks,)
+    pseudo_values: Tensor  # (batches,)
 
     @property
     def estimate(self) -> float:
@@ -31,57 +33,81 @@ class SquaredNorm:
 
 
 def squared_bias(errors: Tensor) -> SquaredNorm:
-    """`||E error||^2` from independent errors (blocks, P): the all-pairs U-statistic and its jackknife pseudo-values.
+    """`||E error||^2` from independent errors (batches, P): the all-pairs U-statistic and its jackknife pseudo-values.
 
-    `U = sum_{b != c} <e_b, e_c> / (M (M - 1))`, because products of different blocks carry no noise of their own.
+    `U = sum_{b != c} <e_b, e_c> / (M (M - 1))`, because products of different batches carry no noise of their own.
     The jackknife pseudo-values of a U-statistic average to it exactly (Arvesen 1969).
 
     Raises:
-        ValueError: with fewer than three blocks there is no interval.
+        ValueError: with fewer than three batches there is no interval.
     """
-    blocks = len(errors)
-    if blocks < 3:
-        raise ValueError(f"a squared bias needs at least 3 independent blocks, got {blocks}")
+    batches = len(errors)
+    if batches < 3:
+        raise ValueError(f"a squared bias needs at least 3 independent batches, got {batches}")
     total = errors.sum(0)
     own = errors.square().sum(-1)
     pairs = total.square().sum() - own.sum()
-    with_block = 2 * (errors @ total - own)  # pairs that contain block b, both orders
-    everything = pairs / (blocks * (blocks - 1))
-    without_block = (pairs - with_block) / ((blocks - 1) * (blocks - 2))
-    return SquaredNorm(blocks * everything - (blocks - 1) * without_block)
+    with_batch = 2 * (errors @ total - own)  # pairs that contain batch b, both orders
+    everything = pairs / (batches * (batches - 1))
+    without_batch = (pairs - with_batch) / ((batches - 1) * (batches - 2))
+    return SquaredNorm(batches * everything - (batches - 1) * without_batch)
 
 
 def null_distance(errors: Tensor) -> float:
     """How far `squared_bias(errors)` lies above zero, in standard errors that hold if the bias is zero.
 
-    If the errors (blocks, P) have mean zero and covariance C, the all-pairs statistic has variance
-    `2 tr(C^2) / (M (M - 1))`, and the squared products of different blocks estimate tr(C^2). (The jackknife's own
+    If the errors (batches, P) have mean zero and covariance C, the all-pairs statistic has variance
+    `2 tr(C^2) / (M (M - 1))`, and the squared products of different batches estimate tr(C^2). (The jackknife's own
     standard error is useless there: the statistic is degenerate at zero.)
     """
-    blocks = len(errors)
+    batches = len(errors)
     products = errors @ errors.T
-    products = products - torch.diag(products.diag())
-    pairs = blocks * (blocks - 1)
+    products = products - products.diag().diag()
+    pairs = batches * (batches - 1)
     spread = (2 * products.square().sum() / pairs / pairs).sqrt().item()
     return (products.sum() / pairs).item() / spread if spread > 0 else 0.0
 
 
 def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float, float]:
-    """Mean of per-block values with its bootstrap 95 % limits.
+    """Mean of per-batch values with its bootstrap 95 % limits.
 
     Args:
-        values: (blocks,) contributions whose mean is the statistic.
-        draws: (resamples, blocks) resampling weights that sum to one, from `bootstrap_weights`.
+        values: (batches,) contributions whose mean is the statistic.
+        draws: (resamples, batches) resampling weights that sum to one, from `bootstrap_weights`.
     """
     if not np.all(np.isfinite(values)):
         return (float("nan") if np.any(np.isnan(values)) else float("inf"),) * 3
-    low, high = np.quantile(draws @ values, [0.025, 0.975])
+    low, high = limits(draws @ values)
     return float(values.mean()), float(low), float(high)
 
 
-def bootstrap_weights(blocks: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """How often each block is drawn in each resample, divided by the number of blocks: (resamples, blocks)."""
-    return generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples) / blocks
+def limits(draws: np.ndarray) -> tuple[Any, Any]:
+    """The percentile bootstrap's 95 % limits of a statistic, (...), from its values in resampled data.
+
+    Args:
+        draws: (resamples, ...).
+    """
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    return low, high
+
+
+def bootstrap_indices(count: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """Which members are drawn in each resample, (resamples, count)."""
+    return generator.integers(count, size=(resamples, count))
+
+
+def bootstrap_weights(batches: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each batch is drawn in each resample, divided by the number of batches: (resamples, batches)."""
+    return generator.multinomial(batches, np.full(batches, 1 / batches), size=resamples) / batches
+
+
+def interquartile_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of the middle half along the last axis; the outermost members count in part where n / 4 is no integer."""
+    ordered = np.sort(values, axis=-1)
+    count = ordered.shape[-1]
+    edges = np.clip(np.arange(count + 1), count / 4, 3 * count / 4)
+    weights = np.diff(edges)
+    return np.asarray((ordered * weights).sum(-1) / weights.sum())
 
 
 def tail_share(contributions: Tensor, fraction: float = 0.01) -> float:

@@ -14,12 +14,9 @@ import torch
 
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
-from scorepath.files import write_rows
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
-from scorepath.registry import make_environment, make_estimator
 from scorepath.rollout import Simulator
-from scorepath.study import Study, cell_path
 
 OPTIMISERS = {"adam": torch.optim.Adam}
 EVALUATION_TRAJECTORIES = 64
@@ -101,42 +98,3 @@ def warm_up() -> None:
 def _mean_returns(simulator: Simulator, noise: Noise) -> np.ndarray:
     """Mean return of every member on the same evaluation trajectories: (members,)."""
     return simulator.returns(noise.rollout).double().mean(1).numpy()
-
-
-def train_cell(study: Study, environment: str, estimator: str, sigma: float) -> None:
-    """Choose the learning rate on the tuning seeds, train the other seeds with it, and write their curves."""
-    settings = study.training
-    instance, policy = make_environment(study.environments[environment])
-    method = make_estimator(study.estimators[estimator])
-    trainer = Trainer(
-        instance,
-        policy,
-        method,
-        sigma,
-        Stream(study.seed, environment, "training"),
-        settings.optimiser,
-        study.gradients.batch_size,
-        settings.iterations,
-    )
-    tuning = trainer.run(settings.learning_rates, [f"tuning {i}" for i in range(settings.tuning_seeds)])
-    last_quarter = np.array(tuning.iterations) >= 0.75 * settings.iterations
-    scores = np.nan_to_num(tuning.stochastic[last_quarter], nan=-np.inf).mean(axis=(0, 2))
-    best = int(np.argmax(scores))
-    history = trainer.run((settings.learning_rates[best],), [str(i) for i in range(settings.seeds)])
-    steps = method.environment_steps(instance) * study.gradients.batch_size
-    rows = [
-        {
-            "learning_rate": settings.learning_rates[best],
-            "at_grid_edge": best in (0, len(settings.learning_rates) - 1),
-            "seed": seed,
-            "iteration": iteration,
-            "environment_steps": steps * iteration,
-            "return_stochastic": float(history.stochastic[record, 0, seed]),
-            "return_deterministic": float(history.deterministic[record, 0, seed]),
-            "gradient_norm": float(history.gradient_norms[record, 0, seed]),
-            "tuning_score": float(scores[best]),
-        }
-        for seed in range(settings.seeds)
-        for record, iteration in enumerate(history.iterations)
-    ]
-    write_rows(cell_path("training", environment, estimator, sigma), rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from scorepath.figures import draw_figures
-from scorepath.reporting.report import render_report
+from scorepath.reporting.page import render_report
 
 write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
 FLAGS = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scorepath import cli
+from scorepath.cli import commands as cli
 from scorepath.conformance import quick_findings
 from scorepath.registry import load_plugin
 

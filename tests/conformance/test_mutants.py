@@ -17,7 +17,7 @@ from torch import Tensor
 from scorepath import registry
 from scorepath.adjoint import backpropagate
 from scorepath.conformance import check_environment, check_estimator, check_expectations
-from scorepath.conformance.estimators import PROBLEMS
+from scorepath.conformance.problems import PROBLEMS
 from scorepath.environments.base import Environment
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.grid import Grid

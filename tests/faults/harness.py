@@ -30,7 +30,7 @@ from pathlib import Path
 
 from tests.workflow.conftest import BIN, Project, new_project
 
-from scorepath.records import record_path, require_intact
+from scorepath.store.records import record_path, require_intact
 
 MARK = "FAULTS_OF"
 """Environment variable by which the study's processes are known, whoever their parents are."""
@@ -151,10 +151,16 @@ class Study:
         return found
 
     def workers(self) -> list[int]:
-        return [pid for pid, line in self.processes().items() if "scorepath.worker" in line and not self._forked(pid)]
+        return [
+            pid
+            for pid, line in self.processes().items()
+            if "scorepath.running.worker" in line and not self._forked(pid)
+        ]
 
     def hands(self) -> list[int]:
-        return [pid for pid, line in self.processes().items() if "scorepath.worker" in line and self._forked(pid)]
+        return [
+            pid for pid, line in self.processes().items() if "scorepath.running.worker" in line and self._forked(pid)
+        ]
 
     def jobs_without_worker(self) -> list[int]:
         """Jobs as a shell starts them where there is no worker; not the shells around them."""
@@ -168,7 +174,7 @@ class Study:
         """Whether a process of the worker's has the worker for a parent."""
         with contextlib.suppress(OSError):
             parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-            return b"scorepath.worker" in Path(f"/proc/{parent}/cmdline").read_bytes()
+            return b"scorepath.running.worker" in Path(f"/proc/{parent}/cmdline").read_bytes()
         return False
 
     def clear(self) -> None:

@@ -29,8 +29,8 @@ from tests.faults.harness import (
     reference_of,
 )
 
-from scorepath.files import atomic_write, remove_partial_files
-from scorepath.records import record_path, recorded, repair, require_intact
+from scorepath.store.files import atomic_write, remove_partial_files
+from scorepath.store.records import record_path, recorded, repair, require_intact
 from snakemake_logger_plugin_scorepath import plain_error
 
 SEED = 7
@@ -160,7 +160,7 @@ def test_half_written_files_of_killed_jobs_are_removed(folder: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
-from scorepath.files import atomic_write
+from scorepath.store.files import atomic_write
 with atomic_write(Path({str(RESULT)!r})) as file:
     file.write("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -249,7 +249,7 @@ def stop_early(folder: Path, number: signal.Signals, program: str) -> subprocess
     (package / "__main__.py").write_text(program)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as it is in the background of a script
     process = subprocess.Popen(
-        [sys.executable, "-c", "from scorepath.client import run; run(['--dry-run'])"], cwd=folder, text=True,
+        [sys.executable, "-c", "from scorepath.running.protocol import run; run(['--dry-run'])"], cwd=folder, text=True,
         env={**os.environ, "PYTHONPATH": str(folder / "stand-in")}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     while not (folder / "started").exists():
@@ -298,7 +298,7 @@ def test_nothing_is_deleted_under_another_run(folder: Path) -> None:
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text("")
-    command = [sys.executable, "-c", "from scorepath.client import run; run([])"]
+    command = [sys.executable, "-c", "from scorepath.running.protocol import run; run([])"]
     environment = {**os.environ, "PYTHONPATH": str(folder / "stand-in")}
     assert subprocess.run(command, cwd=folder, env=environment, check=False).returncode == 0
     assert RESULT.read_text() == "new"

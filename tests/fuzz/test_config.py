@@ -23,9 +23,10 @@ from hypothesis.strategies import DrawFn
 from tests.workflow.conftest import CONFIG
 
 from scorepath import registry
-from scorepath.planning import make_plan
-from scorepath.study import Plan
-from scorepath.validation import ConfigError, load_yaml
+from scorepath.stages.plan import make_plan
+from scorepath.study.cells import Plan
+from scorepath.study.wording import ConfigError
+from scorepath.study.yaml import load_yaml
 
 ROOT = Path(__file__).parents[2]
 BASES = [CONFIG, *(load_yaml(ROOT / name) for name in ("config.yaml", "config/tiny.yaml", "config/full.yaml"))]

@@ -19,13 +19,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.workflow.conftest import CONFIG
 
-from scorepath.figures.tables import read_table
-from scorepath.files import atomic_write, write_rows
-from scorepath.planning import make_plan
-from scorepath.records import RECORDS, recorded
-from scorepath.references.store import load_policies, load_reference
-from scorepath.study import PLAN, Plan
-from scorepath.tables import read_rows
+from scorepath.stages._measurements import read_rows
+from scorepath.stages._references import load_policies, load_reference
+from scorepath.stages.plan import make_plan
+from scorepath.store.files import atomic_write, write_rows
+from scorepath.store.paths import PLAN
+from scorepath.store.records import RECORDS, recorded
+from scorepath.store.tables import read_table
+from scorepath.study.cells import Plan
 
 CELL = Path("results/gradients/lqr/reinforce/sigma=0.5.csv")
 COSTS = Path("results/costs/lqr.csv")

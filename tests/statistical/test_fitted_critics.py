@@ -12,15 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.lqr import LQR
 from scorepath.estimators.base import Estimator
 from scorepath.estimators.deterministic_policy_gradient import DeterministicPolicyGradient
 from scorepath.estimators.short_horizon_value import ShortHorizonValue
 from scorepath.estimators.truncated_pathwise import TruncatedPathwise
-from scorepath.gradients import sample_blocks
+from scorepath.measurement import sample_blocks
 from scorepath.noise import Stream
-from scorepath.policies import make_policy
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
 
@@ -45,7 +44,7 @@ def estimates(
     start = Simulator(environment, policy, theta, sigma)
     stream = Stream(20261122, type(environment).__name__, "critics")
     means = sample_blocks(found, start, stream, range(BATCHES), SAMPLES, torch.float64).means
-    return means, exact_reference(environment, policy, theta, sigma).gradient
+    return means, exact_reference(Simulator(environment, policy, theta, sigma)).gradient
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
 from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.soft_step import SoftStep
+from scorepath.estimators._mixture import Mixture
 from scorepath.estimators.base import Estimator
 from scorepath.estimators.discontinuity_switch import DiscontinuitySwitch
 from scorepath.estimators.inverse_variance import InverseVariance
 from scorepath.estimators.per_step_inverse_variance import PerStepInverseVariance
 from scorepath.estimators.total_propagation import TotalPropagation
 from scorepath.estimators.total_propagation_state import TotalPropagationState
-from scorepath.gradients import sample_blocks
-from scorepath.mixing import Mixture
+from scorepath.measurement import sample_blocks
 from scorepath.noise import Stream
-from scorepath.policies import make_policy
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
 
@@ -72,7 +71,7 @@ def sample(found: Estimator, name: str, batches: int, size: int = BATCH) -> tupl
     policy, parameters = make_policy(environment), torch.tensor(entries, dtype=torch.float64)
     start = Simulator(environment, policy, parameters, sigma)
     means = sample_blocks(found, start, Stream(SEED, name, "mixtures"), range(batches), size, torch.float64).means
-    return means, exact_reference(environment, policy, parameters, sigma).gradient
+    return means, exact_reference(Simulator(environment, policy, parameters, sigma)).gradient
 
 
 INDEPENDENT = [

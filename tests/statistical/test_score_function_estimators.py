@@ -15,16 +15,15 @@ from torch import Tensor
 
 from scorepath import registry
 from scorepath.environments.angle_doubling import AngleDoubling
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.quadratic import Quadratic
 from scorepath.estimators.base import Estimator
 from scorepath.estimators.optimal_constant import optimal_constants
 from scorepath.estimators.quasi_monte_carlo import QuasiMonteCarlo
 from scorepath.estimators.reinforce import Reinforce
-from scorepath.gradients import sample_blocks
+from scorepath.measurement import sample_blocks
 from scorepath.noise import Noise, Stream
-from scorepath.policies import make_policy
 from scorepath.references.exact import exact_reference
 from scorepath.references.variances import exact_variance
 from scorepath.rollout import Simulator
@@ -79,8 +78,8 @@ def test_quasi_monte_carlo_errs_less_on_a_smooth_landscape(compare: Callable[...
     """By less than a quarter of a standard error on average; independent samples err by 0.8 of one."""
     environment, samples = Cosine(frequency=2.0, phase=1.0), 64
     start = simulator(environment)
-    exact = exact_reference(environment, start.policy, start.parameters, SIGMA).gradient
-    variance = exact_variance("reinforce", environment, start.policy, start.parameters, SIGMA, samples)
+    exact = exact_reference(Simulator(environment, start.policy, start.parameters, SIGMA)).gradient
+    variance = exact_variance("reinforce", Simulator(environment, start.policy, start.parameters, SIGMA), samples)
     assert variance is not None
     quarter = torch.tensor([(variance / samples) ** 0.5 / 4], dtype=torch.float64)
     comparisons = []
@@ -106,7 +105,7 @@ def test_the_estimand_of_perturbed_parameters(
     start = simulator(environment, sigma)
 
     def gradient_at(level: float) -> Tensor:
-        return exact_reference(environment, start.policy, start.parameters, level).gradient
+        return exact_reference(Simulator(environment, start.policy, start.parameters, level)).gradient
 
     expected = estimator.estimand(environment, sigma, gradient_at)
     assert expected is not None
@@ -120,7 +119,7 @@ def test_simultaneous_perturbation_and_central_differences_estimate_the_differen
     """`sin(k c) / (k c)` times the gradient, on the cosine: their bias is O(c^2), and it is this one."""
     environment, step = Cosine(frequency=2.0, phase=1.5), 0.4
     start = simulator(environment)
-    exact = exact_reference(environment, start.policy, start.parameters, SIGMA).gradient
+    exact = exact_reference(Simulator(environment, start.policy, start.parameters, SIGMA)).gradient
     for method in ("spsa", "central_differences"):
         estimator: Estimator = registry.load(registry.ESTIMATORS, method)(perturbation=step)
         means = sample_blocks(estimator, start, STREAM, range(BLOCKS), 1024, torch.float64).means

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from scorepath import registry
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.lqr import LQR
 from scorepath.environments.step import Step
 from scorepath.estimators.base import ActionSignalEstimator, Estimator
@@ -28,9 +28,9 @@ from scorepath.estimators.evolution_strategies import EvolutionStrategies
 from scorepath.estimators.inverse_variance import InverseVariance
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.truncated_pathwise import TruncatedPathwise
-from scorepath.gradients import sample_blocks
+from scorepath.measurement import sample_blocks
 from scorepath.noise import Noise, Stream
-from scorepath.policies import Policy, make_policy
+from scorepath.policies import Policy
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator, Trajectories
 
@@ -122,7 +122,7 @@ class Problem:
 
     @property
     def gradient(self) -> Tensor:
-        return exact_reference(self.environment, self.policy, self.parameters, self.sigma).gradient
+        return exact_reference(self).gradient
 
     @property
     def basis(self) -> Tensor:
@@ -249,7 +249,7 @@ def test_deterministic_pathwise_is_the_gradient_without_noise(found: Problem) ->
     """Whatever sigma is, and exactly: nothing is random then."""
     assert found.environment.initial_noise_dim == 0 or found.environment.initial_std == 0
     means = found.sample(DeterministicPathwise(), 2, 4)
-    exact = exact_reference(found.environment, found.policy, found.parameters, 0.0).gradient
+    exact = exact_reference(Simulator(found.environment, found.policy, found.parameters, 0.0)).gradient
     torch.testing.assert_close(means, exact.expand(2, -1), rtol=1e-10, atol=1e-10)
 
 

@@ -21,19 +21,18 @@ import torch
 from torch import Tensor
 
 from scorepath import registry
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
 from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.soft_step import SoftStep
 from scorepath.environments.step import Step
-from scorepath.gradients import checkpoint_rows
 from scorepath.noise import Stream
-from scorepath.policies import make_policy
 from scorepath.references.exact import exact_reference
 from scorepath.references.variances import exact_variance
 from scorepath.rollout import Simulator
-from scorepath.study import GradientSettings
+from scorepath.stages.gradients import checkpoint_rows
+from scorepath.study.settings import GradientSettings
 
 pytestmark = pytest.mark.statistical
 
@@ -123,7 +122,7 @@ def parameters_of(environment: Environment) -> Tensor:
 def measured(environment: Environment, method: str, batch_size: int, samples: int) -> Tensor:
     """The variance column of a cell, (batches, 1)."""
     policy, parameters = make_policy(environment), parameters_of(environment)
-    reference = exact_reference(environment, policy, parameters, SIGMA).gradient[None]
+    reference = exact_reference(Simulator(environment, policy, parameters, SIGMA)).gradient[None]
     study: Any = SimpleNamespace(gradients=GradientSettings(samples, batch_size, "float64"))
     rows = checkpoint_rows(
         registry.load(registry.ESTIMATORS, method)(),
@@ -149,7 +148,7 @@ def test_measured_variance_is_the_exact_one(
     in_blocks: Callable[..., Tensor],
 ) -> None:
     policy, parameters = make_policy(environment), parameters_of(environment)
-    exact = exact_variance(method, environment, policy, parameters, SIGMA, batch_size)
+    exact = exact_variance(method, Simulator(environment, policy, parameters, SIGMA), batch_size)
     assert exact is not None
     if formula is not None:
         assert exact == pytest.approx(formula, rel=1e-4)  # the quadrature at a jump is of first order
@@ -175,12 +174,12 @@ def test_the_spread_of_batches_says_the_same_as_the_spread_within(
     policy, parameters = make_policy(environment), parameters_of(environment)
     kind = registry.load(registry.ESTIMATORS, method)
     whole_batches = type("WholeBatches", (kind,), {"couples_samples": True})()
-    exact = exact_reference(environment, policy, parameters, SIGMA).gradient[None]
+    exact = exact_reference(Simulator(environment, policy, parameters, SIGMA)).gradient[None]
     study: Any = SimpleNamespace(gradients=GradientSettings(2**17, 8, "float64"))
     simulator = Simulator(environment, policy, parameters, SIGMA)
     rows = checkpoint_rows(whole_batches, simulator, exact, Stream(SEED, "spread", method), study)
     blocks = in_blocks(torch.tensor([[row["variance"]] for row in rows], dtype=torch.float64), BLOCKS)
-    value = exact_variance(method, environment, policy, parameters, SIGMA, 8)
+    value = exact_variance(method, Simulator(environment, policy, parameters, SIGMA), 8)
     assert value is not None
     assert compare(blocks, torch.tensor([value], dtype=torch.float64), alpha=ALPHA).agrees
 
@@ -188,7 +187,7 @@ def test_the_spread_of_batches_says_the_same_as_the_spread_within(
 def test_leave_one_out_over_several_steps_has_no_exact_variance() -> None:
     """It uses rewards to go there, and only the larger variance with whole returns has a formula."""
     parameters = parameters_of(SCALAR_LQR)
-    assert exact_variance("leave_one_out", SCALAR_LQR, make_policy(SCALAR_LQR), parameters, SIGMA, 64) is None
+    assert exact_variance("leave_one_out", Simulator(SCALAR_LQR, make_policy(SCALAR_LQR), parameters, SIGMA), 64) is None
 
 
 def test_a_pathwise_step_has_no_variance_at_all() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scorepath import adjoint, pullback
 from scorepath.adjoint import Linearisation, backpropagate, linearise
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cartpole import Cartpole
 from scorepath.environments.chain import Chain
 from scorepath.environments.double_pendulum import DoublePendulum
@@ -26,7 +26,6 @@ from scorepath.environments.uniform_support import UniformSupport
 from scorepath.estimators.gumbel_softmax import GumbelSoftmax
 from scorepath.estimators.straight_through import StraightThrough
 from scorepath.noise import Noise, RolloutNoise, Stream
-from scorepath.policies import make_policy
 from scorepath.rollout import Simulator
 
 HORIZON = 6

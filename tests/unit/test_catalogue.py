@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from scorepath import registry
-from scorepath.catalogue import lines
-from scorepath.planning import make_plan
-from scorepath.study import Plan
-from scorepath.validation import load_yaml
+from scorepath.cli.catalogue import lines
+from scorepath.stages.plan import make_plan
+from scorepath.study.cells import Plan
+from scorepath.study.yaml import load_yaml
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scorepath.claims import crossing, row, write_claims
+from scorepath.stages.claims import crossing, row, write_claims
 
 ENVIRONMENTS: tuple[dict[str, Any], ...] = (
     {"name": "bowl", "family": "quadratic", "knobs": {"dimension": 1}},

@@ -9,11 +9,11 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from scorepath.environments.base import Environment
+from scorepath.rollout import Simulator
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.bouncing_ball import BouncingBall
 from scorepath.environments.coulomb_slide import CoulombSlide
 from scorepath.environments.stiff_push import StiffPush
-from scorepath.policies import make_policy
 from scorepath.references.quadrature import decision_return
 from scorepath.references.variances import exact_variance
 
@@ -174,7 +174,7 @@ def test_stiffness_flips_the_winner() -> None:
         environment = StiffPush(stiffness=stiffness)
         theta = torch.zeros(1, dtype=torch.float64)
         pathwise, score_function = (
-            exact_variance(method, environment, make_policy(environment), theta, 0.1, 4096, tolerance=1e-3)
+            exact_variance(method, Simulator(environment, make_policy(environment), theta, 0.1), 4096, tolerance=1e-3)
             for method in ("pathwise", "leave_one_out")
         )
         assert pathwise is not None

@@ -22,7 +22,7 @@ from scorepath import pullback, registry
 from scorepath.adjoint import backpropagate
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cartpole import Cartpole
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
@@ -35,20 +35,22 @@ from scorepath.estimators.base import Estimator
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.quasi_monte_carlo import QuasiMonteCarlo
 from scorepath.estimators.reinforce import Reinforce
-from scorepath.gradients import measure_cell, sample_blocks
+from scorepath.measurement import sample_blocks
 from scorepath.noise import Noise, RolloutNoise, Stream
-from scorepath.policies import Network, OpenLoop, Policy, make_policy
+from scorepath.policies import Network, OpenLoop, Policy
 from scorepath.references.exact import exact_reference
-from scorepath.references.store import make_policies, make_reference
 from scorepath.rollout import Simulator
-from scorepath.study import (
+from scorepath.stages.gradients import measure_cell
+from scorepath.stages.reference import make_reference
+from scorepath.stages.reference_policies import make_policies
+from scorepath.store.paths import cell_path
+from scorepath.study.settings import (
     EnvironmentEntry,
     EstimatorEntry,
     GradientSettings,
     ReferenceSettings,
     Study,
     TrainingSettings,
-    cell_path,
 )
 
 torch.set_num_threads(1)
@@ -208,7 +210,7 @@ def test_simulating_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     environment, stream = LQR(horizon=3), Stream(1, "test", "parts")
     start = simulator(environment)
     whole = sample_blocks(estimator("state_value_baseline"), start, stream, range(6), 8, torch.float64)
-    monkeypatch.setattr("scorepath.gradients.ROWS", 16)
+    monkeypatch.setattr("scorepath.stages.gradients.ROWS", 16)
     parts = sample_blocks(estimator("state_value_baseline"), start, stream, range(6), 8, torch.float64)
     for field in ("means", "spreads", "deviations"):
         torch.testing.assert_close(getattr(whole, field), getattr(parts, field), rtol=1e-11, atol=1e-12)
@@ -272,7 +274,7 @@ def test_expectations_are_the_exact_gradient(method: str, discount: float) -> No
     start = simulator(environment, sigma=0.5)
     draws, weights = gauss_hermite_noise(environment, 5)
     found = weights @ per_trajectory(estimator(method), start, draws).flatten(0, 1)
-    exact = exact_reference(environment, start.policy, start.parameters, start.sigma).gradient
+    exact = exact_reference(Simulator(environment, start.policy, start.parameters, start.sigma)).gradient
     torch.testing.assert_close(found, exact, rtol=1e-11, atol=1e-12)
 
 

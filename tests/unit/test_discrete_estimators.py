@@ -16,12 +16,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorepath.branching import Branching
-from scorepath.environments.base import Environment
+from scorepath.environments._tabular import TabularEnvironment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.grid import Grid
 from scorepath.environments.lqr import LQR
 from scorepath.environments.quadratic import Quadratic
+from scorepath.estimators._branching import Branching
 from scorepath.estimators.all_action import AllAction
 from scorepath.estimators.base import ActionSignalEstimator, Estimator
 from scorepath.estimators.categorical_measure_valued import CategoricalMeasureValued
@@ -30,10 +31,8 @@ from scorepath.estimators.measure_valued import MeasureValued
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.estimators.straight_through import StraightThrough
 from scorepath.noise import Distribution, Noise, Stream
-from scorepath.policies import make_policy
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
-from scorepath.tabular_environment import TabularEnvironment
 
 torch.set_num_threads(1)
 
@@ -149,14 +148,14 @@ def test_the_mean_over_every_history_is_the_exact_gradient(
     estimator: ActionSignalEstimator, environment: TabularEnvironment
 ) -> None:
     start = simulator(environment, batches=2, kind="open_loop")
-    exact = [exact_reference(environment, start.policy, theta, SIGMA).gradient for theta in start.parameters]
+    exact = [exact_reference(Simulator(environment, start.policy, theta, SIGMA)).gradient for theta in start.parameters]
     assert min(gradient.norm() for gradient in exact) > 0.01
     torch.testing.assert_close(expectation(estimator, start), torch.stack(exact), rtol=1e-11, atol=1e-13)
 
 
 def test_all_actions_leave_nothing_to_chance_in_a_single_choice() -> None:
     start = simulator(Bandit())
-    exact = exact_reference(start.environment, start.policy, start.parameters, SIGMA).gradient
+    exact = exact_reference(Simulator(start.environment, start.policy, start.parameters, SIGMA)).gradient
     found = per_trajectory(AllAction(), start, noise(Bandit()))
     torch.testing.assert_close(found, exact.expand_as(found), rtol=1e-12, atol=1e-13)
 
@@ -337,7 +336,7 @@ def test_the_bias_of_gumbel_softmax_vanishes_with_its_temperature() -> None:
     uniform = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
     exponentials = torch.stack([(1 - uniform) / uniform, torch.ones_like(uniform)], -1)[:, None]
     draws = listed(environment, 2, action=exponentials, process=torch.zeros(1))
-    exact = [exact_reference(environment, start.policy, theta, SIGMA).gradient for theta in start.parameters]
+    exact = [exact_reference(Simulator(environment, start.policy, theta, SIGMA)).gradient for theta in start.parameters]
     biases = []
     for temperature in (1.0, 0.1, 0.01):
         found, _ = GumbelSoftmax(temperature=temperature).estimate(start, draws)

@@ -9,11 +9,12 @@ import pytest
 import torch
 import yaml
 
-from scorepath import cli, registry
+from scorepath import registry
+from scorepath.cli import commands as cli
+from scorepath.environments.base import make_policy
 from scorepath.environments.quadratic import Quadratic
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.noise import Noise, Stream
-from scorepath.policies import make_policy
 from scorepath.rollout import Simulator
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scorepath import client, records
-from scorepath.efficiency import latest_run, print_efficiency
-from scorepath.files import write_rows
-from scorepath.records import Record, load_record, record_path, recorded
-from scorepath.reporting.report import render_report
+from scorepath.provenance.efficiency import latest_run, print_efficiency
+from scorepath.reporting.page import render_report
+from scorepath.running import protocol as client
+from scorepath.store import records
+from scorepath.store.files import write_rows
+from scorepath.store.records import Record, load_record, record_path, recorded
 
 RUN = "2026-01-02T03:00:00.000+00:00"
 EARLIER = "2026-01-01T03:00:00.000+00:00"

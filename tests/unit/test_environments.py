@@ -19,11 +19,12 @@ import torch
 import yaml
 from torch import Tensor
 
+from scorepath.rollout import Simulator
 from scorepath import registry
 from scorepath.environments import cartpole
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cartpole import Cartpole
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
@@ -33,9 +34,9 @@ from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.ripple import Ripple
 from scorepath.environments.soft_step import SoftStep
 from scorepath.environments.step import Step
-from scorepath.policies import Network, OpenLoop, Policy, make_policy
+from scorepath.policies import Network, OpenLoop, Policy
 from scorepath.references import quadrature, tabular
-from scorepath.references.exact import exact_reference, objective_and_gradient
+from scorepath.references.exact import exact_reference
 
 torch.set_num_threads(1)
 
@@ -133,7 +134,7 @@ def test_impossible_knobs_are_named(family: type[Environment], knobs: dict[str, 
 @pytest.mark.parametrize("mean", [0.0, 0.115])
 def test_closed_forms_match_quadrature(environment: Environment, sigma: float, mean: float) -> None:
     policy, theta = make_policy(environment), torch.tensor([mean], dtype=torch.float64)
-    exact = exact_reference(environment, policy, theta, sigma)
+    exact = exact_reference(Simulator(environment, policy, theta, sigma))
     objective, gradient, _ = quadrature.objective_and_gradient(environment, policy, theta, sigma)
     tolerance = 1e-7 if environment.continuous else 1e-4  # the midpoint rule is of first order at a jump
     assert objective == pytest.approx(exact.objective, rel=tolerance, abs=tolerance)
@@ -143,7 +144,7 @@ def test_closed_forms_match_quadrature(environment: Environment, sigma: float, m
 @pytest.mark.parametrize("environment", LANDSCAPES, ids=label)
 def test_without_noise_the_objective_is_the_return(environment: Environment) -> None:
     policy, theta = make_policy(environment), torch.tensor([0.115], dtype=torch.float64)
-    exact = exact_reference(environment, policy, theta, 0.0)
+    exact = exact_reference(Simulator(environment, policy, theta, 0.0))
     objective, gradient, _ = quadrature.objective_and_gradient(environment, policy, theta, 0.0)
     assert exact.objective == pytest.approx(objective, abs=1e-13)
     torch.testing.assert_close(exact.gradient, gradient, rtol=1e-12, atol=1e-12)
@@ -154,7 +155,7 @@ def test_quadratic_objective_in_several_dimensions(sigma: float) -> None:
     environment, policy = Quadratic(dimension=3, offset=0.2), OpenLoop(1, 3)
     theta = torch.tensor([0.5, -0.4, 0.1], dtype=torch.float64)
     z, weights = gauss_hermite(3, 3)
-    objective, gradient = objective_and_gradient(environment, policy, theta, sigma)
+    objective, gradient = exact_reference(Simulator(environment, policy, theta, sigma))[:2]
     assert objective == pytest.approx((weights @ rollout(environment, policy, theta, sigma, z)).item(), rel=1e-12)
     torch.testing.assert_close(gradient, -2 * (theta - 0.2))
 
@@ -171,14 +172,14 @@ def test_a_step_has_no_derivative_but_stays_in_the_graph() -> None:
 def test_soft_step_slope_at_its_centre(width: float, sigma: float) -> None:
     environment = SoftStep(edge=0.1, width=width)
     theta = torch.tensor([0.1], dtype=torch.float64)
-    objective, gradient = objective_and_gradient(environment, OpenLoop(1, 1), theta, sigma)
+    objective, gradient = exact_reference(Simulator(environment, OpenLoop(1, 1), theta, sigma))[:2]
     assert objective == pytest.approx(0.5, abs=1e-11)
     assert gradient.item() == pytest.approx(math.erf(width / (2 * sigma) / math.sqrt(2)) / width, rel=1e-11)
 
 
 def test_quadrature_reports_an_honest_error_at_a_jump() -> None:
     theta = torch.tensor([0.03], dtype=torch.float64)
-    exact = exact_reference(Step(), OpenLoop(1, 1), theta, 0.1)
+    exact = exact_reference(Simulator(Step(), OpenLoop(1, 1), theta, 0.1))
     _, gradient, error = quadrature.objective_and_gradient(Step(), OpenLoop(1, 1), theta, 0.1)
     distance = (gradient - exact.gradient).norm().item()
     assert 0 < distance <= 4 * error < 1e-2
@@ -197,7 +198,7 @@ def test_angle_doubling_with_noise_at_every_step(discount: float) -> None:
     def objective(parameters: Tensor) -> Tensor:
         return weights @ rollout(environment, policy, parameters, sigma, z)
 
-    exact = exact_reference(environment, policy, theta, sigma)
+    exact = exact_reference(Simulator(environment, policy, theta, sigma))
     assert environment.frequencies == (16.0, 8.0, 4.0)
     assert exact.objective == pytest.approx(objective(theta).item(), rel=1e-10)
     torch.testing.assert_close(exact.gradient, central_differences(objective, theta), rtol=1e-6, atol=1e-8)
@@ -208,14 +209,14 @@ def test_angle_doubling_with_noise_at_every_step(discount: float) -> None:
 def test_angle_doubling_starts_equally_steep_at_every_depth(doublings: int, noise_at: str) -> None:
     environment = AngleDoubling(doublings=doublings, noise_at=noise_at)
     policy = make_policy(environment)
-    exact = exact_reference(environment, policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.0)
+    exact = exact_reference(Simulator(environment, policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.0))
     assert exact.objective == pytest.approx(-0.5, abs=1e-9)
     assert abs(exact.gradient[0].item()) == pytest.approx(2 ** (doublings + 1) * math.sqrt(3) / 2, rel=1e-9)
 
 
 def test_angle_doubling_refuses_feedback() -> None:
     with pytest.raises(ValueError, match="open_loop"):
-        exact_reference(AngleDoubling(), Network((1, 1), bias=False), torch.zeros(1, dtype=torch.float64), 0.1)
+        exact_reference(Simulator(AngleDoubling(), Network((1, 1), bias=False), torch.zeros(1, dtype=torch.float64), 0.1))
 
 
 # --- linear-quadratic regulator ----------------------------------------------------------------------------
@@ -238,7 +239,7 @@ def test_lqr_recursion_is_the_expectation_of_the_return(environment: LQR, kind: 
     def objective(parameters: Tensor) -> Tensor:
         return weights @ rollout(environment, policy, parameters, sigma, z)
 
-    exact = exact_reference(environment, policy, theta, sigma)
+    exact = exact_reference(Simulator(environment, policy, theta, sigma))
     assert exact.objective == pytest.approx(objective(theta).item(), rel=1e-11)
     torch.testing.assert_close(exact.gradient, central_differences(objective, theta), rtol=1e-7, atol=1e-7)
 
@@ -255,7 +256,7 @@ def test_scalar_lqr_matches_the_published_recursion(gain: float) -> None:
         m, dm = alpha**2 * m + b**2 * sigma**2 + environment.process_noise**2, alpha**2 * dm - 2 * b * alpha * m
     cost, slope = cost + environment.terminal_cost * m, slope + environment.terminal_cost * dm
     theta = torch.tensor([-gain], dtype=torch.float64)
-    objective, gradient = objective_and_gradient(environment, make_policy(environment), theta, sigma)
+    objective, gradient = exact_reference(Simulator(environment, make_policy(environment), theta, sigma))[:2]
     assert objective == pytest.approx(-cost, rel=1e-13)
     assert gradient.item() == pytest.approx(slope, rel=1e-13)  # R = -cost and W = -K: two signs cancel
 
@@ -266,7 +267,7 @@ def test_scalar_lqr_is_stationary_at_the_riccati_gain() -> None:
     gain = a * b * value / (r + b**2 * value)
     environment = LQR(horizon=50, dynamics=[[a]], control=[[b]], terminal_cost=value)
     policy = make_policy(environment)
-    at = [objective_and_gradient(environment, policy, torch.tensor([-k]), 0.1) for k in gain + np.array([-0.1, 0, 0.1])]
+    at = [exact_reference(Simulator(environment, policy, torch.tensor([-k]), 0.1))[:2] for k in gain + np.array([-0.1, 0, 0.1])]
     assert at[1][0] > max(at[0][0], at[2][0])
     assert abs(at[1][1].item()) < 1e-9 < 1e-2 < min(abs(at[0][1].item()), abs(at[2][1].item()))
 
@@ -282,7 +283,7 @@ def test_matrix_lqr_is_stationary_at_the_riccati_gain_per_step() -> None:
         gradients = []
         for horizon in (200, 400):
             environment = LQR(horizon=horizon, dynamics=a.tolist(), control=b.tolist(), process_noise=0.05)
-            gradients.append(objective_and_gradient(environment, make_policy(environment), theta, 0.0)[1])
+            gradients.append(exact_reference(Simulator(environment, make_policy(environment), theta, 0.0))[:2][1])
         return (gradients[1] - gradients[0]).norm().item() / 200
 
     assert average_gradient(-gain) < 1e-8
@@ -292,7 +293,7 @@ def test_matrix_lqr_is_stationary_at_the_riccati_gain_per_step() -> None:
 def test_lqr_refuses_hidden_layers() -> None:
     policy = make_policy(LQR(), "mlp", (4,))
     with pytest.raises(ValueError, match="affine"):
-        exact_reference(LQR(), policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.1)
+        exact_reference(Simulator(LQR(), policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.1))
 
 
 # --- mechanics ---------------------------------------------------------------------------------------------
@@ -455,7 +456,7 @@ def test_chain_gradients_agree_three_ways(kind: str, discount: float) -> None:
     policy = make_policy(environment, kind, (3,))
     generator = torch.Generator().manual_seed(1)
     theta = torch.randn(policy.parameter_count, generator=generator, dtype=torch.float64)
-    solved = exact_reference(environment, policy, theta, sigma)
+    solved = exact_reference(Simulator(environment, policy, theta, sigma))
     theorem = tabular.policy_gradient_theorem(environment, policy, theta, sigma)
     differences = central_differences(lambda x: tabular.expected_return(environment, policy, x, sigma), theta)
     assert solved.gradient.norm() > 0.01
@@ -480,7 +481,7 @@ def test_chain_value_matches_every_possible_history(sigma: float) -> None:
                 discounted += 0.8**t * pay[following]
                 s = following
             total += probability * discounted
-    exact = exact_reference(environment, policy, theta, sigma)
+    exact = exact_reference(Simulator(environment, policy, theta, sigma))
     assert exact.objective == pytest.approx(total, rel=1e-13)
     assert (exact.gradient.norm().item() > 0.01) == (sigma > 0)
 
@@ -491,12 +492,12 @@ def test_chain_value_matches_every_possible_history(sigma: float) -> None:
 def test_certified_monte_carlo_has_no_exact_reference() -> None:
     policy = make_policy(Pendulum())
     with pytest.raises(ValueError, match="Pendulum has no exact gradient"):
-        exact_reference(Pendulum(), policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.1)
+        exact_reference(Simulator(Pendulum(), policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.1))
 
 
 def test_single_precision_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="float64"):
-        exact_reference(Quadratic(), OpenLoop(1, 1), torch.zeros(1), 0.1)
+        exact_reference(Simulator(Quadratic(), OpenLoop(1, 1), torch.zeros(1), 0.1))
 
 
 def test_quadrature_names_what_it_does_not_cover() -> None:

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from scorepath.rollout import Simulator
 from scorepath.environments.angle_doubling import AngleDoubling
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
@@ -22,7 +23,6 @@ from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.soft_step import SoftStep
 from scorepath.environments.step import Step
-from scorepath.policies import make_policy
 from scorepath.references.exact import exact_reference
 from scorepath.references.variances import _scalar_decision, exact_variance, lqr_forms
 
@@ -35,7 +35,7 @@ MANY = 10**9  # batch size at which leave-one-out is the score function with the
 def variance(method: str, environment: Environment, theta: float, sigma: float, batch_size: int = MANY) -> float:
     policy = make_policy(environment)
     parameters = torch.full((policy.parameter_count,), theta, dtype=torch.float64)
-    value = exact_variance(method, environment, policy, parameters, sigma, batch_size)
+    value = exact_variance(method, Simulator(environment, policy, parameters, sigma), batch_size)
     assert value is not None
     return value
 
@@ -79,7 +79,7 @@ def test_quadratic(d: float, s: float) -> None:
 def test_quadratic_in_closed_form_is_quadratic_by_quadrature(method: str, batch_size: int) -> None:
     environment, theta = Quadratic(offset=0.4), torch.tensor([-0.3], dtype=torch.float64)
     policy = make_policy(environment)
-    closed = exact_variance(method, environment, policy, theta, 0.5, batch_size)
+    closed = exact_variance(method, Simulator(environment, policy, theta, 0.5), batch_size)
     assert _scalar_decision(method, environment, policy, theta, 0.5, batch_size) == pytest.approx(closed, rel=1e-8)
 
 
@@ -143,7 +143,7 @@ def test_quadratic_in_three_dimensions_by_definition(method: str) -> None:
     action = theta + sigma * eps
     _, returns = environment.step(action[:, :1], action, eps[:, :0])
     samples = returns.unsqueeze(-1) * eps / sigma if method == "reinforce" else -2 * (action - 0.2)
-    value = exact_variance(method, environment, make_policy(environment), theta, sigma, 1)
+    value = exact_variance(method, Simulator(environment, make_policy(environment), theta, sigma), 1)
     assert value == pytest.approx(trace_variance(samples, weights), rel=1e-11)
 
 
@@ -156,7 +156,7 @@ def test_leave_one_out_by_definition(dimension: int, batch_size: int) -> None:
     _, returns = environment.step(eps, theta + sigma * eps, eps[..., :0])
     others = (returns.sum(1, keepdim=True) - returns) / (batch_size - 1)
     batch_means = ((returns - others).unsqueeze(-1) * eps / sigma).mean(1)
-    value = exact_variance("leave_one_out", environment, make_policy(environment), theta, sigma, batch_size)
+    value = exact_variance("leave_one_out", Simulator(environment, make_policy(environment), theta, sigma), batch_size)
     assert value == pytest.approx(batch_size * trace_variance(batch_means, weights), rel=1e-11)
 
 
@@ -183,8 +183,8 @@ def test_lqr_by_definition(gain: float) -> None:
     z, weights = gauss_hermite(5, 5)
     returns, score, derivative = lqr_samples(environment, theta, sigma, z)
     policy = make_policy(environment)
-    reinforce = exact_variance("reinforce", environment, policy, theta, sigma, 1)
-    pathwise = exact_variance("pathwise", environment, policy, theta, sigma, 1)
+    reinforce = exact_variance("reinforce", Simulator(environment, policy, theta, sigma), 1)
+    pathwise = exact_variance("pathwise", Simulator(environment, policy, theta, sigma), 1)
     assert reinforce == pytest.approx(trace_variance((returns * score).unsqueeze(-1), weights), rel=1e-10)
     assert pathwise == pytest.approx(trace_variance(derivative.unsqueeze(-1), weights), rel=1e-10)
 
@@ -195,7 +195,7 @@ def test_lqr_leave_one_out_by_definition() -> None:
     z, weights = gauss_hermite(5, 6)  # a batch of two trajectories, three normals each
     returns, score, _ = (x.reshape(-1, 2) for x in lqr_samples(environment, theta, sigma, z.reshape(-1, 3)))
     batch_means = ((returns - returns.flip(1)) * score).mean(1, keepdim=True)
-    value = exact_variance("leave_one_out", environment, make_policy(environment), theta, sigma, 2)
+    value = exact_variance("leave_one_out", Simulator(environment, make_policy(environment), theta, sigma), 2)
     assert value == pytest.approx(2 * trace_variance(batch_means, weights), rel=1e-10)
 
 
@@ -205,7 +205,7 @@ def test_lqr_forms_agree_with_the_recursion(dynamics: float) -> None:
     environment, sigma, gain = LQR(horizon=20, dynamics=((dynamics,),), discount=0.95), 0.3, -0.8
     a, b, m = lqr_forms(environment, gain, sigma)
     theta = torch.tensor([gain], dtype=torch.float64)
-    exact = exact_reference(environment, make_policy(environment), theta, sigma)
+    exact = exact_reference(Simulator(environment, make_policy(environment), theta, sigma))
     assert a.trace().item() == pytest.approx(exact.objective, rel=1e-12)
     assert m.trace().item() == pytest.approx(exact.gradient.item(), rel=1e-12)
     assert 2 * (a * b).sum().item() == pytest.approx(exact.gradient.item(), rel=1e-12)
@@ -225,4 +225,4 @@ def test_what_has_no_exact_variance() -> None:
     for method, environment, sigma, batch_size in nothing:
         policy = make_policy(environment)
         parameters = torch.zeros(policy.parameter_count, dtype=torch.float64)
-        assert exact_variance(method, environment, policy, parameters, sigma, batch_size) is None
+        assert exact_variance(method, Simulator(environment, policy, parameters, sigma), batch_size) is None

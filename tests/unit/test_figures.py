@@ -13,8 +13,8 @@ import pytest
 from scorepath.figures import FIGURES, draw_figure, draw_figures
 from scorepath.figures.learning import interquartile_mean
 from scorepath.figures.style import MOST_LINES, EstimatorStyle, featured, left_out
-from scorepath.figures.tables import COLUMNS, read_table
-from scorepath.records import require_intact
+from scorepath.store.records import require_intact
+from scorepath.store.tables import COLUMNS, read_table
 
 write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -69,7 +69,7 @@ def test_a_figure_reads_the_tables_that_it_names_and_no_others(
         opened.add(Path(path).stem)
         require_intact(path)
 
-    monkeypatch.setattr("scorepath.figures.tables.require_intact", note)
+    monkeypatch.setattr("scorepath.figures.wording.require_intact", note)
     draw_figure(name, tables, tmp_path / "out.svg")
     assert opened == set(FIGURES[name].reads)
 

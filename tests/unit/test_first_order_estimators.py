@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cartpole import Cartpole
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
@@ -30,7 +30,6 @@ from scorepath.estimators.smoothed_pathwise import SmoothedPathwise
 from scorepath.estimators.truncated_pathwise import TruncatedPathwise
 from scorepath.estimators.windowed_pathwise import WindowedPathwise
 from scorepath.noise import Noise, Stream
-from scorepath.policies import make_policy
 from scorepath.references.exact import exact_reference
 from scorepath.references.quadrature import decision_return
 from scorepath.rollout import Simulator, Trajectories
@@ -76,7 +75,7 @@ def expectation(found: Estimator, environment: Environment, mean: float, sigma: 
 
 def exact(environment: Environment, mean: float, sigma: float) -> float:
     parameters = torch.tensor([mean], dtype=torch.float64)
-    return exact_reference(environment, make_policy(environment), parameters, sigma).gradient.item()
+    return exact_reference(Simulator(environment, make_policy(environment), parameters, sigma)).gradient.item()
 
 
 # --- sliding windows ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from scorepath import registry
 from scorepath.environments import gymnasium as family
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.gymnasium import Gymnasium
 from scorepath.environments.lqr import LQR
@@ -29,16 +29,15 @@ from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.step import Step
 from scorepath.gymnasium_export import ScorepathEnv, ScorepathVectorEnv
 from scorepath.noise import Noise, RolloutNoise, Stream
-from scorepath.planning import make_plan
-from scorepath.policies import make_policy
 from scorepath.references import monte_carlo
+from scorepath.references.checkpoints import climb_simulated
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
-from scorepath.references.policies import climb_simulated
 from scorepath.rollout import Simulator, Trajectories
+from scorepath.stages.plan import make_plan
 from scorepath.statistics import null_distance
-from scorepath.study import Plan
-from scorepath.validation import ConfigError
+from scorepath.study.cells import Plan
+from scorepath.study.wording import ConfigError
 
 torch.set_num_threads(1)
 
@@ -386,13 +385,13 @@ DISCONTINUOUS = [(Step(edge=0.3), 0.3), (SMALL_CHAIN, 0.7)]
 def reference(environment: Environment, sigma: float, samples: int = 2**15) -> monte_carlo.MonteCarloReference:
     policy = make_policy(environment)
     parameters = torch.full((policy.parameter_count,), 0.1, dtype=torch.float64)
-    return certified_reference(environment, policy, parameters, sigma, STREAM, samples, 64, error_budget=0.25)
+    return certified_reference(Simulator(environment, policy, parameters, sigma), STREAM, samples, 64, error_budget=0.25)
 
 
 def exact(environment: Environment, sigma: float) -> Tensor:
     policy = make_policy(environment)
     parameters = torch.full((policy.parameter_count,), 0.1, dtype=torch.float64)
-    return exact_reference(environment, policy, parameters, sigma).gradient
+    return exact_reference(Simulator(environment, policy, parameters, sigma)).gradient
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from scipy.stats import qmc
 from torch import Tensor
 
 from scorepath.environments.angle_doubling import AngleDoubling
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.bump import Bump
 from scorepath.environments.fourier_field import FourierField
 from scorepath.environments.lqr import LQR
@@ -34,7 +34,7 @@ from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.estimators.reward_to_go import RewardToGo
 from scorepath.noise import Noise, RolloutNoise, Stream, action_noise
-from scorepath.policies import OpenLoop, make_policy
+from scorepath.policies import OpenLoop
 from scorepath.references import quadrature
 from scorepath.references.exact import exact_reference
 from scorepath.references.variances import exact_variance
@@ -109,7 +109,7 @@ def sobol(dimension: int) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("mean", [0.0, 0.115])
 def test_scalar_closed_forms_match_quadrature(environment: Environment, sigma: float, mean: float) -> None:
     policy, theta = make_policy(environment), torch.tensor([mean], dtype=torch.float64)
-    exact = exact_reference(environment, policy, theta, sigma)
+    exact = exact_reference(Simulator(environment, policy, theta, sigma))
     objective, gradient, _ = quadrature.objective_and_gradient(environment, policy, theta, sigma)
     assert objective == pytest.approx(exact.objective, rel=1e-7, abs=1e-9)
     torch.testing.assert_close(gradient, exact.gradient, rtol=1e-7, atol=1e-8)
@@ -131,7 +131,7 @@ def test_smooth_objectives_match_gauss_hermite(environment: Environment, sigma: 
     normals = environment.horizon * (environment.action_dim + environment.process_noise_dim)
     points, weights = gauss_hermite(40, normals)
     rollout = as_rollout(environment, points)
-    exact = exact_reference(environment, policy, theta, sigma)
+    exact = exact_reference(Simulator(environment, policy, theta, sigma))
     returns = Simulator(environment, policy, theta, sigma).rollout(rollout).returns[0]
     assert exact.objective == pytest.approx((weights @ returns).item(), rel=1e-8, abs=1e-10)
 
@@ -142,9 +142,9 @@ def test_angle_doubling_with_noise_on_every_angle() -> None:
     policy, theta = make_policy(environment), generic_parameters(environment)
     points, weights = gauss_hermite(12, 4)
     returns = Simulator(environment, policy, theta, sigma).rollout(as_rollout(environment, points)).returns[0]
-    exact = exact_reference(environment, policy, theta, sigma).objective
+    exact = exact_reference(Simulator(environment, policy, theta, sigma)).objective
     assert exact == pytest.approx((weights @ returns).item(), rel=1e-9)
-    quiet = exact_reference(dataclasses.replace(environment, process_noise=0.0), policy, theta, sigma).objective
+    quiet = exact_reference(Simulator(dataclasses.replace(environment, process_noise=0.0), policy, theta, sigma)).objective
     assert exact / quiet == pytest.approx(math.exp(-(0.15**2) * (4**2 + 2**2) / 2), rel=1e-12)
 
 
@@ -155,7 +155,7 @@ def test_random_walks_match_integration(kind: type[Environment], noise: float) -
     policy, theta = make_policy(environment), generic_parameters(environment)
     points, weights = sobol(6 if noise else 3)
     returns = Simulator(environment, policy, theta, sigma).rollout(as_rollout(environment, points)).returns[0]
-    exact = exact_reference(environment, policy, theta, sigma).objective
+    exact = exact_reference(Simulator(environment, policy, theta, sigma)).objective
     assert exact == pytest.approx((weights @ returns).item(), rel=3e-3)
 
 
@@ -174,7 +174,7 @@ def test_one_step_of_a_walk_is_a_landscape(walk: Environment, landscape: Environ
     expected = quadrature.decision_return(landscape, actions)
     torch.testing.assert_close(quadrature.decision_return(walk, actions), expected, rtol=1e-12, atol=1e-12)
     theta = torch.tensor([0.13], dtype=torch.float64)
-    of_walk, of_landscape = (exact_reference(e, OpenLoop(1, 1), theta, sigma) for e in (walk, landscape))
+    of_walk, of_landscape = (exact_reference(Simulator(e, OpenLoop(1, 1), theta, sigma)) for e in (walk, landscape))
     assert of_walk.objective == pytest.approx(of_landscape.objective, rel=1e-12)
     torch.testing.assert_close(of_walk.gradient, of_landscape.gradient, rtol=1e-12, atol=1e-12)
 
@@ -184,11 +184,11 @@ def test_exact_gradients_are_finite_differences(environment: Environment) -> Non
     policy, theta, sigma = make_policy(environment), generic_parameters(environment), 0.3
 
     def objective(parameters: Tensor) -> float:
-        return exact_reference(environment, policy, parameters, sigma).objective
+        return exact_reference(Simulator(environment, policy, parameters, sigma)).objective
 
     steps = 1e-5 * torch.eye(len(theta), dtype=torch.float64)
     differences = [(objective(theta + step) - objective(theta - step)) / 2e-5 for step in steps]
-    gradient = exact_reference(environment, policy, theta, sigma).gradient
+    gradient = exact_reference(Simulator(environment, policy, theta, sigma)).gradient
     assert gradient.norm() > 0.01
     torch.testing.assert_close(gradient, torch.tensor(differences, dtype=torch.float64), rtol=1e-6, atol=1e-8)
 
@@ -227,7 +227,7 @@ def test_rollouts_of_a_population_in_either_precision(environment: Environment) 
 
 
 def variance(method: str, environment: Environment, theta: Tensor, sigma: float, batch_size: int = MANY) -> float:
-    value = exact_variance(method, environment, make_policy(environment), theta, sigma, batch_size)
+    value = exact_variance(method, Simulator(environment, make_policy(environment), theta, sigma), batch_size)
     assert value is not None
     return value
 
@@ -235,7 +235,7 @@ def variance(method: str, environment: Environment, theta: Tensor, sigma: float,
 def check_score_variances(environment: Environment, mean: float, sigma: float, second: float, best: float) -> None:
     """Without a baseline `second - gradient^2`; a constant b adds `(b^2 - 2 b best) / sigma^2`, best being optimal."""
     theta = torch.tensor([mean], dtype=torch.float64)
-    exact = exact_reference(environment, make_policy(environment), theta, sigma)
+    exact = exact_reference(Simulator(environment, make_policy(environment), theta, sigma))
     without = second - exact.gradient.item() ** 2
     assert variance("reinforce", environment, theta, sigma) == pytest.approx(without, rel=1e-7)
     b = exact.objective
@@ -254,7 +254,7 @@ def test_bump_variances(distance: float, sigma: float) -> None:
     height = q**-0.5 * math.exp(-k * distance**2 / q)
     best = height * (4 * k**2 * sigma**2 * distance**2 / q**2 + 1 / q)
     environment, theta = Bump(steepness=k, offset=0.3), torch.tensor([0.3 + distance], dtype=torch.float64)
-    assert exact_reference(environment, OpenLoop(1, 1), theta, sigma).gradient.item() == pytest.approx(gradient)
+    assert exact_reference(Simulator(environment, OpenLoop(1, 1), theta, sigma)).gradient.item() == pytest.approx(gradient)
     assert variance("pathwise", environment, theta, sigma) == pytest.approx(pathwise, rel=1e-7)
     check_score_variances(environment, 0.3 + distance, sigma, second, best)
 
@@ -297,7 +297,7 @@ def test_pathwise_on_a_ridge_is_free_of_dimension() -> None:
         environment = TanhRidge(dimension=dimension, lipschitz=lipschitz)
         theta = torch.full((dimension,), 0.3 / math.sqrt(dimension), dtype=torch.float64)
         found[dimension] = {m: variance(m, environment, theta, sigma) for m in ("pathwise", "reinforce")}
-        exact = exact_reference(environment, make_policy(environment), theta, sigma)
+        exact = exact_reference(Simulator(environment, make_policy(environment), theta, sigma))
         assert 0 < exact.error < 1e-9
         found[dimension]["slope"] = exact.gradient.norm().item()
     per_coordinate = (found[10]["reinforce"] - found[1]["reinforce"]) / 9
@@ -325,7 +325,7 @@ def test_pathwise_on_a_ridge_is_free_of_dimension() -> None:
 def test_what_the_formulas_leave_out_has_no_exact_variance(method: str, environment: Environment) -> None:
     policy = make_policy(environment)
     parameters = torch.zeros(policy.parameter_count, dtype=torch.float64)
-    assert exact_variance(method, environment, policy, parameters, 0.3, 8) is None
+    assert exact_variance(method, Simulator(environment, policy, parameters, 0.3), 8) is None
 
 
 # --- a support that moves -------------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def test_the_score_function_has_the_wrong_sign_where_the_support_moves(offset: f
     simulator = Simulator(environment, make_policy(environment), theta, sigma)
     # the action is uniform on (0, 2 (1 + mu))
     torch.testing.assert_close(simulator.rollout(draws).actions.flatten(), 2 * (1 + mean) * middles)
-    exact = exact_reference(environment, simulator.policy, theta, sigma)
+    exact = exact_reference(Simulator(environment, simulator.policy, theta, sigma))
     assert (exact.objective, exact.gradient.tolist()) == (pytest.approx(1 + mean - offset), [1.0])
     means = {
         kind: kind().estimate(simulator, with_noise(environment, draws))[0].item() for kind in (Pathwise, Reinforce)
@@ -427,13 +427,13 @@ def test_the_digital_jumps_where_it_says(noise: float) -> None:
 def test_a_narrow_ramp_is_nearly_the_digital() -> None:
     digital, sigma = RandomWalkDigital(horizon=3, process_noise=0.2, discount=0.9, reward_noise=0.1, strike=0.2), 0.1
     policy, theta = make_policy(digital), generic_parameters(digital)
-    exact = exact_reference(digital, policy, theta, sigma)
+    exact = exact_reference(Simulator(digital, policy, theta, sigma))
     gaps = []
     for width in (0.2, 0.1):
         ramp = digital.smoothed(width)
         assert ramp.continuous
         assert (ramp.process_noise, ramp.reward_noise) == (0.2, 0.1)
-        gaps.append((exact_reference(ramp, policy, theta, sigma).gradient - exact.gradient).norm().item())
+        gaps.append((exact_reference(Simulator(ramp, policy, theta, sigma)).gradient - exact.gradient).norm().item())
     assert not digital.continuous
     assert gaps[0] / gaps[1] == pytest.approx(4, rel=0.02)  # an error of second order in the width
 
@@ -461,7 +461,7 @@ def test_rewards_to_go_are_the_return_unless_rewards_are_noisy(make: Callable[[f
 def test_feedback_has_no_closed_form(kind: type[Environment]) -> None:
     policy = make_policy(kind(), "linear")
     with pytest.raises(ValueError, match=f"{kind.__name__} needs an open_loop policy"):
-        exact_reference(kind(), policy, torch.zeros(1, dtype=torch.float64), 0.1)
+        exact_reference(Simulator(kind(), policy, torch.zeros(1, dtype=torch.float64), 0.1))
 
 
 # --- knobs ----------------------------------------------------------------------------------------------------------

@@ -23,12 +23,13 @@ from torch import Tensor
 from scorepath import pullback, registry
 from scorepath.adjoint import linearise
 from scorepath.environments.angle_doubling import AngleDoubling
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cartpole import Cartpole
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.step import Step
+from scorepath.estimators._mixture import Mixture, inverse_variance_weight, sweep
 from scorepath.estimators.alpha_order import AlphaOrder
 from scorepath.estimators.discontinuity_switch import DiscontinuitySwitch
 from scorepath.estimators.inverse_variance import InverseVariance
@@ -37,9 +38,8 @@ from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.per_step_inverse_variance import PerStepInverseVariance
 from scorepath.estimators.total_propagation import TotalPropagation
 from scorepath.estimators.total_propagation_state import TotalPropagationState
-from scorepath.mixing import Mixture, inverse_variance_weight, sweep
 from scorepath.noise import Noise, RolloutNoise, Stream
-from scorepath.policies import Network, OpenLoop, Policy, make_policy
+from scorepath.policies import Network, OpenLoop, Policy
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
 
@@ -243,7 +243,7 @@ def test_total_propagation_is_unbiased_whatever_its_weights(
 ) -> None:
     environment = LQR(horizon=2, discount=0.8, initial_mean=0.4, terminal_cost=3.0, process_noise=0.3)
     start = simulator(environment, sigma=0.5)
-    gradient = exact_reference(environment, start.policy, start.parameters, start.sigma).gradient
+    gradient = exact_reference(Simulator(environment, start.policy, start.parameters, start.sigma)).gradient
     torch.testing.assert_close(expectation(start, at, weights), gradient, rtol=1e-10, atol=1e-10)
 
 
@@ -251,7 +251,7 @@ def test_weighing_the_dynamics_too_is_wrong() -> None:
     """`lambda_t = ... k f_s^T ...` looks as natural, and the same expectation tells them apart."""
     environment = LQR(horizon=2, initial_mean=0.4, terminal_cost=3.0, process_noise=0.3)
     start = simulator(environment, sigma=0.5)
-    gradient = exact_reference(environment, start.policy, start.parameters, start.sigma).gradient
+    gradient = exact_reference(Simulator(environment, start.policy, start.parameters, start.sigma)).gradient
     torch.testing.assert_close(expectation(start, "action", (0.5, 0.5)), gradient, rtol=1e-10, atol=1e-10)
     assert abs(expectation(start, "action", (0.5, 0.5), change=0.5) / gradient - 1).item() > 0.1
 

@@ -13,11 +13,10 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from scorepath.environments import double_pendulum, hopper
-from scorepath.environments.base import Environment, SequentialEnvironment
+from scorepath.environments.base import Environment, SequentialEnvironment, make_policy
 from scorepath.environments.double_pendulum import DoublePendulum
 from scorepath.environments.hopper import Hopper
 from scorepath.noise import Noise, Stream
-from scorepath.policies import make_policy
 from scorepath.rollout import Simulator
 
 torch.set_num_threads(1)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from scorepath import cli
-from scorepath.figures.tables import read_table
-from scorepath.files import atomic_write, write_rows
-from scorepath.records import (
+from scorepath.cli import commands as cli
+from scorepath.stages._measurements import read_rows
+from scorepath.store.files import atomic_write, write_rows
+from scorepath.store.records import (
     Record,
     all_records,
     damaged_results,
@@ -26,7 +26,7 @@ from scorepath.records import (
     require_intact,
     sha256,
 )
-from scorepath.tables import read_rows
+from scorepath.store.tables import read_table
 
 RESULT = Path("results/gradients/lqr/pathwise/sigma=0.1.csv")
 

@@ -9,29 +9,24 @@ import pytest
 import torch
 import yaml
 
+from scorepath.rollout import Simulator
 from scorepath import registry
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.step import Step
 from scorepath.noise import Stream
-from scorepath.planning import make_plan
-from scorepath.policies import make_policy
 from scorepath.references import monte_carlo
+from scorepath.references.checkpoints import reference_policies
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import MonteCarloReference, certified_reference
-from scorepath.references.policies import reference_policies
-from scorepath.references.store import load_policies, load_reference, make_policies, make_reference
-from scorepath.study import (
-    EnvironmentEntry,
-    GradientSettings,
-    ReferenceSettings,
-    Study,
-    TrainingSettings,
-    policies_path,
-    reference_path,
-)
+from scorepath.stages._references import load_policies, load_reference
+from scorepath.stages.plan import make_plan
+from scorepath.stages.reference import make_reference
+from scorepath.stages.reference_policies import make_policies
+from scorepath.store.paths import policies_path, reference_path
+from scorepath.study.settings import EnvironmentEntry, GradientSettings, ReferenceSettings, Study, TrainingSettings
 
 torch.set_num_threads(1)
 
@@ -44,7 +39,7 @@ def certify(
     environment: Environment, parameters: torch.Tensor, sigma: float = 0.5, samples: int = 2**15
 ) -> MonteCarloReference:
     stream = Stream(3, "test", "reference/0")
-    return certified_reference(environment, make_policy(environment), parameters, sigma, stream, samples, 64, BUDGET)
+    return certified_reference(Simulator(environment, make_policy(environment), parameters, sigma), stream, samples, 64, BUDGET)
 
 
 # --- certification --------------------------------------------------------------------------------------------------
@@ -54,7 +49,7 @@ def certify(
 def test_a_certified_reference_agrees_with_the_exact_gradient(sigma: float) -> None:
     """LQR treated as if nothing exact were known: certified, and within 5 of its standard errors (6e-7)."""
     found = certify(SYSTEM, GAIN, sigma)
-    exact = exact_reference(SYSTEM, make_policy(SYSTEM), GAIN, sigma).gradient
+    exact = exact_reference(Simulator(SYSTEM, make_policy(SYSTEM), GAIN, sigma)).gradient
     assert found.gradients.shape == (64, 1)
     assert found.gradients.dtype == torch.float64
     assert found.certified
@@ -70,7 +65,7 @@ def test_a_certified_reference_agrees_with_the_exact_gradient(sigma: float) -> N
 def test_a_policy_with_hidden_layers_is_certified() -> None:
     policy = make_policy(Pendulum(horizon=5), hidden=(8,))
     parameters = policy.initial_parameters(np.random.default_rng(0))
-    found = certified_reference(Pendulum(horizon=5), policy, parameters, 0.3, Stream(3, "test", ""), 2**14, 64, BUDGET)
+    found = certified_reference(Simulator(Pendulum(horizon=5), policy, parameters, 0.3), Stream(3, "test", ""), 2**14, 64, BUDGET)
     assert found.certified
 
 
@@ -84,7 +79,7 @@ def test_the_more_precise_estimate_is_the_reference(frequency: float, rejected: 
 
 def test_an_error_beyond_the_budget_is_not_certified() -> None:
     """Both estimates agree, but know too little."""
-    found = certified_reference(SYSTEM, make_policy(SYSTEM), GAIN, 0.5, Stream(3, "test", "few"), 128, 64, 1e-3)
+    found = certified_reference(Simulator(SYSTEM, make_policy(SYSTEM), GAIN, 0.5), Stream(3, "test", "few"), 128, 64, 1e-3)
     assert not found.certified
     assert found.certified_by.startswith("not certified: its error exceeds 0.001 of its length; agrees with")
 
@@ -111,7 +106,7 @@ def test_a_gradient_blind_to_jumps_is_not_certified(environment: Environment, ce
     found = certify(environment, torch.zeros(1, dtype=torch.float64), sigma=0.1)
     assert found.certified == certified
     if certified:
-        exact = exact_reference(environment, make_policy(environment), torch.zeros(1, dtype=torch.float64), 0.1)
+        exact = exact_reference(Simulator(environment, make_policy(environment), torch.zeros(1, dtype=torch.float64), 0.1))
         assert (found.gradients.mean(0) - exact.gradient).norm().item() < 5 * found.standard_error
 
 
@@ -153,7 +148,7 @@ def test_checkpoints_lie_at_their_gaps(name: str, monkeypatch: pytest.MonkeyPatc
     start = policy.initial_parameters(stream.generator(0, "initial parameters"))
     assert torch.equal(found.parameters[0], start)
     for gap, parameters, stored in zip(gaps, found.parameters, found.returns, strict=True):
-        objective = exact_reference(environment, policy, parameters, sigma).objective
+        objective = exact_reference(Simulator(environment, policy, parameters, sigma)).objective
         assert objective == pytest.approx(stored.item(), rel=1e-4)
         covered = (objective - found.initial_return) / (found.best_return - found.initial_return)
         assert covered == pytest.approx(gap, abs=1e-3)
@@ -166,12 +161,12 @@ def test_the_climb_reaches_the_optimum_of_lqr() -> None:
     gains = torch.linspace(-2, 0, 51, dtype=torch.float64)
     best = max(environment.expected_return(policy, gain[None], 0.3).item() for gain in gains)
     assert found.best_return >= best - 1e-9
-    assert exact_reference(environment, policy, found.parameters[0], 0.3).gradient.norm() < 1e-3
+    assert exact_reference(Simulator(environment, policy, found.parameters[0], 0.3)).gradient.norm() < 1e-3
 
 
 def test_checkpoints_of_a_simulated_climb(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an exact objective they lie at the gaps of the simulated one."""
-    monkeypatch.setattr("scorepath.references.policies.CMA_GENERATIONS", 6)
+    monkeypatch.setattr("scorepath.references.checkpoints.CMA_GENERATIONS", 6)
     environment = Pendulum(horizon=10)
     policy = make_policy(environment, hidden=(4,))
     found = reference_policies(environment, policy, 0.3, (0.0, 0.5, 0.95), Stream(1, "pendulum", ""))
@@ -218,14 +213,14 @@ def test_stored_exact_references_come_back(folder: Path) -> None:
     assert reference.gradients.shape == (2, 1, 1)
     for parameters, gradient in zip(policies.parameters, reference.gradients[:, 0], strict=True):
         environment = LQR(horizon=4)
-        exact = exact_reference(environment, make_policy(environment), parameters, 0.1).gradient
+        exact = exact_reference(Simulator(environment, make_policy(environment), parameters, 0.1)).gradient
         assert torch.equal(gradient, exact)
     # nothing but the results is left, also of what was written before it was complete
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {"policies.npz", "sigma=0.1.npz"}
 
 
 def test_stored_monte_carlo_references_come_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorepath.references.policies.CMA_GENERATIONS", 2)
+    monkeypatch.setattr("scorepath.references.checkpoints.CMA_GENERATIONS", 2)
     study = study_of("mine", "pendulum", horizon=3)
     make_policies(study, "mine")
     make_reference(study, "mine", 0.1)

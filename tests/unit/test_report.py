@@ -14,7 +14,7 @@ import pytest
 
 from scorepath.figures import draw_figures
 from scorepath.reporting.answer import answer_sentences, boundaries, decisions, measured_reasons
-from scorepath.reporting.report import number, render_report
+from scorepath.reporting.page import number, render_report
 
 write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
 

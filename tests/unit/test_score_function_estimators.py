@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from scorepath import registry
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.grid import Grid
 from scorepath.environments.lqr import LQR
 from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.tanh_ridge import TanhRidge
+from scorepath.estimators._perturbation import perturbed_returns
 from scorepath.estimators.antithetic import Antithetic, mirrored
 from scorepath.estimators.central_differences import CentralDifferences
 from scorepath.estimators.evolution_strategies import EvolutionStrategies
@@ -30,8 +31,6 @@ from scorepath.estimators.spsa import Spsa
 from scorepath.estimators.state_value_baseline import StateValueBaseline
 from scorepath.estimators.zero_noise_baseline import ZeroNoiseBaseline
 from scorepath.noise import Noise, Stream
-from scorepath.perturbation import perturbed_returns
-from scorepath.policies import make_policy
 from scorepath.pullback import per_trajectory_gradients
 from scorepath.rollout import Simulator, Trajectories
 

@@ -17,9 +17,9 @@ import pytest
 from tests.small_tables import write_tables
 
 from scorepath.figures import FIGURES, draw_figures
-from scorepath.planning import make_plan
-from scorepath.reporting.report import render_report
-from scorepath.validation import ConfigError
+from scorepath.reporting.page import render_report
+from scorepath.stages.plan import make_plan
+from scorepath.study.wording import ConfigError
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))

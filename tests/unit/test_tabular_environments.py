@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from scorepath.environments._tabular import TabularEnvironment
+from scorepath.environments.base import make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.grid import Grid
 from scorepath.noise import Noise, Stream
-from scorepath.policies import make_policy
 from scorepath.pullback import per_trajectory_gradients
 from scorepath.references import tabular
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
-from scorepath.tabular_environment import TabularEnvironment
 
 torch.set_num_threads(1)
 
@@ -104,7 +104,7 @@ def test_reward_noise_is_added_and_changes_no_gradient(environment: TabularEnvir
     if trajectories.active is not None:
         expected = expected * trajectories.active  # after its end an episode pays nothing
     torch.testing.assert_close(added, expected)
-    exact, same = (exact_reference(s.environment, s.policy, s.parameters, 0.5).gradient for s in (start, quiet))
+    exact, same = (exact_reference(Simulator(s.environment, s.policy, s.parameters, 0.5)).gradient for s in (start, quiet))
     assert torch.equal(exact, same)
 
 
@@ -152,7 +152,7 @@ def test_grid_gradients_agree_three_ways(kind: str, cliff: bool) -> None:
     environment = Grid(rows=2, columns=3, horizon=6, discount=0.9, cliff=cliff)
     start = simulator(environment, kind=kind)
     policy, theta, sigma = start.policy, start.parameters, start.sigma
-    solved = exact_reference(environment, policy, theta, sigma).gradient
+    solved = exact_reference(Simulator(environment, policy, theta, sigma)).gradient
     assert solved.norm() > 0.01
     theorem = tabular.policy_gradient_theorem(environment, policy, theta, sigma)
     torch.testing.assert_close(theorem, solved, rtol=1e-11, atol=1e-12)
@@ -185,7 +185,7 @@ def test_grid_value_matches_every_possible_history(sigma: float, cliff: bool) ->
                 total += probability * (reward + 0.8 * value(*to, remaining - 1))
         return total
 
-    exact = exact_reference(environment, start.policy, start.parameters, sigma)
+    exact = exact_reference(Simulator(environment, start.policy, start.parameters, sigma))
     assert exact.objective == pytest.approx(value(1, 0, 4), rel=1e-12)
     assert (exact.gradient.norm().item() > 0.01) == (sigma > 0)
 

@@ -12,23 +12,23 @@ import pytest
 import torch
 
 from scorepath import registry
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
 from scorepath.noise import Stream
-from scorepath.policies import make_policy
-from scorepath.study import (
+from scorepath.stages.train import train_cell
+from scorepath.store.paths import cell_path
+from scorepath.study.settings import (
     EnvironmentEntry,
     EstimatorEntry,
     GradientSettings,
     ReferenceSettings,
     Study,
     TrainingSettings,
-    cell_path,
 )
-from scorepath.training import Trainer, train_cell
+from scorepath.training import Trainer
 
 torch.set_num_threads(1)
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from scorepath.validation import REQUIRED, ConfigError, KnobTable, load_yaml, validate
+from scorepath.study.validation import REQUIRED, KnobTable, validate
+from scorepath.study.wording import ConfigError
+from scorepath.study.yaml import load_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -246,7 +248,7 @@ def test_missing_file_and_anchors(tmp_path: Path) -> None:
 
 
 def test_validation_imports_no_torch() -> None:
-    code = "import sys, scorepath.validation; sys.exit('torch' in sys.modules)"
+    code = "import sys, scorepath.study.validation; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scorepath.jobs import Job
-from scorepath.verification import difference, sample
+from scorepath.provenance.verify import difference, sample
+from scorepath.study.jobs import Job
 
 ENVIRONMENTS = [f"environment_{number}" for number in range(12)]
 ESTIMATORS = [f"estimator_{number}" for number in range(9)]

@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 from tests.processes import alive, until
 
-from scorepath import client
+from scorepath.running import protocol as client
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 
 SERVER = """
 import os, socket, sys, time, warnings
-from scorepath.worker import serve
+from scorepath.running.worker import serve
 
 def job(arguments):
     what, *rest = arguments
@@ -60,7 +60,7 @@ listener.listen(64)
 os.rename(sys.argv[1] + ".part", sys.argv[1])
 serve(listener, int(sys.argv[2]), job, int(sys.argv[3]))
 """
-CLIENT = "import sys; from scorepath.client import delegate; sys.exit(delegate(sys.argv[1:]))"
+CLIENT = "import sys; from scorepath.running.protocol import delegate; sys.exit(delegate(sys.argv[1:]))"
 OWNER = """
 import os, subprocess, sys, time
 owned, owner = os.pipe()
@@ -319,7 +319,7 @@ def test_a_client_that_says_nothing_does_no_harm(address: str, server: subproces
 
 IMPORTS = 60.0
 """Seconds that the worker may take to import all it holds, on a busy machine."""
-RUN = "import sys; from scorepath.client import run; run(sys.argv[1:])"
+RUN = "import sys; from scorepath.running.protocol import run; run(sys.argv[1:])"
 STAND_IN = """
 import os, subprocess, sys, time
 path = os.environ.get("SCOREPATH_WORKER", "")
@@ -331,7 +331,7 @@ os.rename("started.part", "started")
 if sys.argv[1] == "wait":
     time.sleep(60)
 # a job without a plan: an error that a person can mend
-job = subprocess.run([sys.executable, "-m", "scorepath.client", "reference-policies", "lqr"], stderr=subprocess.PIPE)
+job = subprocess.run([sys.executable, "-m", "scorepath.running.protocol", "reference-policies", "lqr"], stderr=subprocess.PIPE)
 with open("job", "wb") as file:
     file.write(b"%d " % job.returncode + job.stderr)
 sys.exit(7)

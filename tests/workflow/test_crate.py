@@ -159,7 +159,7 @@ def test_it_names_no_person_machine_or_place(finished: Project, tmp_path: Path) 
 
 
 def test_it_needs_no_torch(finished: Project) -> None:
-    ended = finished.execute("python", "-X", "importtime", "-m", "scorepath.client", "crate")
+    ended = finished.execute("python", "-X", "importtime", "-m", "scorepath.running.protocol", "crate")
     assert ended.status == 0, ended.output
     imported = {
         line.rpartition("|")[2].strip() for line in ended.output.splitlines() if line.startswith("import time:")

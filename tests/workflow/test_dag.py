@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scorepath.study import Plan
+from scorepath.study.cells import Plan
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project

@@ -48,7 +48,7 @@ def test_a_dry_run_starts_no_planning_and_no_torch(finished: Project) -> None:
         line.rpartition("|")[2].strip() for line in ended.output.splitlines() if line.startswith("import time:")
     }
     assert "scorepath.study" in imported
-    assert not imported & {"torch", "matplotlib", "scorepath.planning", "scorepath.estimators.base"}
+    assert not imported & {"torch", "matplotlib", "scorepath.stages.plan", "scorepath.estimators.base"}
     assert plan.is_file()
     assert "Nothing to be done" in ended.output
 

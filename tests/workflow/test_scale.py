@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.workflow.conftest import CONFIG, new_project
 
-from scorepath.planning import make_plan
-from scorepath.study import Plan
+from scorepath.stages.plan import make_plan
+from scorepath.study.cells import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

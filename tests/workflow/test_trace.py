@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scorepath.tracing import GATHERS
+from scorepath.provenance.trace import GATHERS
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project

@@ -3,11 +3,11 @@
 
 rule costs:
     input:
-        "results/references/{environment}/policies.npz",
+        RULES["costs"].reads,
     output:
-        "results/costs/{environment}.csv",
+        RULES["costs"].results,
     log:
-        "results/logs/costs/{environment}.log",
+        RULES["costs"].log,
     priority: -10  # last: they keep the cores busy while `tables` gathers the cells on one
     conda:
         "../envs/scorepath.yaml"
@@ -15,9 +15,9 @@ rule costs:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        digest=other_digest("costs"),
+        digest=own_digest("costs"),
     shell:
-        "scorepath costs {wildcards.environment} > {log} 2>&1"
+        RULES["costs"].shell
 
 
 rule tables:
@@ -25,13 +25,9 @@ rule tables:
         references=reference_results,
         cells=cell_results("gradients", "training"),
     output:
-        cells="results/tables/cells.csv",
-        references="results/tables/references.csv",
-        gradient_statistics="results/tables/gradient_statistics.csv",
-        training="results/tables/training.csv",
-        verdicts="results/tables/verdicts.csv",
+        RULES["tables"].results,
     log:
-        "results/logs/tables/tables.log",
+        RULES["tables"].log,
     conda:
         "../envs/scorepath.yaml"
     resources:
@@ -40,39 +36,36 @@ rule tables:
     params:
         digest=plan.digests["tables"],
     shell:
-        "scorepath tables > {log} 2>&1"
+        RULES["tables"].shell
 
 
 rule cost_tables:
     input:
-        costs=existing(f"results/costs/{name}.csv" for name in environments()),
+        costs=existing(map(costs_path, environments())),
         references=reference_results,
         cells=cell_results("gradients"),
     output:
-        costs="results/tables/costs.csv",
-        verdicts_compute="results/tables/verdicts_compute.csv",
+        RULES["cost_tables"].results,
     log:
-        "results/logs/tables/cost_tables.log",
+        RULES["cost_tables"].log,
     conda:
         "../envs/scorepath.yaml"
     resources:
         mem_mb=memory(4000),
         runtime=minutes(30),
     params:
-        digest=plan.digests["tables"],
+        digest=plan.digests["cost_tables"],
     shell:
-        "scorepath cost-tables > {log} 2>&1"
+        RULES["cost_tables"].shell
 
 
 rule claims:
     input:
-        "results/tables/gradient_statistics.csv",
-        "results/tables/references.csv",
-        "results/tables/verdicts.csv",
+        RULES["claims"].reads,
     output:
-        "results/tables/claims.csv",
+        RULES["claims"].results,
     log:
-        "results/logs/tables/claims.log",
+        RULES["claims"].log,
     priority: -20  # like the figures
     conda:
         "../envs/scorepath.yaml"
@@ -82,16 +75,16 @@ rule claims:
     params:
         digest=plan.digests["claims"],
     shell:
-        "scorepath claims > {log} 2>&1"
+        RULES["claims"].shell
 
 
 rule exact_curves:
     input:
         existing(map(policies_path, environments())),
     output:
-        "results/tables/exact_curves.csv",
+        RULES["exact_curves"].results,
     log:
-        "results/logs/tables/exact_curves.log",
+        RULES["exact_curves"].log,
     conda:
         "../envs/scorepath.yaml"
     resources:
@@ -100,4 +93,4 @@ rule exact_curves:
     params:
         digest=plan.digests["exact_curves"],
     shell:
-        "scorepath exact-curves > {log} 2>&1"
+        RULES["exact_curves"].shell

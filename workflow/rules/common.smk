@@ -7,10 +7,15 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from scorepath.client import SOCKET, put_on_path, start_worker, usable_cores
 from scorepath.figures import FIGURES
-from scorepath.study import PLAN, Plan, plan_key, policies_path, reference_path
-from scorepath.validation import ConfigError, check_plain
+from scorepath.running.launch import put_on_path, start_worker, usable_cores
+from scorepath.running.protocol import SOCKET
+from scorepath.store.paths import PLAN, costs_path, policies_path, reference_path, table_path
+from scorepath.study.cells import Plan
+from scorepath.study.digests import plan_key
+from scorepath.study.jobs import RULES
+from scorepath.study.wording import ConfigError
+from scorepath.study.yaml import check_plain
 
 put_on_path()  # rules call `scorepath`
 if workflow.remote_exec and not os.path.exists(os.environ.get(SOCKET, "")):
@@ -40,7 +45,7 @@ def load_plan():
         pass  # none yet, or a damaged one
     files = map(os.path.relpath, workflow.configfiles)  # the plan's record names them, and is published
     made = subprocess.run(
-        [sys.executable, "-m", "scorepath.cli", "plan", "-", *files],
+        [sys.executable, "-m", "scorepath", "plan", "-", *files],
         input=json.dumps(config),
         capture_output=True,
         text=True,
@@ -64,7 +69,7 @@ wildcard_constraints:
     sigma=r"[0-9.e+-]+",
 
 
-NOTHING_LIKE_IT = "the study has nothing of that name; results/plan.json lists what it has"
+NOTHING_LIKE_IT = f"the study has nothing of that name; {PLAN} lists what it has"
 
 
 def cell_digest(stage):
@@ -79,11 +84,11 @@ def cell_digest(stage):
     return digest
 
 
-def other_digest(kind):
-    """The digest parameter of a job that is not a cell."""
+def own_digest(rule):
+    """The digest parameter of a job of a rule that has one for each environment."""
 
     def digest(wildcards):
-        found = plan.digests.get(f"{kind}/{wildcards.environment}")
+        found = plan.digests.get(f"{rule}/{wildcards.environment}")
         if found is None:
             raise WorkflowError(NOTHING_LIKE_IT)
         return found

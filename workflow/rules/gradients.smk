@@ -3,12 +3,11 @@
 
 rule gradients:
     input:
-        "results/references/{environment}/policies.npz",
-        "results/references/{environment}/sigma={sigma}.npz",
+        RULES["gradients"].reads,
     output:
-        "results/gradients/{environment}/{estimator}/sigma={sigma}.csv",
+        RULES["gradients"].results,
     log:
-        "results/logs/gradients/{environment}/{estimator}/sigma={sigma}.log",
+        RULES["gradients"].log,
     conda:
         "../envs/scorepath.yaml"
     resources:
@@ -17,4 +16,4 @@ rule gradients:
     params:
         digest=cell_digest("gradients"),
     shell:
-        "scorepath gradients {wildcards.environment} {wildcards.estimator} {wildcards.sigma} > {log} 2>&1"
+        RULES["gradients"].shell

@@ -3,9 +3,9 @@
 
 rule reference_policies:
     output:
-        "results/references/{environment}/policies.npz",
+        RULES["reference_policies"].results,
     log:
-        "results/logs/references/{environment}/policies.log",
+        RULES["reference_policies"].log,
     priority: 100
     conda:
         "../envs/scorepath.yaml"
@@ -13,18 +13,18 @@ rule reference_policies:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        digest=other_digest("policies"),
+        digest=own_digest("reference_policies"),
     shell:
-        "scorepath reference-policies {wildcards.environment} > {log} 2>&1"
+        RULES["reference_policies"].shell
 
 
 rule reference:
     input:
-        "results/references/{environment}/policies.npz",
+        RULES["reference"].reads,
     output:
-        "results/references/{environment}/sigma={sigma}.npz",
+        RULES["reference"].results,
     log:
-        "results/logs/references/{environment}/sigma={sigma}.log",
+        RULES["reference"].log,
     priority: 90
     conda:
         "../envs/scorepath.yaml"
@@ -32,6 +32,6 @@ rule reference:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        digest=other_digest("references"),
+        digest=own_digest("reference"),
     shell:
-        "scorepath reference {wildcards.environment} {wildcards.sigma} > {log} 2>&1"
+        RULES["reference"].shell

@@ -1,33 +1,21 @@
 # Figures and the report: they read tables only.
 
-TABLES = expand(
-    "results/tables/{table}.csv",
-    table=[
-        "cells",
-        "references",
-        "gradient_statistics",
-        "training",
-        "verdicts",
-        "costs",
-        "verdicts_compute",
-        "exact_curves",
-    ],
-)
+TABLES = [table for rule in ("tables", "cost_tables", "exact_curves", "claims") for table in RULES[rule].results]
 
 
 rule figure:
     input:
         # what it reads, so that timings redraw only the figures that show them
-        lambda wildcards: expand("results/tables/{table}.csv", table=FIGURES[wildcards.figure].reads),
+        lambda wildcards: list(map(table_path, FIGURES[wildcards.figure].reads)),
     output:
         report(
-            "results/figures/{figure}.svg",
+            RULES["figure"].results,
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
     log:
-        "results/logs/figures/{figure}.log",
+        RULES["figure"].log,
     wildcard_constraints:
         figure="|".join(FIGURES),
     priority: -20  # after the costs: then one core draws while `cost_tables` keeps the other
@@ -37,25 +25,24 @@ rule figure:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        digest=plan.digests["figures"],
+        digest=plan.digests["figure"],
     shell:
-        "scorepath figure {wildcards.figure} > {log} 2>&1"
+        RULES["figure"].shell
 
 
-rule html_report:
+rule report:
     input:
         TABLES,
-        "results/tables/claims.csv",
-        figures=expand("results/figures/{figure}.svg", figure=FIGURES),
+        figures=expand(RULES["figure"].results, figure=FIGURES),
     output:
         report(
-            "reports/report.html",
+            RULES["report"].results,
             caption="../report/report.rst",
             category="Report",
             labels={"document": "the answer"},
         ),
     log:
-        "results/logs/report.log",
+        RULES["report"].log,
     conda:
         "../envs/scorepath.yaml"
     resources:
@@ -64,18 +51,17 @@ rule html_report:
     params:
         digest=plan.digests["report"],
     shell:
-        "scorepath report > {log} 2>&1"
+        RULES["report"].shell
 
 
 rule crate:
     input:
         TABLES,
-        "results/tables/claims.csv",
-        "reports/report.html",
+        RULES["report"].results,
     output:
-        "reports/crate.zip",
+        RULES["crate"].results,
     log:
-        "results/logs/crate.log",
+        RULES["crate"].log,
     conda:
         "../envs/scorepath.yaml"
     resources:
@@ -84,4 +70,4 @@ rule crate:
     params:
         digest=plan.digests["crate"],
     shell:
-        "scorepath crate > {log} 2>&1"
+        RULES["crate"].shell

@@ -3,9 +3,9 @@
 
 rule train:
     output:
-        "results/training/{environment}/{estimator}/sigma={sigma}.csv",
+        RULES["train"].results,
     log:
-        "results/logs/training/{environment}/{estimator}/sigma={sigma}.log",
+        RULES["train"].log,
     # the longest jobs go first, so that no core idles at the end
     priority: 50
     conda:
@@ -16,4 +16,4 @@ rule train:
     params:
         digest=cell_digest("training"),
     shell:
-        "scorepath train {wildcards.environment} {wildcards.estimator} {wildcards.sigma} > {log} 2>&1"
+        RULES["train"].shell

@@ -7,15 +7,15 @@ lists.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import MISSING
 from typing import Any
 
 from scorepath import registry
-from scorepath.conformance import environments, estimators
-from scorepath.conformance.estimators import PROBLEMS, Problem
+from scorepath.conformance import environments, estimators, expectations
 from scorepath.conformance.findings import examine
+from scorepath.conformance.problems import PROBLEMS, Problem
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
-from scorepath.validation import REQUIRED
 
 
 def check_environment(environment: Environment) -> list[str]:
@@ -30,7 +30,7 @@ def check_estimator(estimator: Estimator, problems: Sequence[Problem] = PROBLEMS
 
 def check_expectations(estimator: Estimator, problems: Sequence[Problem] = PROBLEMS) -> list[str]:
     """Where the mean of many estimates is not what the estimator declares."""
-    return _once(examine(estimator, estimators.statistical_checks(problems)))
+    return _once(examine(estimator, expectations.statistical_checks(problems)))
 
 
 def quick_findings(instance: Environment | Estimator) -> list[str]:
@@ -44,7 +44,7 @@ def examine_class(kind: type[Any]) -> dict[str, list[str]]:
     All instances that the class lists are examined: the default one, unless a field has no default, and `variants`.
     """
     listed = kind.variants
-    required = [name for name, default in registry.knobs(kind, REQUIRED).items() if default is REQUIRED]
+    required = [name for name, default in registry.knobs(kind).items() if default is MISSING]
     if not required:
         listed = ({}, *listed)
     elif not listed:
@@ -69,7 +69,7 @@ def _thorough(instance: Environment | Estimator) -> Iterator[tuple[str, list[str
     if isinstance(instance, Environment):
         yield from examine(instance, environments.CHECKS)
     else:
-        yield from examine(instance, (*estimators.quick_checks(), *estimators.statistical_checks()))
+        yield from examine(instance, (*estimators.quick_checks(), *expectations.statistical_checks()))
 
 
 def _once(results: Iterator[tuple[str, list[str]]]) -> list[str]:

@@ -7,7 +7,7 @@ with exact gradients in `check_expectations`. All draws have fixed seeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -15,129 +15,28 @@ import torch
 from torch import Tensor
 
 from scorepath import registry
-from scorepath.conformance.comparison import Comparison, compare, in_blocks
-from scorepath.conformance.environments import ROUNDING, random_states
 from scorepath.conformance.findings import Check, knobs
+from scorepath.conformance.points import ROUNDING, random_states
+from scorepath.conformance.problems import (
+    PROBLEMS,
+    SIZE,
+    Problem,
+    Rearranged,
+    altered,
+    counted,
+    differ,
+    earlier,
+    gradients,
+    run,
+)
 from scorepath.environments.base import Environment
-from scorepath.environments.chain import Chain
-from scorepath.environments.lqr import LQR
-from scorepath.environments.pendulum import Pendulum
-from scorepath.environments.quadratic import Quadratic
-from scorepath.environments.step import Step
-from scorepath.environments.uniform_support import UniformSupport
 from scorepath.estimators.base import ActionSignalEstimator, Estimator
-from scorepath.gradients import sample_blocks
-from scorepath.noise import Distribution, Noise, Stream
-from scorepath.policies import Policy, make_policy
-from scorepath.references.exact import exact_reference
-from scorepath.rollout import Simulator, Trajectories
+from scorepath.rollout import Trajectories
 
 FAMILIES = ("score_function", "pathwise", "measure_valued", "parameter_space", "mixture")
-SIZE = 8
-"""Samples per batch where equalities are checked, and training batch of estimators that couple their samples."""
-PAST_SIZE = 64
-"""Training batch of estimators that learn from earlier trajectories."""
-BLOCKS = 128
-SAMPLES, COUPLED_SAMPLES = 2**16, 2**15
-"""Behind a comparison of an expectation with what it should be: a relative error of 10 % shows, with most of 5 %."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """An environment, its policy and a noise level. `parameters` lists the policy's entries, or stands for each."""
-
-    environment: Environment
-    sigma: float
-    parameters: float | tuple[float, ...] = 0.1
-
-    @property
-    def name(self) -> str:
-        return type(self.environment).__module__.rpartition(".")[2]
-
-    @property
-    def policy(self) -> Policy:
-        return make_policy(self.environment, hidden=(6,))
-
-    @property
-    def simulator(self) -> Simulator:
-        count, values = self.policy.parameter_count, self.parameters
-        entries = values if isinstance(values, tuple) else (values,) * count
-        return Simulator(self.environment, self.policy, torch.tensor(entries, dtype=torch.float64), self.sigma)
-
-    def population(self, batches: int) -> Simulator:
-        """One policy per batch, all in generic position."""
-        shape = (batches, self.policy.parameter_count)
-        draws = torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-        return replace(self.simulator, parameters=self.simulator.parameters + 0.3 * draws)
-
-    def noise(self, batches: int = 3, dtype: torch.dtype = torch.float64, purpose: str = "gradients") -> Noise:
-        return Noise(self.environment, Stream(17, self.name, purpose), range(batches), SIZE, dtype)
-
-
-# rewards and gradients far from zero, low noise: small errors show
-PROBLEMS = (
-    Problem(Quadratic(dimension=2, offset=1.0), 0.5, (0.2, 0.0)),
-    Problem(Step(edge=0.1), 0.3, 0.0),
-    Problem(
-        LQR(
-            horizon=3,
-            dynamics=((1.0, 0.3), (0.0, 0.9)),
-            control=((0.3,), (1.0,)),
-            initial_mean=1.0,
-            initial_std=0.2,
-            discount=0.8,
-        ),
-        0.5,
-        (0.3, 0.2),
-    ),
-    Problem(Chain(states=3, horizon=3, left_reward=0.0, discount=0.8), 0.7, 0.0),
-    Problem(UniformSupport(), 0.4),
-    Problem(Pendulum(horizon=4, process_noise=0.1), 0.3),
-)
 
 
 # --- running an estimator ---------------------------------------------------------------------------------------------
-
-
-def gradients(estimator: Estimator, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Tensor:
-    """Per-trajectory gradients of all batches, (batches, samples, P)."""
-    return torch.cat(list(estimator.gradients(simulator, noise, past)))
-
-
-def earlier(estimator: Estimator, simulator: Simulator, noise: Noise) -> Trajectories | None:
-    """Independent earlier trajectories, four times as many, for an estimator that asks for them."""
-    if not estimator.needs_past:
-        return None
-    return simulator.rollout(replace(noise.independent("past"), samples=4 * noise.samples).rollout)
-
-
-def run(estimator: Estimator, simulator: Simulator, noise: Noise) -> Tensor:
-    """Per-trajectory gradients with whatever earlier trajectories the estimator needs."""
-    return gradients(estimator, simulator, noise, earlier(estimator, simulator, noise))
-
-
-def differ(one: Tensor, two: Tensor, relative: float = ROUNDING) -> bool:
-    """Whether two results differ by more than rounding."""
-    scale = two.double().abs().max().item()
-    return not torch.allclose(one.double(), two.double(), rtol=relative, atol=relative * scale)
-
-
-def altered(environment: Environment, **methods: Callable[..., Any]) -> Environment:
-    """The same instance with other methods, equal in all else and in what it declares."""
-    kind = type(environment)
-    twin: Environment = object.__new__(type(kind.__name__, (kind,), methods))
-    twin.__dict__.update(environment.__dict__)
-    return twin
-
-
-@dataclass(frozen=True)
-class Rearranged(Noise):
-    """Noise whose sample i has the draws of sample `order[i]`."""
-
-    order: tuple[int, ...] = ()
-
-    def draw(self, quantity: str, shape: tuple[int, ...], distribution: Distribution = "normal") -> Tensor:
-        return Noise.draw(self, quantity, shape, distribution)[:, list(self.order)]
 
 
 # --- declarations -----------------------------------------------------------------------------------------------------
@@ -397,21 +296,6 @@ def charges(estimator: Estimator, problem: Problem) -> Iterator[str]:
         )
 
 
-def counted(environment: Environment, steps: list[Tensor]) -> Environment:
-    """The same environment, its smoothed versions included, that notes the state, action and noise of every step."""
-    kind = type(environment)
-
-    def step(self: Environment, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        steps.append(torch.cat(inputs, -1).detach().flatten(0, -2))
-        return kind.step(self, *inputs)
-
-    def smoothed(self: Environment, width: float) -> Environment | None:
-        softer = kind.smoothed(self, width)
-        return softer if softer is None or type(softer) is type(self) else counted(softer, steps)
-
-    return altered(environment, step=step, smoothed=smoothed)
-
-
 def devices(estimator: Estimator, problem: Problem) -> Iterator[str]:
     """A CUDA device, where there is one, gives the same numbers."""
     if torch.cuda.is_available():
@@ -424,62 +308,6 @@ def devices(estimator: Estimator, problem: Problem) -> Iterator[str]:
 
 
 # --- expectations -----------------------------------------------------------------------------------------------------
-
-
-def sample(estimator: Estimator, simulator: Simulator, stream: Stream) -> Tensor:
-    """Estimates averaged over independent blocks of samples, (BLOCKS, P).
-
-    Where the samples of a batch enter each other's gradients, a block is many small batches, so that errors of order
-    1 / batch size would show.
-    """
-    if estimator.couples_samples:
-        size = PAST_SIZE if estimator.needs_past else SIZE
-        batches = sample_blocks(estimator, simulator, stream, range(COUPLED_SAMPLES // size), size, torch.float64)
-        return in_blocks(batches.means, BLOCKS)
-    return sample_blocks(estimator, simulator, stream, range(BLOCKS), SAMPLES // BLOCKS, torch.float64).means
-
-
-def judge(estimator: Estimator, problem: Problem, expected: Tensor) -> Comparison:
-    """Compares the mean of many estimates with what it should be, (P,), in an orthonormal basis that starts there."""
-    stream = Stream(17, problem.name, "expectations")
-    blocks = sample(estimator, problem.simulator, stream)
-    count = len(expected)
-    draws = torch.randn(count, count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    first = expected[:, None] if expected.any() else draws[:, :1]
-    basis = torch.linalg.qr(torch.cat([first, draws], 1)[:, :count]).Q
-    return compare(blocks @ basis, basis.mT @ expected)
-
-
-def expectations(estimator: Estimator, problems: Sequence[Problem]) -> Iterator[str]:
-    """Where a declared expectation is known exactly, the mean of many estimates agrees with it.
-
-    Estimates with tails too heavy for the stated rate of false alarms are not judged.
-    """
-    for problem in problems:
-        environment, simulator = problem.environment, problem.simulator
-        if environment.reference_class == "certified_monte_carlo":
-            continue
-        if estimator.not_applicable(environment, problem.sigma):
-            continue
-
-        def gradient_at(sigma: float, simulator: Simulator = simulator) -> Tensor:
-            return exact_reference(simulator.environment, simulator.policy, simulator.parameters, sigma).gradient
-
-        unbiased = estimator.unbiased(environment)
-        estimand = estimator.estimand(environment, problem.sigma, gradient_at)
-        expected = gradient_at(problem.sigma) if unbiased else estimand
-        if expected is None:
-            continue
-        comparison = judge(estimator, problem, expected)
-        if not comparison.distances.isfinite().all():
-            yield f"some of many estimates in {problem.name} are nan or infinite"
-            return
-        if comparison.decides and not comparison.agrees:
-            distance = comparison.distances.abs().max().item()
-            yield (
-                f"its mean in {problem.name} at sigma = {problem.sigma:g} is {distance:.1f} standard errors away from "
-                + ("the exact gradient: it is not unbiased there" if unbiased else "what estimand() says")
-            )
 
 
 # --- all checks -------------------------------------------------------------------------------------------------------
@@ -517,13 +345,3 @@ def quick_checks(problems: Sequence[Problem] = PROBLEMS) -> tuple[tuple[Check[Es
             )
         ),
     )
-
-
-def statistical_checks(problems: Sequence[Problem] = PROBLEMS) -> tuple[tuple[Check[Estimator], ...], ...]:
-    """What needs many samples; some seconds."""
-
-    def expected(estimator: Estimator) -> Iterator[str]:
-        """Where its expectation is declared and the exact gradient known, the mean of many estimates agrees."""
-        return expectations(estimator, problems)
-
-    return ((expected,),)

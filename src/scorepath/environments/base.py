@@ -14,7 +14,7 @@ Shapes. Every tensor has any number of leading (batch) dimensions `...` and, las
 | r | reward of one step | (...,) |
 
 A sequential environment has process noise and reward noise as knobs: it extends `SequentialEnvironment`, or
-`scorepath.tabular_environment.TabularEnvironment` if it is tables. The noise on the reward is added by the rollout, so
+`scorepath.TabularEnvironment` if it is tables. The noise on the reward is added by the rollout, so
 `step` gives the reward's mean.
 """
 
@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+
+from scorepath.policies import Network, OpenLoop, Policy
 
 if TYPE_CHECKING:
     from scorepath.policies import Policy
@@ -227,3 +229,20 @@ def require_positive(environment: Environment, *knobs: str) -> None:
     for knob in knobs:
         if not getattr(environment, knob) > 0:
             raise ValueError(f"{knob} must be positive, got {getattr(environment, knob)}")
+
+
+def make_policy(environment: Environment, kind: str | None = None, hidden: tuple[int, ...] = (32, 32)) -> Policy:
+    """The policy of this kind (`open_loop`, `linear` or `mlp`; by default the environment's own) that fits.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    kind = kind or environment.default_policy
+    match kind:
+        case "open_loop":
+            return OpenLoop(environment.horizon, environment.action_dim)
+        case "linear":
+            return Network((environment.observation_dim, environment.action_dim), bias=False)
+        case "mlp":
+            return Network((environment.observation_dim, *hidden, environment.action_dim))
+    raise ValueError(f"policy kind {kind!r} is unknown; choose open_loop, linear or mlp")

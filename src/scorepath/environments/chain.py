@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.tabular_environment import TabularEnvironment
+from scorepath.environments._tabular import TabularEnvironment
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from scorepath.environments._tabular import TabularEnvironment
 from scorepath.environments.base import require_not_negative
-from scorepath.tabular_environment import TabularEnvironment
 
 
 @dataclass(frozen=True, kw_only=True)

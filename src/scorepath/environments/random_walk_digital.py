@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from scorepath import gaussian
+from scorepath.environments import _gaussian as gaussian
+from scorepath.environments._random_walk import RandomWalk
 from scorepath.environments.base import require_positive
-from scorepath.random_walk import RandomWalk
 
 
 @dataclass(frozen=True, kw_only=True)

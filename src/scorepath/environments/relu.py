@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from scorepath import gaussian
+from scorepath.environments import _gaussian as gaussian
 from scorepath.environments.base import Environment, ReferenceClass
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
+from scorepath.environments._gaussian import expected_ramp
 from scorepath.environments.base import Environment, ReferenceClass
-from scorepath.gaussian import expected_ramp
 
 if TYPE_CHECKING:
     from scorepath.policies import Policy

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from scorepath.environments._gaussian import expected_step
 from scorepath.environments.base import Environment, ReferenceClass
 from scorepath.environments.soft_step import SoftStep
-from scorepath.gaussian import expected_step
 
 if TYPE_CHECKING:
     from scorepath.policies import Policy

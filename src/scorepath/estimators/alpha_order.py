@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from scorepath.environments.base import Environment
+from scorepath.estimators._mixture import inverse_variance_weight, require_weight_source
 from scorepath.estimators.base import Estimator
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.zero_noise_baseline import ZeroNoiseBaseline
-from scorepath.mixing import inverse_variance_weight, require_weight_source
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from scorepath.adjoint import backpropagate
-from scorepath.branching import Branching
 from scorepath.environments.base import Environment
+from scorepath.estimators._branching import Branching
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise, RolloutNoise
 from scorepath.policies import OpenLoop

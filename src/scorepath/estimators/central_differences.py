@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from scorepath.estimators._perturbation import PerturbationEstimator, central_slopes
 from scorepath.noise import Noise
-from scorepath.perturbation import PerturbationEstimator, central_slopes
 from scorepath.rollout import Simulator
 
 

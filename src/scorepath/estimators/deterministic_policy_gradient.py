@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from scorepath.environments.base import Environment
+from scorepath.estimators._critics import fitted_action_values
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
-from scorepath.values import fitted_action_values
 
 
 @dataclass(frozen=True, kw_only=True)

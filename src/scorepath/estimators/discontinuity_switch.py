@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.mixing import Mixture
+from scorepath.estimators._mixture import Mixture
 from scorepath.pullback import per_trajectory_gradients
 from scorepath.rollout import Trajectories
 

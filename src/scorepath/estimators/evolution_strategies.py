@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from scorepath.environments.base import Environment
+from scorepath.estimators._perturbation import PerturbationEstimator, central_slopes, gradient_under_both_noises
 from scorepath.noise import Noise
-from scorepath.perturbation import PerturbationEstimator, central_slopes, gradient_under_both_noises
 from scorepath.rollout import Simulator
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scorepath.relaxation import RelaxedEstimator
+from scorepath.estimators._relaxation import RelaxedEstimator
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.mixing import Mixture, inverse_variance_weight
+from scorepath.estimators._mixture import Mixture, inverse_variance_weight
 from scorepath.pullback import trace_variances
 from scorepath.rollout import Trajectories
 

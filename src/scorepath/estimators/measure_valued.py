@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.branching import Branching, branching_steps
 from scorepath.environments.base import Environment
+from scorepath.estimators._branching import Branching, branching_steps
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories

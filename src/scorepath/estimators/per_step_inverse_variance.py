@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from scorepath.environments.base import Environment
-from scorepath.mixing import Mixture, inverse_variance_weight
+from scorepath.estimators._mixture import Mixture, inverse_variance_weight
 from scorepath.pullback import step_trace_variances
 from scorepath.rollout import Trajectories
 

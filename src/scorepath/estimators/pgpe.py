@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from scorepath.environments.base import Environment
+from scorepath.estimators._perturbation import PerturbationEstimator, gradient_under_both_noises, perturbed_returns
 from scorepath.noise import Noise
-from scorepath.perturbation import PerturbationEstimator, gradient_under_both_noises, perturbed_returns
 from scorepath.rollout import Simulator
 
 

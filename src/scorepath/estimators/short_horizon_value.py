@@ -10,10 +10,10 @@ from torch import Tensor
 
 from scorepath.adjoint import backpropagate
 from scorepath.environments.base import Environment
+from scorepath.estimators._critics import fitted_state_values
+from scorepath.estimators._window import WindowedEstimator
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
-from scorepath.values import fitted_state_values
-from scorepath.windows import WindowedEstimator
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from scorepath.estimators._critics import fitted_state_values
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
-from scorepath.values import fitted_state_values
 
 
 @dataclass(frozen=True, kw_only=True)

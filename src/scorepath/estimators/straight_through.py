@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.relaxation import RelaxedEstimator
+from scorepath.estimators._relaxation import RelaxedEstimator
 
 
 @dataclass(frozen=True, kw_only=True)

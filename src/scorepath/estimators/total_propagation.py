@@ -10,8 +10,8 @@ from torch import Tensor
 
 from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
+from scorepath.estimators._mixture import Mixture, total_propagation
 from scorepath.estimators.leave_one_out import leave_one_out_signal
-from scorepath.mixing import Mixture, total_propagation
 from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
 
@@ -21,9 +21,9 @@ class TotalPropagation(Mixture):
     """Approximates grad J_sigma. With `delta_t = k_t * p_t + (1 - k_t) * leave_one_out_t`, backwards in time.
 
     `p_t` is the derivative by the action as in backpropagation through time, except that what the later actions'
-    dependence on the state adds to it is their mixed `delta`: see `scorepath.mixing`. `k_t` is the inverse-variance
-    weight of step t's contributions to the gradient. `weights` names the rollouts that k is computed from: the
-    same_batch or an independent_batch. Requires differentiable dynamics, normal action noise and sigma > 0.
+    dependence on the state adds to it is their mixed `delta`: see `scorepath.estimators._mixture`. `k_t` is the
+    inverse-variance weight of step t's contributions to the gradient. `weights` names the rollouts that k is computed
+    from: the same_batch or an independent_batch. Requires differentiable dynamics, normal action noise and sigma > 0.
     """
 
     source: ClassVar[str] = "Parmas et al. 2018, mixed at the action by Scorepath"

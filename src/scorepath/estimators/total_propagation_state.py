@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
-from scorepath.mixing import Mixture, total_propagation
+from scorepath.estimators._mixture import Mixture, total_propagation
 from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
 

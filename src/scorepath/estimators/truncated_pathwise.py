@@ -8,9 +8,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from scorepath.adjoint import backpropagate
+from scorepath.estimators._window import WindowedEstimator
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
-from scorepath.windows import WindowedEstimator
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from scorepath.adjoint import linearise
+from scorepath.estimators._window import WindowedEstimator
 from scorepath.noise import Noise
 from scorepath.rollout import Simulator, Trajectories
-from scorepath.windows import WindowedEstimator
 
 
 @dataclass(frozen=True, kw_only=True)

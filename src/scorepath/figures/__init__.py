@@ -6,23 +6,26 @@ only when the figure is drawn. Equal tables give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scorepath.store.tables import Tables
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A function `(tables, output) -> None` of the folder with the study's tables and of the file to write."""
+    """A function `(tables, output) -> None` of the study's tables and of the file to write."""
 
     module: str
     reads: tuple[str, ...]
     """The tables that it reads, and so what it is drawn anew for."""
     function: str = "draw"
 
-    def draw(self, tables: Path, output: Path) -> None:
-        """Draw the figure from the tables in the folder `tables` into the SVG file `output`."""
+    def draw(self, tables: Tables, output: Path) -> None:
+        """Draw the figure into the SVG file `output`."""
         getattr(import_module(f"scorepath.figures.{self.module}"), self.function)(tables, output)
 
 
@@ -38,19 +41,3 @@ FIGURES = {
     "learning_curves_seconds": Figure("learning", ("cells", "training", "costs"), "draw_seconds"),
     "cost": Figure("cost", ("cells", "costs")),
 }
-
-
-def draw_figure(name: str, tables: Path, output: Path) -> None:
-    """Draw the figure `name` from the tables in the folder `tables` into the SVG file `output`."""
-    if name not in FIGURES:
-        raise ValueError(f"there is no figure {name!r}; the figures are {', '.join(FIGURES)}")
-    FIGURES[name].draw(Path(tables), Path(output))
-
-
-def draw_figures(tables: Path, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
-    """Draw several figures (all unless told) in one process, which pays for the imports once."""
-    paths = []
-    for name in FIGURES if names is None else names:
-        paths.append(Path(folder) / f"{name}.svg")
-        draw_figure(name, tables, paths[-1])
-    return paths

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from scorepath.figures import style
-from scorepath.figures.tables import in_order, label, read_table
+from scorepath.figures.wording import in_order, label
+from scorepath.store.tables import Tables
 
 TITLE = "Squared bias relative to the squared length of the exact gradient, at the start of training"
 COLUMNS = 4
@@ -21,10 +22,10 @@ FLOOR, CEILING = 1e-6, 1e2
 LEAST = 2  # noise levels at which the lower limit is above zero, for an estimator to be drawn in an environment
 
 
-def relative_bias(tables: Path) -> pd.DataFrame:
+def relative_bias(tables: Tables) -> pd.DataFrame:
     """Rows of `gradient_statistics` with `relative`, `_low`, `_high` and `floor` (the reference's own error)."""
-    statistics = read_table(tables, "gradient_statistics")
-    references = read_table(tables, "references").drop(columns=["samples"])
+    statistics = tables.read("gradient_statistics")
+    references = tables.read("references").drop(columns=["samples"])
     rows = statistics.merge(references, on=["environment", "sigma", "checkpoint"], how="left")
     norm = rows["gradient_norm"].where(rows["gradient_norm"] > 0) ** 2
     for suffix in ("", "_low", "_high"):
@@ -33,7 +34,7 @@ def relative_bias(tables: Path) -> pd.DataFrame:
     return rows
 
 
-def draw(tables: Path, output: Path) -> None:
+def draw(tables: Tables, output: Path) -> None:
     rows = relative_bias(tables)
     rows = rows[rows["checkpoint"] == rows["checkpoint"].min()].dropna(subset=["relative"])
     seen = rows[(rows["relative_low"] > 0) & (rows["relative"] > FLOOR)]

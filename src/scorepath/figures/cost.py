@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures import style
-from scorepath.figures.tables import in_order, label, read_table
+from scorepath.figures.wording import in_order, label
+from scorepath.store.tables import Tables
 
 TITLE = "Time for one sample (one trajectory and its gradient), one thread"
 
 
-def draw(tables: Path, output: Path) -> None:
-    costs = read_table(tables, "costs")
+def draw(tables: Tables, output: Path) -> None:
+    costs = tables.read("costs")
     costs = costs[costs["seconds_per_sample"] > 0]
     environments = in_order(costs, "environment")
     if not environments:
@@ -52,14 +53,14 @@ def draw(tables: Path, output: Path) -> None:
             f"Batches of {sizes}, after warm-up, estimators interleaved; bars are 95 % intervals."
             + style.left_out(estimators, set(costs["estimator"])),
         )
-        style.save(figure, output, TITLE, describe(costs))
+        style.save(figure, output, TITLE, describe(costs, *map(tables.called, style.PROTAGONISTS)))
 
 
-def describe(costs: pd.DataFrame) -> str:
+def describe(costs: pd.DataFrame, reinforce: str, pathwise: str) -> str:
     """The price of a pathwise sample in REINFORCE samples, per environment."""
     wide = costs.pivot_table(index="environment", columns="estimator", values="seconds_per_sample", sort=False)
-    if not {"pathwise", "reinforce"} <= set(wide.columns):
+    if not {pathwise, reinforce} <= set(wide.columns):
         return f"Seconds per sample in {len(wide)} environments."
-    ratio = (wide["pathwise"] / wide["reinforce"]).dropna()
+    ratio = (wide[pathwise] / wide[reinforce]).dropna()
     parts = [f"{label(str(name))} {value:.2g}" for name, value in ratio.items()]
     return f"Seconds of a pathwise sample divided by those of a REINFORCE sample: {', '.join(parts)}."

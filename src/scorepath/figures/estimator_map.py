@@ -12,14 +12,15 @@ from matplotlib.figure import Figure
 
 from scorepath.figures import style
 from scorepath.figures.bias import FLOOR, relative_bias
-from scorepath.figures.tables import in_order, label, read_table
+from scorepath.figures.wording import in_order, label
+from scorepath.store.tables import Tables
 
 TITLE = "Every estimator everywhere: mean squared error against the best one's, at equal environment steps"
 CLIP = 3.0
 COLOURS = LinearSegmentedColormap.from_list("distance", ["#FFFFFF", "#F3DDB3", "#D98F4E", "#9A3B26", "#3D0F1B"])
 
 
-def distances(tables: Path) -> pd.DataFrame:
+def distances(tables: Tables) -> pd.DataFrame:
     """`distance`, the median of log10(error / best error there), and `biased`, by estimator and environment.
 
     The median is over noise levels above 0 and checkpoints. Errors below 1e-12 of the largest one of their place, that
@@ -38,7 +39,7 @@ def distances(tables: Path) -> pd.DataFrame:
     return medians
 
 
-def draw(tables: Path, output: Path) -> None:
+def draw(tables: Tables, output: Path) -> None:
     found = distances(tables)
     if found.empty:
         style.empty(output, TITLE)
@@ -51,9 +52,7 @@ def draw(tables: Path, output: Path) -> None:
         key=lambda name: families.index(styles[name].family) if styles[name].family in families else len(families),
     )
     present = set(found.index.get_level_values("environment"))
-    environments = [
-        name for name in in_order(read_table(tables, "gradient_statistics"), "environment") if name in present
-    ]
+    environments = [name for name in in_order(tables.read("gradient_statistics"), "environment") if name in present]
     places = pd.MultiIndex.from_product([estimators, environments])
     table = found.reindex(places)
     shape = len(estimators), len(environments)

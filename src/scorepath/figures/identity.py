@@ -12,20 +12,22 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures import style
-from scorepath.figures.tables import in_order, label, read_table
+from scorepath.figures.wording import in_order, label
+from scorepath.store.tables import Tables
 
 TITLE = "Both sides of the identity: mean gradient along the exact gradient, in units of its length"
 SIDES = ("reinforce", "pathwise")
+"""Methods."""
 LIMITS = (-0.6, 2.6)
 COLUMNS = 5
 
 
-def projections(tables: Path) -> pd.DataFrame:
+def projections(tables: Tables) -> pd.DataFrame:
     """Rows of REINFORCE and pathwise at the start with `ratio`, `ratio_low`, `ratio_high` and the reference's facts."""
-    statistics = read_table(tables, "gradient_statistics")
-    statistics = statistics[statistics["estimator"].isin(SIDES) & (statistics["sigma"] > 0)]
+    statistics = tables.read("gradient_statistics")
+    statistics = statistics[statistics["estimator"].isin(map(tables.called, SIDES)) & (statistics["sigma"] > 0)]
     statistics = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
-    references = read_table(tables, "references").drop(columns=["samples"])
+    references = tables.read("references").drop(columns=["samples"])
     rows: pd.DataFrame = statistics.merge(references, on=["environment", "sigma", "checkpoint"], how="left")
     norm = rows["gradient_norm"].where(rows["gradient_norm"] > 0)
     for suffix in ("", "_low", "_high"):
@@ -33,13 +35,14 @@ def projections(tables: Path) -> pd.DataFrame:
     return rows
 
 
-def draw(tables: Path, output: Path) -> None:
+def draw(tables: Tables, output: Path) -> None:
     rows = projections(tables).dropna(subset=["ratio"])
     environments = in_order(rows, "environment")
     if not environments:
         style.empty(output, TITLE)
         return
     styles = style.estimator_styles(tables)
+    sides = list(map(tables.called, SIDES))
     positions = style.sigma_positions(rows["sigma"].tolist())
     with style.style():
         figure, facets = style.grid(
@@ -48,7 +51,7 @@ def draw(tables: Path, output: Path) -> None:
         for index, (axes, name) in enumerate(zip(facets, environments, strict=True)):
             axes.axhline(1, color=style.INK, lw=0.9, zorder=1)
             axes.axhline(0, color="#9a9a9a", lw=0.6, zorder=1)
-            for side, shift in zip(SIDES, (0.93, 1.075), strict=True):
+            for side, shift in zip(sides, (0.93, 1.075), strict=True):
                 own = rows[(rows["environment"] == name) & (rows["estimator"] == side)].sort_values("sigma")
                 x = own["sigma"].map(positions).to_numpy(float) * shift
                 y = own["ratio"].to_numpy(float)
@@ -69,24 +72,24 @@ def draw(tables: Path, output: Path) -> None:
             if index >= len(environments) - COLUMNS:
                 axes.set_xlabel("noise level σ", fontsize=8.5)
         style.heading(figure, TITLE)
-        style.legend(figure, style.estimator_handles([side for side in SIDES if side in styles], styles))
+        style.legend(figure, style.estimator_handles([side for side in sides if side in styles], styles))
         style.note(
             figure,
             f"{style.count_words(rows, 'samples')} trajectories per point, start of training; bars are 95 % intervals"
             f" (cut at the frame).\nTriangles: mean outside {LIMITS[0]:g} to {LIMITS[1]:g}.".replace("-", "−"),
         )
-        style.save(figure, output, TITLE, describe(rows))
+        style.save(figure, output, TITLE, describe(rows, *sides))
 
 
-def describe(rows: pd.DataFrame) -> str:
+def describe(rows: pd.DataFrame, reinforce: str, pathwise: str) -> str:
     """How many intervals contain 1, for each side, and where the pathwise side is furthest from it."""
     parts = []
-    for side in SIDES:
+    for side in (reinforce, pathwise):
         own = rows[rows["estimator"] == side]
         contains = (own["ratio_low"] <= 1) & (own["ratio_high"] >= 1)
         if len(own):
             parts.append(f"The 95 % interval of {label(side)} contains 1 in {contains.sum()} of {len(own)} points.")
-    own = rows[rows["estimator"] == "pathwise"]
+    own = rows[rows["estimator"] == pathwise]
     short = own[(own["ratio_high"] < 0.9) | (own["ratio_low"] > 1.1)]
     if len(short):
         ranges = [

@@ -14,33 +14,26 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from scorepath.figures import style
-from scorepath.figures.tables import in_order, label, read_table, sigma_token
+from scorepath.figures.wording import in_order, label
+from scorepath.statistics import bootstrap_indices, interquartile_mean, limits
+from scorepath.store.paths import sigma_token
+from scorepath.store.tables import Tables
 
 RESAMPLES = 1000
 POINTS = 21  # at most, per curve
 COLUMNS = 4
 
 
-def interquartile_mean(values: np.ndarray) -> np.ndarray:
-    """Mean of the middle half along the last axis; the outermost members count in part where n / 4 is no integer."""
-    ordered = np.sort(values, axis=-1)
-    count = ordered.shape[-1]
-    edges = np.clip(np.arange(count + 1), count / 4, 3 * count / 4)
-    weights = np.diff(edges)
-    return np.asarray((ordered * weights).sum(-1) / weights.sum())
-
-
 def curve(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Interquartile mean and its pointwise 95 % limits of returns (seeds, points), from a bootstrap over seeds."""
     seeds = returns.shape[0]
-    picks = np.random.default_rng(0).integers(0, seeds, size=(RESAMPLES, seeds))
+    picks = bootstrap_indices(seeds, RESAMPLES, np.random.default_rng(0))
     resampled = interquartile_mean(np.moveaxis(returns[picks], 1, -1))
-    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
-    return interquartile_mean(returns.T), low, high
+    return interquartile_mean(returns.T), *limits(resampled)
 
 
-def draw_steps(tables: Path, output: Path) -> None:
-    training = read_table(tables, "training")
+def draw_steps(tables: Tables, output: Path) -> None:
+    training = tables.read("training")
     training["x"] = training["environment_steps"]
     _draw(
         tables, output, training, title="Learning at equal environment steps", unit="environment steps per seed",
@@ -48,9 +41,9 @@ def draw_steps(tables: Path, output: Path) -> None:
     )  # fmt: skip
 
 
-def draw_seconds(tables: Path, output: Path) -> None:
-    training = read_table(tables, "training")
-    costs = read_table(tables, "costs").drop_duplicates(["environment", "estimator"])
+def draw_seconds(tables: Tables, output: Path) -> None:
+    training = tables.read("training")
+    costs = tables.read("costs").drop_duplicates(["environment", "estimator"])
     costs = costs[["environment", "estimator", "batch_size", "seconds_per_sample"]]
     training = training.merge(costs, on=["environment", "estimator"], how="left")
     training["x"] = training["iteration"] * training["batch_size"] * training["seconds_per_sample"]
@@ -62,7 +55,7 @@ def draw_seconds(tables: Path, output: Path) -> None:
     )  # fmt: skip
 
 
-def _draw(tables: Path, output: Path, training: pd.DataFrame, *, title: str, unit: str, small_print: str) -> None:
+def _draw(tables: Tables, output: Path, training: pd.DataFrame, *, title: str, unit: str, small_print: str) -> None:
     training = training.dropna(subset=["x", "return_stochastic", "seed"])
     keys = ["environment", "sigma", "estimator"]
     cells: dict[Any, pd.DataFrame] = dict(iter(training.groupby(keys, sort=False))) if len(training) else {}

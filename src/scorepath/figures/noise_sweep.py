@@ -7,6 +7,7 @@ dashed lines over them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from scorepath.figures import style
-from scorepath.figures.tables import in_order, label, read_table
+from scorepath.figures.wording import in_order, label
+from scorepath.store.tables import Tables
 
 SPAN = 1e8  # a value further than this factor from the facet's median stands at the edge, with a hollow triangle
 
 
-def draw_variance(tables: Path, output: Path) -> None:
+def draw_variance(tables: Tables, output: Path) -> None:
     """Variance of one sample's gradient, with the exact curves where there are any."""
-    statistics = _at_start(read_table(tables, "gradient_statistics"))
-    exact = read_table(tables, "exact_curves")
+    statistics = _at_start(tables.read("gradient_statistics"))
+    exact = tables.read("exact_curves")
     exact = exact[exact["quantity"] == "variance"]
     _draw(
         tables, output, statistics, exact,
@@ -31,13 +33,13 @@ def draw_variance(tables: Path, output: Path) -> None:
         column="variance", unit="variance, trace of the covariance",
         small_print=f"{style.count_words(statistics, 'samples')} trajectories per point, bars are 95 % intervals;"
         " dashed: exact.",
-        describe=_describe_winner("variance", "smaller variance"),
+        describe=_describe_winner(tables, "variance", "smaller variance"),
     )  # fmt: skip
 
 
-def draw_nsr(tables: Path, output: Path) -> None:
+def draw_nsr(tables: Tables, output: Path) -> None:
     """Noise-to-signal ratio: the number of samples to average until noise and signal are equally large."""
-    statistics = _at_start(read_table(tables, "gradient_statistics"))
+    statistics = _at_start(tables.read("gradient_statistics"))
     statistics = _with_nsr_limits(statistics)
     _draw(
         tables, output, statistics, None,
@@ -45,17 +47,18 @@ def draw_nsr(tables: Path, output: Path) -> None:
         column="nsr", unit="variance / ‖gradient‖²",
         small_print=f"{style.count_words(statistics, 'samples')} trajectories per point, bars are the 95 % interval of"
         " the variance. A ratio of 100 means: average 100 samples until noise equals signal.",
-        describe=_describe_winner("nsr", "smaller noise-to-signal ratio"),
+        describe=_describe_winner(tables, "nsr", "smaller noise-to-signal ratio"),
     )  # fmt: skip
 
 
-def draw_zero_noise_limit(tables: Path, output: Path) -> None:
+def draw_zero_noise_limit(tables: Tables, output: Path) -> None:
     """REINFORCE and pathwise as the noise vanishes, with pathwise at sigma = 0 itself."""
-    statistics = _with_nsr_limits(_at_start(read_table(tables, "gradient_statistics")))
-    statistics = statistics[statistics["estimator"].isin(["reinforce", "pathwise"])]
-    positive = statistics[(statistics["estimator"] == "reinforce") & (statistics["sigma"] > 0)]
+    statistics = _with_nsr_limits(_at_start(tables.read("gradient_statistics")))
+    reinforce, pathwise = map(tables.called, style.PROTAGONISTS)
+    statistics = statistics[statistics["estimator"].isin([reinforce, pathwise])]
+    positive = statistics[(statistics["estimator"] == reinforce) & (statistics["sigma"] > 0)]
     chosen = in_order(positive[np.isfinite(positive["nsr"])], "environment")
-    zero = statistics[(statistics["estimator"] == "pathwise") & (statistics["sigma"] == 0)]
+    zero = statistics[(statistics["estimator"] == pathwise) & (statistics["sigma"] == 0)]
     chosen = [name for name in chosen if name in set(zero["environment"])] or chosen
     _draw(
         tables, output, statistics[statistics["environment"].isin(chosen)], None,
@@ -63,7 +66,7 @@ def draw_zero_noise_limit(tables: Path, output: Path) -> None:
         column="nsr", unit="variance / ‖gradient‖²", height=1.25,
         small_print=f"{style.count_words(statistics, 'samples')} trajectories per point, start of training; bars are"
         " the 95 % interval of the variance. The point at 0 is the deterministic policy.",
-        describe=_describe_slope,
+        describe=partial(_describe_slope, reinforce=reinforce),
     )  # fmt: skip
 
 
@@ -80,7 +83,7 @@ def _with_nsr_limits(statistics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw(
-    tables: Path, output: Path, statistics: pd.DataFrame, exact: pd.DataFrame | None, *, title: str, column: str,
+    tables: Tables, output: Path, statistics: pd.DataFrame, exact: pd.DataFrame | None, *, title: str, column: str,
     unit: str, small_print: str, describe: Callable[[pd.DataFrame], str], columns: int = 4, height: float = 1.5,
 ) -> None:  # fmt: skip
     statistics = statistics.dropna(subset=[column])
@@ -173,24 +176,26 @@ def _facet(
     return marks
 
 
-def _describe_winner(column: str, words: str) -> Callable[[pd.DataFrame], str]:
+def _describe_winner(tables: Tables, column: str, words: str) -> Callable[[pd.DataFrame], str]:
+    reinforce, pathwise = map(tables.called, style.PROTAGONISTS)
+
     def describe(statistics: pd.DataFrame) -> str:
         """Of pathwise and REINFORCE, which has the smaller value, per environment."""
         wide = statistics.pivot_table(index=["environment", "sigma"], columns="estimator", values=column, sort=False)
-        if not {"pathwise", "reinforce"} <= set(wide.columns):
+        if not {pathwise, reinforce} <= set(wide.columns):
             return f"{len(set(statistics['environment']))} environments; pathwise and REINFORCE are not both measured."
-        wide = wide.dropna(subset=["pathwise", "reinforce"])
-        ahead = (wide["pathwise"] < wide["reinforce"]).groupby(level=0, sort=False).agg(["sum", "size"])
+        wide = wide.dropna(subset=[pathwise, reinforce])
+        ahead = (wide[pathwise] < wide[reinforce]).groupby(level=0, sort=False).agg(["sum", "size"])
         parts = [f"{label(str(name))} {row['sum']} of {row['size']}" for name, row in ahead.iterrows()]
         return f"Noise levels at which pathwise has the {words} than REINFORCE, by environment: {', '.join(parts)}."
 
     return describe
 
 
-def slopes(statistics: pd.DataFrame, column: str = "nsr") -> dict[str, float]:
+def slopes(statistics: pd.DataFrame, reinforce: str, column: str = "nsr") -> dict[str, float]:
     """Slope of log REINFORCE value against log sigma between the two smallest positive noise levels."""
     result = {}
-    rows = statistics[(statistics["estimator"] == "reinforce") & (statistics["sigma"] > 0)]
+    rows = statistics[(statistics["estimator"] == reinforce) & (statistics["sigma"] > 0)]
     for name in in_order(rows, "environment"):
         own = rows[(rows["environment"] == name) & np.isfinite(rows[column]) & (rows[column] > 0)]
         own = own.sort_values("sigma").head(2)
@@ -200,8 +205,8 @@ def slopes(statistics: pd.DataFrame, column: str = "nsr") -> dict[str, float]:
     return result
 
 
-def _describe_slope(statistics: pd.DataFrame) -> str:
-    found = slopes(statistics)
+def _describe_slope(statistics: pd.DataFrame, reinforce: str) -> str:
+    found = slopes(statistics, reinforce)
     if not found:
         return "Too few noise levels to see the limit."
     parts = [f"{label(name)} {value:.1f}".replace("-", "−") for name, value in found.items()]

@@ -28,8 +28,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from scorepath.figures.tables import in_order, label, read_table, sigma_token
-from scorepath.files import atomic_write
+from scorepath.figures.wording import in_order, label
+from scorepath.store.files import atomic_write
+from scorepath.store.paths import sigma_token
+from scorepath.store.tables import Tables
 
 WIDTH = 10.0  # inches; 960 CSS pixels, the report's column
 MOST_CHARACTERS = 150  # of small print in a line of that width
@@ -48,6 +50,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 OTHER_FAMILY = ("#1A1A1A",)
 PROTAGONISTS = ("reinforce", "pathwise")
+"""Methods that every figure shows."""
 MOST_LINES = 10
 MARKERS = "osD^vPX<>*"
 DASHES = ("-", (0, (5, 1.2)), (0, (2.2, 1)), (0, (6, 1.2, 1.5, 1.2)))
@@ -59,28 +62,34 @@ class EstimatorStyle:
     colour: str
     marker: str
     dash: str | tuple[float, tuple[float, ...]]
+    protagonist: bool
 
 
-def estimator_styles(tables: Path) -> dict[str, EstimatorStyle]:
+def estimator_styles(tables: Tables) -> dict[str, EstimatorStyle]:
     """A style for every estimator of the study, the same in all figures because it comes from the table of cells."""
-    cells = read_table(tables, "cells")
+    cells = tables.read("cells")
     families = dict(zip(cells["estimator"], cells["family"], strict=True))
     names = in_order(cells, "estimator")
+    protagonists = set(map(tables.called, PROTAGONISTS))
     count: dict[str, int] = {}
     styles = {}
-    for name in sorted(names, key=lambda name: name not in PROTAGONISTS):  # these two keep the pure colours
+    for name in sorted(names, key=lambda name: name not in protagonists):  # these two keep the pure colours
         family = families.get(name, "")
         index = count[family] = count.get(family, -1) + 1
         shades = FAMILIES.get(family, OTHER_FAMILY)
         styles[name] = EstimatorStyle(
-            family, shades[index % len(shades)], MARKERS[index % len(MARKERS)], DASHES[index % len(DASHES)]
+            family,
+            shades[index % len(shades)],
+            MARKERS[index % len(MARKERS)],
+            DASHES[index % len(DASHES)],
+            name in protagonists,
         )
     return {name: styles[name] for name in names}
 
 
 def featured(styles: dict[str, EstimatorStyle], present: Collection[str]) -> list[str]:
     """The estimators that a figure of lines can hold: both protagonists, then those that the study lists first."""
-    order = sorted((name for name in styles if name in present), key=lambda name: name not in PROTAGONISTS)
+    order = sorted((name for name in styles if name in present), key=lambda name: not styles[name].protagonist)
     chosen = set(order[:MOST_LINES])
     return [name for name in styles if name in chosen]
 

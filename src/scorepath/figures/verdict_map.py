@@ -22,15 +22,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from scorepath.figures import style
-from scorepath.figures.tables import (
-    checkpoint_name,
-    checkpoints_in,
-    in_order,
-    label,
-    read_table,
-    read_verdicts,
-    sigma_token,
-)
+from scorepath.figures.wording import checkpoint_name, checkpoints_in, in_order, label
+from scorepath.store.paths import sigma_token
+from scorepath.store.tables import Tables
 
 TITLE = "Which gradient has the smaller error? Pathwise against the best score-function estimator"
 CLIP = 3.0
@@ -59,8 +53,8 @@ def group_of(verdicts: list[str]) -> str:
     return GROUPS[3] if "undecided" in verdicts else GROUPS[4]
 
 
-def draw(tables: Path, output: Path) -> None:
-    verdicts = read_verdicts(tables)
+def draw(tables: Tables, output: Path) -> None:
+    verdicts = tables.read_verdicts()
     verdicts = verdicts[verdicts["comparison"] == "pathwise_vs_best_score_function"]
     verdicts = verdicts[verdicts["criterion"].isin([criterion for criterion, _ in PANELS])]
     if verdicts.empty:
@@ -69,7 +63,7 @@ def draw(tables: Path, output: Path) -> None:
     compared = verdicts[verdicts["verdict"] != "not_applicable"]
     sigmas = sorted((compared if len(compared) else verdicts)["sigma"].dropna().unique().tolist())
     checkpoints = checkpoints_in(verdicts)
-    rows = _rows(verdicts, in_order(read_table(tables, "cells"), "environment"))
+    rows = _rows(verdicts, in_order(tables.read("cells"), "environment"))
     with style.style():
         height = 0.245 * len(rows) + 1.95
         figure = Figure(figsize=(style.WIDTH, height))

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment
-from scorepath.policies import Policy
 from scorepath.references import quadrature, tabular
+from scorepath.rollout import Simulator
 
 
 class ExactReference(NamedTuple):
@@ -20,21 +19,20 @@ class ExactReference(NamedTuple):
     error: float  # estimated numerical error of the gradient's norm; 0 where nothing but rounding is left
 
 
-def exact_reference(
-    environment: Environment, policy: Policy, parameters: Tensor, sigma: float, tolerance: float = 1e-10
-) -> ExactReference:
+def exact_reference(simulator: Simulator, tolerance: float = 1e-10) -> ExactReference:
     """The exact objective and gradient, by the method that the environment's `reference_class` names.
 
     Args:
-        environment: any environment but those of the class certified_monte_carlo.
-        policy: its policy.
-        parameters: flat, (P,), float64.
-        sigma: noise level; 0 is the noiseless policy.
+        simulator: any environment but those of the class certified_monte_carlo, its policy, one vector of parameters
+            (P,) in float64, and the noise level; at 0 it is the noiseless policy's return.
         tolerance: of a quadrature, relative to the larger of 1 and the gradient's norm.
 
     Raises:
         ValueError: where no exact reference exists, or for parameters that are not one float64 vector.
     """
+    environment, policy, parameters, sigma = (
+        simulator.environment, simulator.policy, simulator.parameters, simulator.sigma,
+    )  # fmt: skip
     if parameters.dtype != torch.float64 or parameters.shape != (policy.parameter_count,):
         raise ValueError(
             f"parameters must be a float64 vector of length {policy.parameter_count}, "
@@ -53,11 +51,3 @@ def exact_reference(
             raise ValueError(f"{type(environment).__name__} has no exact gradient: its reference class is {other}")
     (gradient,) = torch.autograd.grad(objective, theta, materialize_grads=True)
     return ExactReference(objective.item(), gradient, 0.0)
-
-
-def objective_and_gradient(
-    environment: Environment, policy: Policy, parameters: Tensor, sigma: float
-) -> tuple[float, Tensor]:
-    """The first two fields of `exact_reference`: J_sigma and its gradient (P,), float64."""
-    reference = exact_reference(environment, policy, parameters, sigma)
-    return reference.objective, reference.gradient

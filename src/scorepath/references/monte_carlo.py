@@ -22,13 +22,11 @@ import torch
 from torch import Tensor
 
 from scorepath import pullback
-from scorepath.environments.base import Environment
 from scorepath.noise import Noise, Stream
-from scorepath.policies import Policy
 from scorepath.rollout import Simulator
 from scorepath.statistics import null_distance
 
-ROWS = 4096
+TRAJECTORIES_AT_ONCE = 4096
 """Trajectories simulated at a time."""
 AGREEMENT = 8.0
 """Largest distance, in null standard errors, between two estimates of the same gradient. The statistic lies between
@@ -41,11 +39,11 @@ PERTURBATION = 0.01
 
 @dataclass(frozen=True)
 class MonteCarloReference:
-    """A reference gradient as independent blocks.
+    """A reference gradient as independent batches.
 
     | field | meaning |
     |---|---|
-    | gradients | one unbiased estimate per block, (blocks, P), float64 |
+    | gradients | one unbiased estimate per batch, (batches, P), float64 |
     | standard_error | root of the trace of the covariance of their mean |
     | certified | whether others agree with it and its error is within the budget |
     | certified_by | what agreed with it, or why it is not certified |
@@ -57,10 +55,10 @@ class MonteCarloReference:
     certified_by: str
 
 
-def reverse_mode(simulator: Simulator, stream: Stream, blocks: int, samples: int) -> Tensor:
-    """Derivative of each block's mean return by the parameters: (blocks, P), float64."""
+def reverse_mode(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """Derivative of each batch's mean return by the parameters: (batches, P), float64."""
     results = []
-    for part in _parts(blocks, samples):
+    for part in _parts(batches, samples):
         noise = Noise(simulator.environment, stream, part, samples)
         parameters = simulator.parameters.float().expand(len(part), -1).clone().requires_grad_()
         member = Simulator(simulator.environment, simulator.policy, parameters, simulator.sigma)
@@ -69,10 +67,10 @@ def reverse_mode(simulator: Simulator, stream: Stream, blocks: int, samples: int
     return torch.cat(results)
 
 
-def score_function(simulator: Simulator, stream: Stream, blocks: int, samples: int) -> Tensor:
-    """Score-function estimate with a leave-one-out mean per step as baseline: (blocks, P), float64."""
+def score_function(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """Score-function estimate with a leave-one-out mean per step as baseline: (batches, P), float64."""
     results = []
-    for part in _parts(blocks, samples):
+    for part in _parts(batches, samples):
         trajectories = simulator.rollout(Noise(simulator.environment, stream, part, samples).rollout)
         to_go = trajectories.rewards_to_go
         advantage = (to_go - to_go.mean(1, keepdim=True)) * samples / (samples - 1)
@@ -80,10 +78,10 @@ def score_function(simulator: Simulator, stream: Stream, blocks: int, samples: i
     return torch.cat(results)
 
 
-def finite_differences(simulator: Simulator, stream: Stream, directions: Tensor, blocks: int, samples: int) -> Tensor:
-    """Central differences of each block's mean return along unit directions (K, P): (blocks, K), float64."""
+def finite_differences(simulator: Simulator, stream: Stream, directions: Tensor, batches: int, samples: int) -> Tensor:
+    """Central differences of each batch's mean return along unit directions (K, P): (batches, K), float64."""
     results = []
-    for part in _parts(blocks, samples):
+    for part in _parts(batches, samples):
         rollout_noise = Noise(simulator.environment, stream, part, samples, dtype=torch.float64).rollout
         columns = []
         for direction in directions:
@@ -103,8 +101,8 @@ def finite_differences(simulator: Simulator, stream: Stream, directions: Tensor,
     return torch.cat(results)
 
 
-def measure_valued(simulator: Simulator, stream: Stream, blocks: int, samples: int) -> Tensor:
-    """Differences between rollouts that branch at one action, drawn uniformly: (blocks, P), float64.
+def measure_valued(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """Differences between rollouts that branch at one action, drawn uniformly: (batches, P), float64.
 
     Gaussian noise: `d E[R] / d mu = E[R(mu + sigma rho) - R(mu - sigma rho)] / (sigma sqrt(2 pi))` for each coordinate,
     with rho Rayleigh (Pflug 1989). Discrete actions: `d E[R] / d logit_k = pi_k / sigma (Q_k - sum_a pi_a Q_a)`.
@@ -118,7 +116,7 @@ def measure_valued(simulator: Simulator, stream: Stream, blocks: int, samples: i
         return simulator.returns(noise.rollout._replace(action=action))[..., None, None]
 
     results = []
-    for part in _parts(blocks, samples):
+    for part in _parts(batches, samples):
         noise = Noise(environment, stream, part, samples)
         trajectories = simulator.rollout(noise.rollout)
         branch = (noise.draw("branch", (), "uniform") * entries).long().clamp_max(entries - 1)
@@ -139,13 +137,13 @@ def measure_valued(simulator: Simulator, stream: Stream, blocks: int, samples: i
     return torch.cat(results)
 
 
-def random_differences(simulator: Simulator, stream: Stream, blocks: int, samples: int) -> Tensor:
-    """Central differences of pairs of trajectories, each along a random direction of its own: (blocks, P), float64.
+def random_differences(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """Central differences of pairs of trajectories, each along a random direction of its own: (batches, P), float64.
 
     Its mean is the gradient of J averaged over perturbed parameters (Nesterov & Spokoiny 2017).
     """
     results = []
-    for part in _parts(blocks, samples):
+    for part in _parts(batches, samples):
         noise = Noise(simulator.environment, stream, part, samples, dtype=torch.float64)
         directions = noise.draw("directions", (simulator.policy.parameter_count,))
         plus, minus = (
@@ -164,29 +162,19 @@ def random_differences(simulator: Simulator, stream: Stream, blocks: int, sample
 
 
 def certified_reference(
-    environment: Environment,
-    policy: Policy,
-    parameters: Tensor,
-    sigma: float,
-    stream: Stream,
-    samples: int,
-    blocks: int,
-    error_budget: float,
+    simulator: Simulator, stream: Stream, samples: int, batches: int, error_budget: float
 ) -> MonteCarloReference:
-    """Estimate the gradient from `samples` trajectories in `blocks` independent blocks, and try to certify it.
+    """Estimate the gradient from `samples` trajectories in `batches` independent batches, and try to certify it.
 
     Args:
-        environment: any environment.
-        policy: its policy.
-        parameters: flat, (P,), float64.
-        sigma: noise level.
+        simulator: any environment, its policy, one vector of parameters (P,) in float64, and the noise level.
         stream: where the random numbers come from; each estimate derives one of its own.
         samples: trajectories behind the estimate.
-        blocks: independent blocks they are divided into.
+        batches: independent batches they are divided into.
         error_budget: largest standard error, as a fraction of the gradient's length, that can be certified.
     """
-    simulator = Simulator(environment, policy, parameters, sigma)
-    per_block = max(2, samples // blocks)
+    environment, policy, sigma = simulator.environment, simulator.policy, simulator.sigma
+    per_batch = max(2, samples // batches)
     smooth = environment.differentiable and environment.continuous
     has_score = sigma > 0 and not environment.moving_support
 
@@ -195,33 +183,33 @@ def certified_reference(
 
     checks = {}
     if smooth:
-        gradients = reverse_mode(simulator, own("reverse mode"), blocks, per_block)
+        gradients = reverse_mode(simulator, own("reverse mode"), batches, per_batch)
         if has_score:
-            few = max(2, per_block // 4)
-            scores, other = score_function(simulator, own("score"), blocks, few), "score function"
-            if few * scores.var(0).sum() < per_block * gradients.var(0).sum():
+            few = max(2, per_batch // 4)
+            scores, other = score_function(simulator, own("score"), batches, few), "score function"
+            if few * scores.var(0).sum() < per_batch * gradients.var(0).sum():
                 # an unstable or chaotic loop, where derivatives are the noisier ones
-                scores = score_function(simulator, own("score"), blocks, per_block)
+                scores = score_function(simulator, own("score"), batches, per_batch)
                 gradients, scores, other = scores, gradients, "reverse mode"
             checks[other] = null_distance(scores - gradients)
         draws = own("directions").generator(0, "directions").standard_normal((2, policy.parameter_count))
         directions = torch.cat([gradients.mean(0)[None], torch.from_numpy(draws)])
         directions = directions / directions.norm(dim=-1, keepdim=True).clamp_min(1e-300)
-        differences = finite_differences(simulator, own("differences"), directions, blocks, max(2, per_block // 8))
+        differences = finite_differences(simulator, own("differences"), directions, batches, max(2, per_batch // 8))
         checks["finite differences"] = null_distance(differences - gradients @ directions.T)
     elif has_score:
         # as many environment steps for both
         rollouts = 1 + (environment.action_dim if environment.discrete_actions else 2)
-        scores = score_function(simulator, own("score"), blocks, per_block)
-        branches = measure_valued(simulator, own("branches"), blocks, max(1, per_block // rollouts))
+        scores = score_function(simulator, own("score"), batches, per_batch)
+        branches = measure_valued(simulator, own("branches"), batches, max(1, per_batch // rollouts))
         if scores.var(0).sum() < branches.var(0).sum():
             gradients, other = scores, "measure-valued derivative"
         else:
             gradients, other = branches, "score function"
         checks[other] = null_distance(scores - branches)
     else:
-        gradients = random_differences(simulator, own("differences"), blocks, max(1, per_block // 2))
-    variance = gradients.var(0).sum() / blocks
+        gradients = random_differences(simulator, own("differences"), batches, max(1, per_batch // 2))
+    variance = gradients.var(0).sum() / batches
     standard_error = variance.sqrt().item()
     norm = (gradients.mean(0).square().sum() - variance).clamp_min(0).sqrt().item()
     certified, why = _verdict(checks, standard_error, norm, error_budget)
@@ -240,7 +228,7 @@ def _verdict(checks: dict[str, float], standard_error: float, norm: float, error
     return True, f"agrees with {distances}"
 
 
-def _parts(blocks: int, samples: int) -> list[range]:
-    """Blocks grouped so that about `ROWS` trajectories are simulated at a time."""
-    step = max(1, ROWS // samples)
-    return [range(start, min(start + step, blocks)) for start in range(0, blocks, step)]
+def _parts(batches: int, samples: int) -> list[range]:
+    """Batches grouped so that about `TRAJECTORIES_AT_ONCE` trajectories are simulated at a time."""
+    step = max(1, TRAJECTORIES_AT_ONCE // samples)
+    return [range(start, min(start + step, batches)) for start in range(0, batches, step)]

@@ -26,33 +26,26 @@ from scorepath.references.quadrature import (
     normal_expectation,
     position,
 )
+from scorepath.rollout import Simulator
 
 TOLERANCE = 1e-9
 
 
-def exact_variance(
-    method: str,
-    environment: Environment,
-    policy: Policy,
-    parameters: Tensor,
-    sigma: float,
-    batch_size: int,
-    tolerance: float = TOLERANCE,
-) -> float | None:
+def exact_variance(method: str, simulator: Simulator, batch_size: int, tolerance: float = TOLERANCE) -> float | None:
     """Per-sample variance (trace) of an estimator of grad J_sigma, or None where no exact formula is at hand.
 
     Args:
         method: reinforce (no baseline), leave_one_out, pathwise, or measure_valued (coupled, for every coordinate).
-        environment: see the module's first lines; open-loop landscapes (measure_valued with one action coordinate
+        simulator: see the module's first lines; open-loop landscapes (measure_valued with one action coordinate
             only, the quadratic excepted), and lqr with one state, one action, linear feedback and zero initial mean
             (there without measure_valued, and leave_one_out for a single step only). Rewards without noise, and
-            normal action noise.
-        policy: its policy.
-        parameters: flat, (P,), float64.
-        sigma: noise level; at 0 there is None.
+            normal action noise. Its parameters are one vector (P,) in float64; at sigma = 0 there is None.
         batch_size: N, which only leave_one_out depends on; it needs at least 2.
         tolerance: of the quadratures, relative to the larger of 1 and the moment.
     """
+    environment, policy, parameters, sigma = (
+        simulator.environment, simulator.policy, simulator.parameters, simulator.sigma,
+    )  # fmt: skip
     if sigma == 0 or (method == "leave_one_out" and batch_size < 2) or environment.reward_noise > 0:
         return None
     if isinstance(environment, LQR):

@@ -7,19 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from scorepath.figures.tables import (
-    checkpoint_name,
-    in_order,
-    label,
-    read_table,
-    read_verdicts,
-    sigma_token,
-)
+from scorepath.figures.wording import checkpoint_name, in_order, label
+from scorepath.store.paths import sigma_token
+from scorepath.store.tables import Tables
 
 BEST = "pathwise_vs_best_score_function"
 CRITERIA = {
@@ -87,23 +81,21 @@ class Decision:
     boundary: tuple[str, ...]
 
 
-def compared(tables: Path, comparison: str = BEST) -> pd.DataFrame:
+def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
     """One row per verdict of a comparison; of training's two statistics only the difference of means counts."""
-    verdicts = read_verdicts(tables)
+    verdicts = tables.read_verdicts()
     verdicts = verdicts[(verdicts["comparison"] == comparison) & (verdicts["verdict"] != "")]
     return verdicts[(verdicts["criterion"] != "training") | (verdicts["statistic"] != "probability_of_improvement")]
 
 
-def answer_sentences(tables: Path) -> list[str]:
+def answer_sentences(tables: Tables) -> list[str]:
     """Up to three sentences; one that says so when nothing has been compared yet."""
-    verdicts = compared(Path(tables))
+    verdicts = compared(tables)
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
         return ["No comparison has been computed yet: the tables hold no applicable verdict at equal samples."]
     return [
-        text
-        for text in (_who(verdicts, samples), _where(samples, measured_reasons(Path(tables))), _flips(samples))
-        if text
+        text for text in (_who(verdicts, samples), _where(samples, measured_reasons(tables)), _flips(samples)) if text
     ]
 
 
@@ -188,17 +180,18 @@ def boundaries(verdicts: pd.DataFrame) -> dict[float, list[Boundary]]:
     return found
 
 
-def measured_reasons(tables: Path) -> dict[str, Reason]:
+def measured_reasons(tables: Tables) -> dict[str, Reason]:
     """Per environment, what the measurements say against pathwise: a bias, a variance above the score function's."""
-    statistics = read_table(tables, "gradient_statistics")
-    references = read_table(tables, "references")[["environment", "sigma", "checkpoint", "gradient_norm"]]
+    statistics = tables.read("gradient_statistics")
+    references = tables.read("references")[["environment", "sigma", "checkpoint", "gradient_norm"]]
     statistics = statistics[statistics["sigma"] > 0].merge(
         references, on=["environment", "sigma", "checkpoint"], how="left"
     )
-    worst = _worst_variance_ratio(compared(tables), statistics)
+    pathwise = tables.called("pathwise")
+    worst = _worst_variance_ratio(compared(tables), statistics, pathwise)
     reasons = {}
     for name in in_order(statistics, "environment"):
-        own = statistics[(statistics["environment"] == name) & (statistics["estimator"] == "pathwise")]
+        own = statistics[(statistics["environment"] == name) & (statistics["estimator"] == pathwise)]
         length = own["gradient_norm"].where(own["gradient_norm"] > 0)
         # the error counts a bias only where unbiasedness is not declared; elsewhere a batch may have seen only zeros
         counted = own["mse_equal_samples"] > own["variance"] / own["budget"] * (1 + 1e-6)
@@ -211,7 +204,7 @@ def measured_reasons(tables: Path) -> dict[str, Reason]:
     return reasons
 
 
-def _worst_variance_ratio(verdicts: pd.DataFrame, statistics: pd.DataFrame) -> dict[str, float]:
+def _worst_variance_ratio(verdicts: pd.DataFrame, statistics: pd.DataFrame, pathwise: str) -> dict[str, float]:
     """Per environment, the largest ratio of pathwise's variance to that of the score-function estimator it met.
 
     Of two that their intervals tell apart; another ratio might be that of equal variances.
@@ -221,13 +214,13 @@ def _worst_variance_ratio(verdicts: pd.DataFrame, statistics: pd.DataFrame) -> d
     variances = statistics[[*where, "estimator", *columns]]
     rivals = variances.rename(columns={"estimator": "rival", **{name: f"rival_{name}" for name in columns}})
     rows = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["rival"] != "")]
-    rows = rows.merge(rivals, on=[*where, "rival"]).merge(variances[variances["estimator"] == "pathwise"], on=where)
+    rows = rows.merge(rivals, on=[*where, "rival"]).merge(variances[variances["estimator"] == pathwise], on=where)
     rows = rows[rows["variance_low"] > rows["rival_variance_high"]]
     ratio = (rows["variance"] / rows["rival_variance"]).where(lambda value: np.isfinite(value))
     return {str(name): float(value) for name, value in ratio.groupby(rows["environment"]).max().dropna().items()}
 
 
-def decisions(tables: Path, facts: dict[str, list[str]] | None = None) -> tuple[list[Decision], dict[str, list[str]]]:
+def decisions(tables: Tables, facts: dict[str, list[str]] | None = None) -> tuple[list[Decision], dict[str, list[str]]]:
     """The decision table's rows, and for each criterion the noise levels it has columns for.
 
     `facts` holds what is declared about an environment, in words; what was measured is added here. Equal environment
@@ -241,7 +234,7 @@ def decisions(tables: Path, facts: dict[str, list[str]] | None = None) -> tuple[
         levels = sorted((applicable if len(applicable) else own)["sigma"].dropna().unique().tolist())
         if levels:
             columns[criterion] = [sigma_token(level) for level in levels]
-    names = dict.fromkeys([*in_order(read_table(tables, "cells"), "environment"), *in_order(verdicts, "environment")])
+    names = dict.fromkeys([*in_order(tables.read("cells"), "environment"), *in_order(verdicts, "environment")])
     reasons = measured_reasons(tables)
     if _same_verdicts(verdicts, "equal_steps", "equal_samples"):
         columns.pop("equal_steps", None)

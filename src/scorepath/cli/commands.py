@@ -1,0 +1,165 @@
+"""The command line: one subcommand per rule, so that every job of the workflow can be run by hand, and a few others."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from functools import cache, partial
+from importlib import import_module
+from pathlib import Path
+
+from scorepath.memory import keep_freed_memory
+from scorepath.store.paths import PLAN, REPORT, TABLES
+from scorepath.store.records import recorded
+from scorepath.study.cells import Plan
+from scorepath.study.jobs import RULES, Rule
+
+# One thread per job: parallelism comes from jobs. It has to be said before numpy and torch are imported.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+
+def stage(rule: Rule, arguments: argparse.Namespace) -> None:
+    """Run the function that `scorepath.stages` has for a rule."""
+    function = getattr(import_module(f"scorepath.stages.{rule.name}"), rule.name)
+    function(Plan.load(), **{name: getattr(arguments, name) for name in rule.wildcards})
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Check the configuration and write results/plan.json."""
+    from scorepath.stages.plan import plan
+    from scorepath.study.yaml import load_yaml
+
+    files = [Path(name) for name in ([] if arguments.config == "-" else [arguments.config]) + arguments.files]
+    read = [load_yaml(path) for path in files]  # refuses duplicate keys, which Snakemake's own parser lets pass
+    made = plan(json.load(sys.stdin) if arguments.config == "-" else read[0], files)
+    running = {stage: len(made.running(stage)) for stage in ("gradients", "training")}
+    print(f"{PLAN}: {running['gradients']} gradient cells and {running['training']} training cells to run")
+
+
+def catalogue(arguments: argparse.Namespace) -> None:
+    """Print the catalogue of estimators and environment families, as docs/catalogue.md has it."""
+    from scorepath.cli.catalogue import lines
+
+    print("\n".join(lines()))
+
+
+def answer(arguments: argparse.Namespace) -> None:
+    """Print the report's path and the answer in a sentence or two."""
+    from scorepath.reporting.answer import answer_sentences
+    from scorepath.store.tables import Tables
+
+    for sentence in answer_sentences(Tables(TABLES, Plan.load().methods if PLAN.is_file() else {})):
+        print(sentence)
+    print(f"The report: {REPORT.resolve()}")
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Check an environment or estimator, a Python file or one of Scorepath's own, and say what is wrong."""
+    from scorepath.cli.check import check_and_report
+
+    check_and_report(arguments.file)
+
+
+def repair(arguments: argparse.Namespace) -> None:
+    """Delete results that are damaged, so that the next run makes them again."""
+    from scorepath.store import records
+
+    for path in records.repair():
+        print(f"{path} was damaged and is deleted; the next run makes it again")
+
+
+def verify(arguments: argparse.Namespace) -> None:
+    """Compute a sample of the results again, elsewhere, and compare them byte for byte."""
+    import random
+
+    from scorepath.provenance.verify import verify
+
+    seed = random.randrange(10**6) if arguments.seed is None else arguments.seed
+    cores = os.cpu_count() or 1 if arguments.cores == "all" else int(arguments.cores)
+    verify(1.0 if arguments.all else arguments.fraction, seed, cores)
+
+
+def trace(arguments: argparse.Namespace) -> None:
+    """Print the commands that remake what a row of a table rests on, in their order."""
+    from scorepath.provenance.trace import trace
+
+    for line in trace(Plan.load(), Path(arguments.table), arguments.row):
+        print(line)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run Snakemake with all further arguments beside a warm worker, which spares each job the import of torch."""
+    from scorepath.cli import run
+
+    run.run(arguments.snakemake_arguments)
+
+
+@cache
+def parser() -> argparse.ArgumentParser:
+    """All subcommands and their arguments."""
+    top = argparse.ArgumentParser(prog="scorepath", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    def command(
+        name: str, help: str | None, function: Callable[[argparse.Namespace], None], torch: bool, makes: bool
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=function, torch=torch, makes=makes)
+        return sub
+
+    def other(
+        function: Callable[[argparse.Namespace], None], torch: bool = False, makes: bool = False
+    ) -> argparse.ArgumentParser:
+        return command(function.__name__, function.__doc__, function, torch, makes)
+
+    # the entry point hands `run` on before arguments are parsed, which are Snakemake's; it stands here for --help
+    other(run).add_argument("snakemake_arguments", nargs="*")
+    planner = other(plan, makes=True)
+    planner.add_argument("config", nargs="?", default="config.yaml", help="a YAML file, or - for JSON on stdin")
+    planner.add_argument("files", nargs="*", help="YAML files behind that JSON, to be checked themselves")
+    for rule in RULES.values():
+        if rule.name == plan.__name__:
+            continue
+        job = command(rule.command, rule.summary, partial(stage, rule), rule.torch, makes=True)
+        for name in rule.wildcards:
+            job.add_argument(name, type=float if name == "sigma" else str)
+    for function in (answer, catalogue, repair):
+        other(function)
+    other(check, torch=True).add_argument("file")
+    again = other(verify)
+    again.add_argument("--fraction", type=float, default=0.1, help="of each stage's results (default: 0.1)")
+    again.add_argument("--all", action="store_true", help="every result")
+    again.add_argument("--seed", type=int, help="of the sample; printed, so that the same sample can be taken again")
+    again.add_argument("--cores", default="all", help="how many commands run at a time (default: all cores)")
+    tracer = other(trace)
+    tracer.add_argument("table")
+    tracer.add_argument("row", type=int, help="1 is the first row under the header")
+    return top
+
+
+def run_here(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand in this process; errors that a person can mend are one sentence, exit status 1."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parsed = parser().parse_args(given)
+    try:
+        if parsed.torch:
+            import torch
+
+            torch.set_num_threads(1)
+            keep_freed_memory()
+        with recorded(given) if parsed.makes else nullcontext():
+            parsed.run(parsed)
+    except (ValueError, LookupError, OSError) as error:
+        if os.environ.get("SCOREPATH_TRACEBACK"):
+            traceback.print_exc()
+        text = error.args[0] if isinstance(error, LookupError) and error.args else error
+        with suppress(OSError):  # the log may lie on the very disk that is full
+            print(f"scorepath: {text}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,191 @@
+"""What every environment's single steps must be: pure, batched, finite, differentiable where it says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from scorepath.conformance.points import (
+    LARGE,
+    NEARLY_ALL,
+    ROUNDING,
+    TAKES,
+    agree,
+    draw_points,
+    outputs,
+    random_states,
+    reachable_points,
+    same,
+)
+from scorepath.environments.base import Environment, SequentialEnvironment
+
+DIFFERENCE = 1e-6
+"""Step of central differences, in units of state and action."""
+
+
+def purity(environment: Environment) -> Iterator[str]:
+    """Inputs stay as they are, equal inputs give equal outputs, and no other random numbers are drawn."""
+    points = reachable_points(environment)
+    for method, names in TAKES.items():
+        given = {name: points[name].clone() for name in names}
+        generators = random_states()
+        first = outputs(environment, method, given)
+        first = {what: value.clone() for what, value in first.items()}
+        for name in names:
+            if not same(given[name], points[name]):
+                yield f"{method}() changed its input `{name}` in place: return new tensors instead"
+        second = outputs(environment, method, {name: points[name].clone() for name in names})
+        if random_states() != generators or not all(same(first[what], second[what]) for what in first):
+            yield (
+                f"{method}() draws random numbers of its own: use the standard normals it is given, and declare how "
+                "many in initial_noise_dim or process_noise_dim"
+            )
+
+
+def rows_are_independent(environment: Environment) -> Iterator[str]:
+    """A row's results do not depend on its neighbours, nor on its place among them."""
+    points = reachable_points(environment)
+    rows = len(points["action"])
+    mirrored = torch.arange(rows - 1, -1, -1)
+    for method in TAKES:
+        together = outputs(environment, method, points)
+        for order in (torch.arange((rows + 1) // 2), mirrored):
+            others = outputs(environment, method, {name: value[order] for name, value in points.items()})
+            for what, value in others.items():
+                if not agree(value, together[what][order], ROUNDING).all():
+                    yield (
+                        f"{what} changes for one row of a batch when the other rows do: let every row depend on itself "
+                        "alone (sums and means only over the last dimension)"
+                    )
+                    break
+
+
+def finiteness(environment: Environment) -> Iterator[str]:
+    """No nan and no infinity, whether actions are moderate or large."""
+    for size, scale in (("moderate", 1.0), ("large", LARGE)):
+        points = reachable_points(environment, scale)
+        for method in TAKES:
+            for what, value in outputs(environment, method, points).items():
+                if not value.isfinite().all():
+                    share = (~value.isfinite()).double().mean().item()
+                    yield f"{what} is not finite at {share:.0%} of the points tried, with {size} actions"
+
+
+def precision(environment: Environment) -> Iterator[str]:
+    """Single precision gives what double precision gives, but for rounding."""
+    points = {name: value.float() for name, value in reachable_points(environment).items()}
+    for method in TAKES:
+        double = outputs(environment, method, {name: value.double() for name, value in points.items()})
+        for what, value in outputs(environment, method, points).items():
+            exact = double[what]
+            scale = exact.double().abs().max().item() if exact.numel() else 0.0
+            if agree(value, exact, 1e-3, 1e-4 * scale).double().mean() < NEARLY_ALL:
+                yield f"{what} differs between float32 and float64 by more than rounding: compute in the inputs' dtype"
+
+
+def process_noise(environment: Environment) -> Iterator[str]:
+    """Declared noise has an effect: on the next state or the reward."""
+    if environment.process_noise_dim and not _has_noise(environment):
+        yield "process_noise_dim is positive, but step() does not use its process noise: use it, or declare 0"
+    if isinstance(environment, SequentialEnvironment) and environment.process_noise == 0:
+        noisy = dataclasses.replace(environment, process_noise=0.1)
+        if not noisy.process_noise_dim:
+            yield "the knob process_noise does nothing: declare process_noise_dim for process_noise > 0, and use it"
+        elif not _has_noise(noisy):
+            yield "the knob process_noise does nothing: add process_noise times the noise given to step()"
+
+
+def _has_noise(environment: Environment) -> bool:
+    points = reachable_points(environment)
+    moved = {**points, "process noise": 1 - points["process noise"]}
+    one, two = outputs(environment, "step", points), outputs(environment, "step", moved)
+    return not all(torch.equal(one[what], two[what]) for what in one)
+
+
+def terminal_rewards(environment: Environment) -> Iterator[str]:
+    """`terminal_reward_only` means that no step pays."""
+    if environment.terminal_reward_only:
+        _, reward = environment.step(*(reachable_points(environment)[name] for name in TAKES["step"]))
+        if (reward != 0).any():
+            yield "terminal_reward_only is declared, but step() pays rewards: declare it False"
+
+
+def early_ends(environment: Environment) -> Iterator[str]:
+    """An episode that has ended stays so, and pays nothing more."""
+    points = draw_points(environment, 64)
+    if environment.active(points["state"]) is None:
+        return
+    state = points["state"]
+    for t in range(environment.horizon):
+        points = draw_points(environment, 64, seed=t)
+        going = environment.active(state)
+        state, reward = environment.step(state, points["action"], points["process noise"])
+        after = environment.active(state)
+        if going is None or after is None:
+            yield "active() must always return a tensor, or always None"
+            return
+        if (after & ~going).any():
+            yield "active() is True again after an episode's end: let the state stay in the end"
+            return
+        if (reward[~going] != 0).any():
+            yield "step() pays a reward after an episode's end, where active() is False: it must be 0"
+            return
+
+
+def derivatives(environment: Environment) -> Iterator[str]:
+    """What torch differentiates are the derivatives: along random directions they are central differences."""
+    inputs: tuple[str, ...] = ("state", "action") if environment.differentiable else ()
+    if environment.discrete_actions:
+        inputs = ("action",) if environment.relaxed_actions else inputs[:1]
+    points, generator = reachable_points(environment), torch.Generator().manual_seed(9)
+
+    def like(value: Tensor) -> Tensor:
+        return torch.randn(value.shape, generator=generator, dtype=value.dtype)
+
+    if environment.discrete_actions:
+        points["action"] = torch.softmax(like(points["action"]), -1)
+    elif environment.differentiable:
+        # states may lie exactly on a kink, such as a clipped speed; next to it they do not
+        points["state"] = points["state"] + 1e-3 * like(points["state"])
+    for method in ("step", "observe", "terminal_reward"):
+        for name in (name for name in inputs if name in TAKES[method]):
+            leaf, direction = points[name].clone().requires_grad_(), like(points[name])
+            values = outputs(environment, method, {**points, name: leaf})
+            ends = [
+                outputs(environment, method, {**points, name: points[name] + side * DIFFERENCE * direction})
+                for side in (1, -1)
+            ]
+            for what, value in values.items():
+                weights = like(value)
+                by_torch = torch.zeros_like(points[name])
+                if value.requires_grad:
+                    objective = (weights * value).sum()
+                    (by_torch,) = torch.autograd.grad(objective, leaf, retain_graph=True, materialize_grads=True)
+                slope = (by_torch * direction).sum(-1)
+                difference = weights * (ends[0][what] - ends[1][what]) / (2 * DIFFERENCE)
+                expected = difference.reshape(len(difference), -1).sum(-1)
+                agrees = agree(slope, expected, 1e-4, 1e-5 * expected.abs().max().item() + 1e-7)
+                if agrees.double().mean() < NEARLY_ALL:
+                    wrong = int((~agrees).sum())
+                    cut = "" if by_torch.any() else " (it is 0 everywhere: is something detached?)"
+                    yield (
+                        f"torch's derivative of {what} by the {name} differs from central differences at {wrong} of "
+                        f"{len(agrees)} points{cut}: compute in torch throughout, or declare differentiable = False"
+                    )
+
+
+def devices(environment: Environment) -> Iterator[str]:
+    """A CUDA device, where there is one, gives the same numbers."""
+    if not torch.cuda.is_available():
+        return
+    points = reachable_points(environment)
+    for method in TAKES:
+        here = outputs(environment, method, points)
+        for what, value in outputs(environment, method, {name: v.cuda() for name, v in points.items()}).items():
+            if not value.is_cuda:
+                yield f"{what} is on {value.device} where its inputs are on a CUDA device: create tensors on theirs"
+            elif agree(value.cpu(), here[what], 1e-7).double().mean() < NEARLY_ALL:
+                yield f"{what} differs on a CUDA device"

@@ -1,0 +1,1 @@
+"""Where results come from: verified, traced, accounted for, packed."""

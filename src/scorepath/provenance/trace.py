@@ -1,0 +1,108 @@
+"""From a table's row back to the commands that remake what it rests on, in their order.
+
+The last command is the gather that writes the table. It gathers every result that is there; the commands before it
+are those of the one row.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from scorepath.store.paths import TABLES, sigma_token, table_path
+from scorepath.store.records import require_intact
+from scorepath.store.tables import COLUMNS
+from scorepath.study.cells import Cell, Plan
+from scorepath.study.jobs import RULE_OF_TABLE, RULES, Job, Rule, cell_job, policies_job, reference_job
+
+SHARED = (
+    "# the verdict itself, unlike the value, takes all comparisons of its criterion into account (false discoveries)"
+)
+
+
+def trace(plan: Plan, table: Path, number: int) -> list[str]:
+    """The commands that remake what a row rests on; lines that start with # are remarks.
+
+    Args:
+        plan: the study.
+        table: such as `results/tables/verdicts.csv`; its bare name will do.
+        number: 1 is the first row under the header.
+
+    Raises:
+        LookupError: a table or row that does not exist.
+    """
+    name = table.name.removesuffix(".csv")
+    if name not in RULE_OF_TABLE:
+        raise LookupError(f"there is no table {name!r}; choose one of {', '.join(COLUMNS)}")
+    rule = RULE_OF_TABLE[name]
+    row = _row(table_path(name), number)
+    commands = dict.fromkeys(job.command for job in _jobs(plan, name, row))  # each once
+    timings = [RULES["costs"].by_hand(environment=row["environment"])] if rule == RULES["cost_tables"] else []
+    gathers = [gather.by_hand() for gather in _gathers(rule)]
+    remarks = [SHARED] if name.startswith("verdicts") else []
+    return [*commands, *timings, *gathers, *remarks]
+
+
+def _gathers(rule: Rule) -> list[Rule]:
+    """A rule that writes tables, after those that write the tables it reads."""
+    read = [path.stem for path in map(Path, rule.reads) if path.is_relative_to(TABLES)]
+    return [*dict.fromkeys(RULE_OF_TABLE[name] for name in read), rule]
+
+
+def _row(path: Path, number: int) -> dict[str, str]:
+    require_intact(path)
+    if not path.is_file():
+        raise LookupError(f"{path} does not exist yet; `make run` computes the study")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not 1 <= number <= len(rows):
+        raise LookupError(f"{path} has rows 1 to {len(rows)} under its header, not {number}")
+    return rows[number - 1]
+
+
+def _jobs(plan: Plan, table: str, row: Mapping[str, str]) -> Iterator[Job]:
+    """The jobs behind a row, each after those that it needs."""
+    if table == "references":
+        yield from _reference(row["environment"], float(row["sigma"]))
+    elif table in ("costs", "exact_curves"):
+        yield policies_job(row["environment"])
+    for cell in _cells(plan, table, row):
+        if cell.stage == "gradients":
+            yield from _reference(cell.environment, cell.sigma)
+        yield cell_job(cell)
+
+
+def _reference(environment: str, sigma: float) -> tuple[Job, Job]:
+    return policies_job(environment), reference_job(environment, sigma)
+
+
+def _cells(plan: Plan, table: str, row: Mapping[str, str]) -> list[Cell]:
+    """The computed cells that a row of a table speaks of."""
+    running = [cell for cell in plan.cells if cell.status == "run"]
+    if table == "claims":
+        named = _judged_on(row["prediction"], list(plan.study.environments))
+        return [cell for cell in running if not named or (cell.environment in named and cell.stage == "gradients")]
+    if table in ("references", "costs", "exact_curves"):
+        return []
+    stage = row.get("stage") or ("training" if "training" in (table, row.get("criterion")) else "gradients")
+    place = stage, row["environment"], sigma_token(float(row["sigma"]))
+    there = [cell for cell in running if (cell.stage, cell.environment, sigma_token(cell.sigma)) == place]
+    return [cell for cell in there if _takes_part(cell, row)]
+
+
+def _takes_part(cell: Cell, row: Mapping[str, str]) -> bool:
+    """Whether a cell of the row's place enters its numbers."""
+    if "estimator" in row:
+        return cell.estimator == row["estimator"]
+    if cell.stage == "training":
+        return True  # returns are normalised by all that was learnt at the place
+    if row["comparison"] == "pathwise_vs_reinforce":
+        return cell.method in ("pathwise", "reinforce")
+    return cell.method == "pathwise" or cell.family == "score_function"  # the best of them is chosen
+
+
+def _judged_on(prediction: str, environments: list[str]) -> list[str]:
+    """The environment whose cells a claim is judged on, as its prediction names it; none means all."""
+    return [name for name in environments if re.search(rf"^{re.escape(name)}:| on {re.escape(name)}[: ]", prediction)]

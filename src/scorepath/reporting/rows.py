@@ -1,0 +1,209 @@
+"""What the report's page says, row by row, computed from the tables."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from scorepath.figures.wording import checkpoint_name, in_order, label
+from scorepath.reporting.answer import CRITERIA
+from scorepath.store.tables import Tables
+from scorepath.study.cells import Plan
+
+JUMPS = "the return jumps"
+MISSED = 0.1  # share of the exact gradient from which on a pathwise shortfall is listed as a boundary term
+
+
+def declared_facts(plan: Plan | None) -> dict[str, list[str]]:
+    """What the plan declares about each environment, in a few words."""
+    facts: dict[str, list[str]] = {}
+    for cell in plan.cells if plan else ():
+        own = facts.setdefault(cell.environment, [])
+        if not own:
+            own.append("one step" if cell.horizon == 1 else f"{cell.horizon} steps")
+        if cell.method == "pathwise" and cell.sigma > 0 and cell.stage == "gradients":
+            if cell.status == "not_applicable" and cell.reason not in own:
+                own.append(cell.reason)
+            if cell.status == "run" and not cell.unbiased and JUMPS not in own:
+                own.append(JUMPS)
+    return facts
+
+
+def identity_rows(tables: Tables) -> list[dict[str, Any]]:
+    """Both sides of the identity beside the exact gradient, at the start of training, per environment and level."""
+    statistics = tables.read("gradient_statistics")
+    sides = {tables.called(method): method for method in ("reinforce", "pathwise")}
+    statistics = statistics[statistics["estimator"].isin(sides) & (statistics["sigma"] > 0)]
+    statistics = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
+    references = tables.read("references")
+    known = {(row["environment"], row["sigma"], row["checkpoint"]): row for row in references.to_dict("records")}
+    rows = []
+    for key, group in statistics.groupby(["environment", "sigma", "checkpoint"], sort=False):
+        reference = known.get(key)
+        if reference is None:
+            continue
+        row: dict[str, Any] = {"environment": key[0], "sigma": key[1], "reference": reference}
+        for side in group.to_dict("records"):
+            slack = 1.96 * (reference["standard_error"] if reference["standard_error"] > 0 else 0.0)
+            side["agrees"] = (
+                side["projection_low"] - slack <= reference["gradient_norm"] <= side["projection_high"] + slack
+            )
+            row[sides[side["estimator"]]] = side
+        rows.append(row)
+    return rows
+
+
+def boundary_terms(tables: Tables, facts: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """Rows of the identity where pathwise misses a tenth or more of the exact gradient, its interval considered.
+
+    Only where the return is declared to jump, if anything is declared: elsewhere a miss is noise, not a boundary term.
+    """
+    found = []
+    for row in identity_rows(tables):
+        side, norm = row.get("pathwise"), row["reference"]["gradient_norm"]
+        if side is None or not norm > 0 or JUMPS not in facts.get(row["environment"], [JUMPS]):
+            continue
+        missing = {end: norm - side[f"projection{end}"] for end in ("", "_low", "_high")}
+        if missing["_high"] > MISSED * norm or missing["_low"] < -MISSED * norm:
+            found.append(
+                row | {"missing": missing[""], "missing_low": missing["_high"], "missing_high": missing["_low"]}
+            )
+    return found
+
+
+def health_rows(tables: Tables) -> list[dict[str, Any]]:
+    """Per environment, the worst of what can make an estimate of a variance untrustworthy."""
+    statistics = tables.read("gradient_statistics")
+    rows = []
+    for name in in_order(statistics, "environment"):
+        own = statistics[statistics["environment"] == name]
+        row: dict[str, Any] = {"environment": name}
+        for column in ("tail_share", "nonfinite_fraction", "zero_fraction", "float32_relative_error"):
+            values = own[column].dropna()
+            row[column] = None
+            if len(values):
+                worst = own.loc[values.idxmax()].to_dict()
+                row[column] = {key: worst[key] for key in ("estimator", "sigma", "checkpoint")} | {
+                    "value": values.max()
+                }
+        rows.append(row)
+    return rows
+
+
+def training_rows(tables: Tables) -> list[dict[str, Any]]:
+    """Verdicts of training against the best score-function estimator, both statistics side by side."""
+    verdicts = tables.read_verdicts()
+    verdicts = verdicts[
+        (verdicts["criterion"] == "training") & (verdicts["comparison"] == "pathwise_vs_best_score_function")
+    ]
+    edge = tables.read("training")
+    edge = edge[edge["at_grid_edge"]].drop_duplicates(["environment", "sigma", "estimator"])
+    rows = []
+    for (name, sigma), group in verdicts.groupby(["environment", "sigma"], sort=False):
+        at_edge = edge[(edge["environment"] == name) & (edge["sigma"] == sigma)]["estimator"].tolist()
+        row: dict[str, Any] = {"environment": name, "sigma": sigma, "edge": at_edge, "statistics": {}}
+        for verdict in group.to_dict("records"):
+            row["statistics"][verdict["statistic"]] = verdict
+            row.setdefault("rival", verdict["rival"])
+            row.setdefault("reason", verdict["reason"])
+        main = row["statistics"].get("iqm_difference") or next(iter(row["statistics"].values()))
+        row["verdict"] = main["verdict"]
+        rows.append(row)
+    return rows
+
+
+def tallies(tables: Tables) -> list[dict[str, Any]]:
+    """Counts of verdicts by comparison and criterion."""
+    verdicts = tables.read_verdicts()
+    rows = []
+    for (comparison, criterion, statistic), group in verdicts.groupby(
+        ["comparison", "criterion", "statistic"], sort=False
+    ):
+        counts = group["verdict"].value_counts()
+        names = ("pathwise", "score_function", "undecided", "not_applicable")
+        rows.append(
+            {"comparison": comparison, "criterion": CRITERIA.get(criterion, criterion), "statistic": statistic}
+            | {name: int(counts.get(name, 0)) for name in names}
+        )
+    return rows
+
+
+def cell_rows(tables: Tables) -> list[dict[str, Any]]:
+    """Every cell of both stages, with its main numbers at the first checkpoint."""
+    cells = tables.read("cells")
+    statistics = tables.read("gradient_statistics")
+    statistics = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
+    references = tables.read("references")
+    norms = {(row.environment, row.sigma, row.checkpoint): row.gradient_norm for row in references.itertuples()}
+    found = {(row["environment"], row["estimator"], row["sigma"]): row for row in statistics.to_dict("records")}
+    rows = []
+    for cell in cells.to_dict("records"):
+        row: dict[str, Any] = cell | {"state": str(cell["status"]).split(":")[0], "numbers": None}
+        measured = found.get((cell["environment"], cell["estimator"], cell["sigma"]))
+        if cell["stage"] == "gradients" and measured:
+            norm = norms.get((cell["environment"], cell["sigma"], measured["checkpoint"]), math.nan)
+            scale = norm**2 if norm > 0 else math.nan
+            row["numbers"] = measured | {"relative_bias": measured["squared_bias"] / scale}
+        rows.append(row)
+    return rows
+
+
+def estimator_rows(tables: Tables, plan: Plan | None) -> list[dict[str, Any]]:
+    """Every estimator with its family, where it runs and what is declared about its bias and its cost."""
+    cells = tables.read("cells")
+    cells = cells[cells["stage"] == "gradients"]
+    planned = [cell for cell in plan.cells if cell.stage == "gradients"] if plan else []
+    rows = []
+    for name in in_order(cells, "estimator"):
+        own = cells[cells["estimator"] == name]
+        facts = [cell for cell in planned if cell.estimator == name]
+        ran = [cell for cell in facts if cell.status == "run" and cell.sigma > 0]
+        biased = list(dict.fromkeys(cell.environment for cell in ran if not cell.unbiased))
+        unbiased = list(dict.fromkeys(cell.environment for cell in ran if cell.unbiased))
+        ratios = sorted({round(cell.steps / cell.horizon, 3) for cell in ran})
+        rows.append(
+            {
+                "name": name,
+                "family": facts[0].family.replace("_", " ") if facts else "",
+                "run": int((own["status"] == "run").sum()),
+                "total": len(own),
+                "bias": "" if not ran else "unbiased" if not biased else "biased" if not unbiased else
+                f"biased on {', '.join(map(label, biased))}",
+                "steps": ratios,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def reference_rows(tables: Tables) -> list[dict[str, Any]]:
+    """Per environment and class, the references' largest relative error and how they were certified."""
+    references = tables.read("references")
+    rows = []
+    for (name, kind), own in references.groupby(["environment", "reference_class"], sort=False):
+        relative = own["standard_error"] / own["gradient_norm"].where(own["gradient_norm"] > 0)
+        finite = relative.replace([np.inf, -np.inf], np.nan).dropna()
+        rows.append(
+            {
+                "environment": name,
+                "kind": str(kind).replace("_", " "),
+                "count": len(own),
+                "error": float(finite.max()) if len(finite) else None,
+                "samples": float(own["samples"].max()),
+                "certified": "; ".join(dict.fromkeys(_without_distances(text) for text in own["certified_by"] if text)),
+                "smallest": float(own["gradient_norm"].min()),
+                "largest": float(own["gradient_norm"].max()),
+                "checkpoints": ", ".join(
+                    checkpoint_name(value) for value in sorted(own["checkpoint"].dropna().unique())
+                ),
+            }
+        )
+    return rows
+
+
+def _without_distances(text: str) -> str:
+    """A certificate without the numbers in which its checkpoints differ; the table of references has them."""
+    return re.sub(r" \([-+.\d]+ s\.e\.\)| by [-+.\de]+$", "", text)

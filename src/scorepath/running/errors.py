@@ -1,0 +1,87 @@
+"""A run's errors in plain words: what happened, and what a person can do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from scorepath.store.files import remedy
+
+LOG_LINES = 15
+"""How many of the last lines of a failed job's log are shown."""
+
+
+# Snakemake's own remarks that a person who waits for a study does not need. Whatever is not listed here is shown.
+CHATTER = re.compile(
+    r"Assuming unrestricted shared|Building DAG|Using shell|Select jobs|Execute \d+ jobs|Shutting down, this|"
+    r"Removing output files of failed|Removing temporary output|Would remove temporary|Touching output file|"
+    r"Conda environments: ignored|Singularity containers: ignored|Group jobs: inactive|Loading trusted IOCache|"
+    r"Config file .* command line|DAG of jobs will be updated|Updating checkpoint dependencies|Processed \d+ potential|"
+    r"Reasons:\n|This was a dry-run|Some jobs were triggered by provenance|Rules with provenance triggered|"
+    r"Complete log|Elapsed time|Exiting because a job execution failed"
+)
+
+
+SOME_JOB_FAILED = "At least one job did not complete successfully."
+COMMAND_FAILED = re.compile(r"returned non-zero exit status|died with <Signals")
+
+
+# "WorkflowError in rule r in file "Snakefile", line 3:" before a message, and the traceback after it
+ERROR_HEADER = re.compile(r'^\w+( in rule \S+)?( in file ".*", line \d+)?:$')
+TRACEBACK_LINE = re.compile(r'^  File ".*", line \d+, in ')
+SYSTEM_ERROR = re.compile(r"^\w+: \[Errno (\d+)\] [^:]*(?:: '(.*)')?$", re.MULTILINE)
+NOTES_READER = os.path.join("snakemake", "persistence", "file.py")
+PLAIN_ERRORS = {"WorkflowError", "ConfigError", "CliException", "ApiError"}
+
+
+def plain_error(message: str, exception: str | None) -> str:
+    """An error that a person can mend as just its message; errors of other kinds keep where they come from."""
+    if exception == "LockException":
+        return (
+            "Another run is at work in this folder, or one was killed (kill -9, a power cut) and left its lock. "
+            f"If no other is running: `{snakemake_command()} --unlock`, then the same command again."
+        )
+    if exception == "UnicodeDecodeError" and NOTES_READER in message:
+        return (
+            "What Snakemake noted of an earlier job in .snakemake/metadata is damaged. `scorepath repair` empties such "
+            "notes, and so does `scorepath run` before it starts: then the same command goes on."
+        )
+    if (system := SYSTEM_ERROR.findall(message)) and (answer := remedy(int(system[-1][0]))):
+        return f"{system[-1][1] or Path.cwd()}: {answer}."
+    if exception not in PLAIN_ERRORS:
+        return message
+    lines = message.splitlines()
+    while lines and TRACEBACK_LINE.match(lines[-1]):
+        lines.pop()
+    if len(lines) > 1 and ERROR_HEADER.match(lines[0]):
+        lines.pop(0)
+    return "\n".join(lines)
+
+
+def snakemake_command() -> str:
+    """How a person in this folder calls the Snakemake that runs."""
+    command = Path(sys.executable).with_name("snakemake")
+    return str(command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command)
+
+
+def full_disk() -> str | None:
+    """What to do if there is no room left here: a job's log can't say so then."""
+    return remedy(errno.ENOSPC) if os.statvfs(".").f_bavail == 0 else None
+
+
+def log_tail(paths: Iterable[str]) -> list[str]:
+    """The last lines of the first log that holds any."""
+    for path in paths:
+        try:
+            lines = Path(path).read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+        except OSError:
+            continue
+        if lines and lines[-1] == "KeyboardInterrupt":  # Ctrl-C met Python before it came to our code
+            return ["scorepath: stopped"]
+        if lines:
+            return lines[-LOG_LINES:]
+    return []

@@ -1,0 +1,91 @@
+"""Snakemake's local executor, whose jobs go straight to the warm worker if there is one.
+
+`executor: scorepath` in a profile chooses it. A job that is one `scorepath` command needs no shell and no Python of its
+own to reach the worker: a thread of Snakemake's asks and waits, and each job is spared what many a cell takes to
+compute. Without a worker, and for any other job, all is as with `local`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+from snakemake.exceptions import SpawnedJobError
+from snakemake.executors import local
+
+from scorepath.running.protocol import LOST, WAS_KILLED, answer, hand_over
+
+if TYPE_CHECKING:
+    from _socket import socket as Socket
+
+    from snakemake_interface_executor_plugins.jobs import SingleJobExecutorInterface
+
+
+common_settings = local.common_settings
+
+
+class Executor(local.Executor):
+    """Runs jobs on this machine; those that wait for the worker's answer end when the run is cancelled."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.asked: set[Socket] = set()
+        self.cancelled = False
+        self.lock = threading.Lock()
+
+    def cached_or_run(self, job: SingleJobExecutorInterface, run_func: Callable[..., object], *args: Any) -> None:
+        """Run a job in one of the executor's threads.
+
+        Raises:
+            SpawnedJobError: the worker's job failed; its log says why.
+            KeyboardInterrupt: the run was cancelled meanwhile.
+        """
+        status = self.in_worker(job)
+        if status is None:
+            super().cached_or_run(job, run_func, *args)
+        elif status:
+            raise SpawnedJobError
+
+    def in_worker(self, job: SingleJobExecutorInterface) -> int | None:
+        """The exit status of a job in the worker; None for a job that is not for the worker, or if there is none."""
+        if job.is_shadow or job.benchmark is not None or self.workflow.deployment_settings.deployment_method:
+            return None
+        match shlex.split(job.shellcmd or ""):
+            case ["scorepath", *arguments, ">", log, "2>&1"]:
+                try:
+                    output = open(log, "wb")  # noqa: SIM115
+                except OSError:
+                    return None  # a full disk, say: the shell tells it as ever
+                with output:
+                    return self.ask(arguments, output.fileno())
+        return None
+
+    def ask(self, arguments: list[str], output: int) -> int | None:
+        """Let the worker run a command that writes to this file, and wait for its exit status."""
+        if (asked := hand_over(arguments, output, output)) is None:
+            return None
+        with closing(asked):
+            with self.lock:
+                self.asked.add(asked)
+            status = None if self.cancelled else answer(asked)
+            with self.lock:
+                self.asked.remove(asked)
+        if self.cancelled:
+            raise KeyboardInterrupt
+        if status == LOST:
+            with suppress(OSError):
+                os.write(output, f"{WAS_KILLED}\n".encode())
+        return status
+
+    def cancel(self) -> None:
+        with self.lock:
+            self.cancelled = True
+            for asked in self.asked:
+                with suppress(OSError):
+                    asked.shutdown(socket.SHUT_RDWR)  # the worker ends a job whose asker goes away
+        super().cancel()

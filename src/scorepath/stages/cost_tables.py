@@ -1,0 +1,25 @@
+"""The gather of timings: what a sample costs, and who wins at equal seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from scorepath.stages._measurements import Measurements, read_rows, with_policies
+from scorepath.stages._verdicts import gradient_verdicts
+from scorepath.store.paths import costs_path
+from scorepath.store.tables import COLUMNS, save
+
+if TYPE_CHECKING:
+    from scorepath.study.cells import Plan
+
+
+def cost_tables(plan: Plan) -> None:
+    """Gather timings into the costs and verdicts_compute tables."""
+    paths = [costs_path(name) for name in with_policies(plan.study.environments)]
+    parts = [read_rows(path) for path in paths if path.exists()]
+    costs = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["costs"])
+    save("costs", costs)
+    prices = {(row.environment, row.estimator): row.seconds_per_sample for row in costs.itertuples()}
+    save("verdicts_compute", gradient_verdicts(Measurements(plan), "equal_compute", prices))

@@ -1,0 +1,184 @@
+"""From a configuration to a plan: check it, read what environments and estimators declare, settle each cell's fate."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scorepath import registry
+from scorepath.conformance import quick_findings
+from scorepath.environments.base import Environment
+from scorepath.estimators.base import Estimator
+from scorepath.policies import Policy
+from scorepath.stages._instances import make_environment, make_estimator
+from scorepath.store.paths import Stage
+from scorepath.study.cells import Cell, Plan
+from scorepath.study.digests import cell_digest, digests, plan_key
+from scorepath.study.settings import EnvironmentEntry, EstimatorEntry, Study
+from scorepath.study.validation import validate
+from scorepath.study.wording import ConfigError
+from scorepath.study.yaml import check_plain
+
+Entry = TypeVar("Entry", EnvironmentEntry, EstimatorEntry)
+Instance = TypeVar("Instance")
+
+MOST_NUMBERS = 1_000_000_000
+"""What a job may hold at once of states, actions, observations, noise and gradients: 4 GB in float32."""
+
+
+def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
+    """Check a configuration, which stands in these files, and plan the study.
+
+    Raises:
+        ConfigError: one clear sentence about the first thing that is wrong.
+    """
+    check_plain(raw)
+    known = {
+        package: {name: registry.load(package, name) for name in registry.names(package)}
+        for package in (registry.ENVIRONMENTS, registry.ESTIMATORS)
+    }
+    plugins = _load_plugins(raw.get("plugins"), known)
+    families, methods = known[registry.ENVIRONMENTS], known[registry.ESTIMATORS]
+    config = validate(
+        raw,
+        {name: registry.knobs(cls) for name, cls in families.items()},
+        {name: registry.knobs(cls) for name, cls in methods.items()},
+    )
+    for entry in (*config["environments"], *config["estimators"]):
+        entry["plugin"] = plugins.get(entry.get("family", entry.get("method")), "")
+    study = Study.from_config(config)
+    environments = {}
+    for position, (name, place) in enumerate(study.environments.items()):
+        environments[name], policy = _instance(make_environment, place, f"environments[{position}]")
+        _check_memory(
+            f"environments[{position}] ({name})", study, environments[name], policy, name in study.training.environments
+        )
+    estimators = {
+        name: _instance(make_estimator, entry, f"estimators[{position}]")
+        for position, (name, entry) in enumerate(study.estimators.items())
+    }
+    for position, (name, place) in enumerate(study.environments.items()):
+        _check_plugin(f"environments[{position}]", place, environments[name])
+    for position, (name, method) in enumerate(study.estimators.items()):
+        _check_plugin(f"estimators[{position}]", method, estimators[name])
+    cells = tuple(_cells(study, environments, estimators))
+    return Plan(plan_key(raw, files), config, cells, digests(study, cells))
+
+
+def plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
+    """Plan the study of a configuration and store the plan; see `make_plan`."""
+    made = make_plan(raw, files)
+    made.save()
+    return made
+
+
+def _load_plugins(listed: object, known: Mapping[str, dict[str, type[Any]]]) -> dict[str, str]:
+    """Import the files that a configuration lists and add their classes to those known; the file of each name."""
+    files: dict[str, str] = {}
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        return files  # not given, or refused by the schema
+    for position, name in enumerate(listed):
+        key, stem = f"plugins[{position}]", Path(name).stem
+        try:
+            package, found = registry.load_plugin(Path(name))
+        except LookupError as error:
+            raise ConfigError(f"{key}: {error.args[0]}.") from error
+        if any(stem in classes for classes in known.values()):
+            raise ConfigError(f"{key}: there is a {stem!r} already; rename the file {name}.")
+        known[package][stem] = found
+        files[stem] = name
+    return files
+
+
+def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Instance:
+    """Build an instance; a knob it refuses becomes an error that names the entry."""
+    try:
+        return make(entry)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{key} ({entry.name}): {error}") from error
+
+
+def _check_memory(key: str, study: Study, environment: Environment, policy: Policy, trains: bool) -> None:
+    """A batch of trajectories and their gradients, of every run at once where there is training, has to fit."""
+    training = study.training
+    runs = max(len(training.learning_rates) * training.tuning_seeds, training.seeds) if trains else 1
+    step = environment.state_dim + environment.observation_dim + environment.action_dim + environment.process_noise_dim
+    trajectories = runs * study.gradients.batch_size
+    numbers = trajectories * (environment.horizon * step + policy.parameter_count)
+    if numbers > MOST_NUMBERS:
+        raise ConfigError(
+            f"{key}: {trajectories} trajectories of {environment.horizon} steps and their gradients, which a job holds "
+            f"at once, are {float(numbers):.2g} numbers, but must be at most {MOST_NUMBERS:.0e} to fit in memory; "
+            "lower the horizon, a dimension, the policy's width, gradients.batch_size or the training's seeds."
+        )
+
+
+def _check_plugin(key: str, entry: EnvironmentEntry | EstimatorEntry, instance: Environment | Estimator) -> None:
+    """A user's own class has to conform before anything is computed with it."""
+    if entry.plugin and (wrong := quick_findings(instance)):
+        advice = f"`scorepath check {shlex.quote(entry.plugin)}` says all that it finds."
+        raise ConfigError(f"{key} ({entry.name}, from {entry.plugin}): {wrong[0]}. {advice}")
+
+
+def _cells(
+    study: Study, environments: Mapping[str, Environment], estimators: Mapping[str, Estimator]
+) -> Iterator[Cell]:
+    """Every cell of both stages, those that do not run included."""
+    wanted: dict[Stage, tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]]] = {
+        "gradients": (tuple(environments), tuple(estimators), study.noise_levels),
+        "training": (study.training.environments, study.training.estimators, study.training.noise_levels),
+    }
+    for stage, (environment_names, estimator_names, noise_levels) in wanted.items():
+        for environment in environment_names:
+            for estimator in estimator_names:
+                for sigma in noise_levels:
+                    instance, method = environments[environment], estimators[estimator]
+                    status, reason = _status(instance, method, estimators, estimator_names, sigma)
+                    yield Cell(
+                        stage=stage,
+                        environment=environment,
+                        estimator=estimator,
+                        sigma=sigma,
+                        status=status,
+                        reason=reason,
+                        method=study.estimators[estimator].method,
+                        family=method.family,
+                        unbiased=sigma > 0 and method.unbiased(instance),
+                        steps=method.environment_steps(instance),
+                        horizon=instance.horizon,
+                        digest=cell_digest(study, stage, environment, estimator, sigma),
+                    )
+
+
+def _status(
+    environment: Environment,
+    estimator: Estimator,
+    estimators: Mapping[str, Estimator],
+    present: tuple[str, ...],
+    sigma: float,
+) -> tuple[str, str]:
+    """`run`, or `not_applicable` or `identical_to:<estimator>` with the reason."""
+    reason = estimator.not_applicable(environment, sigma)
+    if reason:
+        return "not_applicable", reason
+    twin = estimator.identical_to(environment, sigma)
+    for name in present:
+        if twin and _is_twin(estimator, estimators[name], _method(twin)):
+            return f"identical_to:{name}", f"{name} gives the same numbers here"
+    return "run", ""
+
+
+@cache
+def _method(name: str) -> type[Any]:
+    """An estimator's class; thousands of cells ask for the same few."""
+    return registry.load(registry.ESTIMATORS, name)
+
+
+def _is_twin(estimator: Estimator, other: Estimator, kind: type[Any]) -> bool:
+    """Whether the other is of this kind and agrees in every option that both have."""
+    shared = {field.name for field in fields(other)} & {field.name for field in fields(estimator)}
+    return type(other) is kind and all(getattr(other, name) == getattr(estimator, name) for name in shared)

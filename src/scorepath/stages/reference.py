@@ -1,0 +1,49 @@
+"""The reference gradients of an environment at one noise level: exact, or certified Monte Carlo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from scorepath.noise import Stream
+from scorepath.references.exact import exact_reference
+from scorepath.references.monte_carlo import certified_reference
+from scorepath.rollout import Simulator
+from scorepath.stages._instances import make_environment
+from scorepath.stages._references import Reference, load_policies, save_reference
+
+if TYPE_CHECKING:
+    from scorepath.study.cells import Plan
+
+
+def reference(plan: Plan, environment: str, sigma: float) -> None:
+    """Compute the reference gradients of an environment at one noise level, at every checkpoint."""
+    study = plan.study
+    settings = study.references
+    instance, policy = make_environment(study.environments[environment])
+    gradients, errors, certified, certified_by = [], [], [], []
+    samples = 0
+    for index, parameters in enumerate(load_policies(environment).parameters):
+        simulator = Simulator(instance, policy, parameters, sigma)
+        if instance.reference_class == "certified_monte_carlo":
+            samples = settings.samples
+            stream = Stream(study.seed, environment, f"reference/{index}")
+            found = certified_reference(simulator, stream, samples, study.gradients.batches, settings.error_budget)
+            gradients.append(found.gradients)
+            errors.append(found.standard_error)
+            certified.append(found.certified)
+            certified_by.append(found.certified_by)
+        else:
+            exact = exact_reference(simulator)
+            gradients.append(exact.gradient[None])
+            errors.append(exact.error)
+            certified.append(True)
+            certified_by.append(
+                "exact" if exact.error == 0 else f"doubling the quadrature's nodes changed it by {exact.error:.1e}"
+            )
+    stored = Reference(
+        torch.stack(gradients), np.array(errors), instance.reference_class, certified, certified_by, samples
+    )
+    save_reference(environment, sigma, stored)

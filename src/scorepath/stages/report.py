@@ -1,0 +1,18 @@
+"""The report: the answer, the evidence, every cell, and how they were made, on one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scorepath.provenance import origin
+from scorepath.reporting.page import render_report
+from scorepath.store.paths import FIGURES, REPORT, TABLES
+from scorepath.store.tables import Tables
+
+if TYPE_CHECKING:
+    from scorepath.study.cells import Plan
+
+
+def report(plan: Plan) -> None:
+    """Render the report from tables and figures."""
+    render_report(Tables(TABLES, plan.methods), FIGURES, plan, REPORT, origin.collect())

@@ -1,0 +1,86 @@
+"""Writing results so that a partial file is never taken for one: a temporary name first, then one rename.
+
+A disk that does not take the file is said in a sentence with the remedy.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+PARTIAL = ".partial"
+"""How the temporary names end; a killed process leaves its own behind."""
+
+REMEDIES = {
+    errno.ENOSPC: "make room on this disk",
+    errno.EDQUOT: "make room within your quota",
+    errno.EROFS: "make this folder writable, or copy the project to where you may write",
+    errno.EACCES: "make this folder writable for you",
+    errno.EPERM: "make this folder writable for you",
+}
+
+files_written: list[Path] = []
+"""What this process has written so far, for its record (`scorepath.store.records`)."""
+
+
+def remedy(code: int | None) -> str | None:
+    """What an error of the system with this number means and what to do, where a person can do something."""
+    if code not in REMEDIES:
+        return None
+    return f"{os.strerror(code)}; {REMEDIES[code]}, then run the same command again"
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise an OSError that has a remedy anew, as a sentence that names the file and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if (answer := remedy(error.errno)) is None:
+            raise
+        raise OSError(f"{path} cannot be written: {answer}") from error
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file that appears under `path` only when the block ends without an error."""
+    text = "b" not in mode
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
+        try:
+            with os.fdopen(descriptor, mode, encoding="utf-8" if text else None, newline="" if text else None) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # or a crash of the machine may keep the name and lose the bytes
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+            files_written.append(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete what killed processes have left; no other may be writing there."""
+    for path in folder.rglob(f".*{PARTIAL}"):
+        with explained(path):
+            path.unlink(missing_ok=True)
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write tidy rows, which share their keys, as CSV; numbers with nine significant digits.
+
+    Columns need to be given only where there may be no rows.
+    """
+    with atomic_write(path) as file:
+        writer = csv.DictWriter(file, fieldnames=list(columns or rows[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: format(v, ".9g") if isinstance(v, float) else v for k, v in row.items()})

@@ -1,0 +1,73 @@
+"""Where everything lies that a study writes: the one place that knows its folders.
+
+Paths are relative to the folder that the study is run in. A pattern has its wildcards in braces.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+PACKAGE = Path(__file__).parent.parent
+"""The sources of this package."""
+
+RESULTS = Path("results")
+REPORTS = Path("reports")
+RECORDS = RESULTS / "records"
+TABLES = RESULTS / "tables"
+FIGURES = RESULTS / "figures"
+
+PLAN = RESULTS / "plan.json"
+POLICIES = "results/references/{environment}/policies.npz"
+REFERENCE = "results/references/{environment}/sigma={sigma}.npz"
+GRADIENTS = "results/gradients/{environment}/{estimator}/sigma={sigma}.csv"
+TRAINING = "results/training/{environment}/{estimator}/sigma={sigma}.csv"
+COSTS = "results/costs/{environment}.csv"
+TABLE = "results/tables/{table}.csv"
+FIGURE = "results/figures/{figure}.svg"
+REPORT = REPORTS / "report.html"
+CRATE = REPORTS / "crate.zip"
+
+Stage = Literal["gradients", "training"]
+
+
+def sigma_token(sigma: float) -> str:
+    """How a noise level is written in paths and tables: 0.1 -> "0.1", 1.0 -> "1"."""
+    return format(float(sigma), "g")
+
+
+def cell_path(stage: Stage, environment: str, estimator: str, sigma: float) -> Path:
+    """Where a cell's result lies."""
+    pattern = GRADIENTS if stage == "gradients" else TRAINING
+    return Path(pattern.format(environment=environment, estimator=estimator, sigma=sigma_token(sigma)))
+
+
+def policies_path(environment: str) -> Path:
+    """Reference policies of an environment: parameters and returns at every checkpoint."""
+    return Path(POLICIES.format(environment=environment))
+
+
+def reference_path(environment: str, sigma: float) -> Path:
+    """Reference gradients of an environment at one noise level, at every checkpoint."""
+    return Path(REFERENCE.format(environment=environment, sigma=sigma_token(sigma)))
+
+
+def costs_path(environment: str) -> Path:
+    """Where an environment's timings lie."""
+    return Path(COSTS.format(environment=environment))
+
+
+def table_path(table: str) -> Path:
+    """Where a table lies."""
+    return Path(TABLE.format(table=table))
+
+
+def log_path(result: Path) -> Path:
+    """The log of the job that makes a result."""
+    inner = result.relative_to(RESULTS) if result.is_relative_to(RESULTS) else Path(result.name)
+    return RESULTS / "logs" / inner.with_suffix(".log")
+
+
+def stage_of(result: Path) -> str:
+    """What a result belongs to, by its folder: references, gradients, training, costs, tables, figures or reports."""
+    return result.parts[1] if result.is_relative_to(RESULTS) else result.parts[0]

@@ -1,0 +1,110 @@
+"""The study's tables (docs/outputs.md): their columns, how they are written, and how they are read.
+
+A small, partial or missing table is an ordinary case. Figures and report see the study through these functions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from scorepath.store.files import atomic_write
+from scorepath.store.paths import table_path
+from scorepath.store.records import require_intact
+
+TEXT = (
+    "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
+    "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
+    "prediction", "figure",
+)  # fmt: skip
+"""Columns of text; the others are numbers, and one is a truth value."""
+TRUTH = "at_grid_edge"
+
+_VERDICTS = (
+    "environment sigma checkpoint comparison rival criterion budget statistic value value_low value_high flip_budget"
+    " verdict reason"
+)
+
+COLUMNS: dict[str, list[str]] = {
+    name: text.split()
+    for name, text in {
+        "cells": "environment estimator family sigma stage status reason log command",
+        "references": (
+            "environment sigma checkpoint reference_class gradient_norm standard_error samples certified_by"
+        ),
+        "gradient_statistics": (
+            "environment estimator sigma checkpoint samples batch_size environment_steps_per_sample squared_bias"
+            " squared_bias_low squared_bias_high projection projection_low projection_high variance variance_low"
+            " variance_high tail_share nsr budget mse_equal_samples mse_equal_steps cosine_similarity"
+            " nonfinite_fraction zero_fraction float32_relative_error"
+        ),
+        "training": (
+            "environment estimator sigma learning_rate at_grid_edge seed iteration environment_steps"
+            " return_stochastic return_deterministic gradient_norm"
+        ),
+        "costs": (
+            "environment estimator batch_size horizon seconds_per_sample seconds_per_sample_low"
+            " seconds_per_sample_high peak_memory_bytes"
+        ),
+        "verdicts": _VERDICTS,
+        "verdicts_compute": _VERDICTS,
+        "exact_curves": "environment estimator quantity sigma value",
+        "claims": "claim source prediction measured measured_low measured_high verdict figure",
+    }.items()
+}
+"""Every table and its columns, in their order."""
+
+
+def save(name: str, table: pd.DataFrame) -> None:
+    """Write a table into the study's folder, with the columns of its contract."""
+    with atomic_write(table_path(name)) as file:
+        table.reindex(columns=COLUMNS[name]).to_csv(file, index=False, float_format="%.9g", lineterminator="\n")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A folder of tables, and what the plan knows of the names in them."""
+
+    folder: Path
+    methods: Mapping[str, str] = field(default_factory=dict)
+    """The methods behind the estimators' names, in the study's order; without any, names are methods."""
+
+    def called(self, method: str) -> str:
+        """What the study calls a method: the name of its first estimator that is this method."""
+        return next((name for name, other in self.methods.items() if other == method), method)
+
+    def read(self, name: str) -> pd.DataFrame:
+        """The table `name`, with every column of its contract: text as str, everything else numeric (NaN where empty).
+
+        A missing or empty file gives an empty frame; columns that the file has beyond the contract are kept.
+
+        Raises:
+            ValueError: naming a file that cannot be read, or has changed since its job wrote it.
+        """
+        path = Path(self.folder) / f"{name}.csv"
+        require_intact(path)
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (FileNotFoundError, pd.errors.EmptyDataError):
+            frame = pd.DataFrame(columns=COLUMNS[name], dtype=str)
+        except ValueError as error:  # no UTF-8, or rows of different lengths
+            raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
+        for column in COLUMNS[name]:
+            if column not in frame:
+                frame[column] = ""
+            if column == TRUTH:
+                frame[column] = frame[column].astype(str).str.lower().isin(["true", "1", "1.0"])
+            elif column in TEXT:
+                frame[column] = frame[column].astype(object)
+            else:
+                frame[column] = pd.to_numeric(frame[column].replace("", None), errors="coerce").astype(float)
+        return frame
+
+    def read_verdicts(self) -> pd.DataFrame:
+        """All verdicts, those at equal compute included."""
+        frames = [self.read("verdicts"), self.read("verdicts_compute")]
+        frames = [frame for frame in frames if len(frame)] or frames[:1]
+        return pd.concat(frames, ignore_index=True)

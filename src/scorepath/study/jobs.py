@@ -1,0 +1,220 @@
+"""What a job is: one table of the pipeline's rules, and from it every job of a study.
+
+A rule's name is that of the Snakemake rule, of the module in `scorepath.stages` and of the function in it; with dashes
+it is the subcommand. Snakemake, the command line, the digests, the worker and whatever traces, verifies or accounts for
+results look here for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+
+from scorepath.store.paths import (
+    COSTS,
+    CRATE,
+    FIGURE,
+    GRADIENTS,
+    PLAN,
+    POLICIES,
+    REFERENCE,
+    REPORT,
+    TABLES,
+    TRAINING,
+    Stage,
+    log_path,
+    policies_path,
+    reference_path,
+    sigma_token,
+    stage_of,
+    table_path,
+)
+from scorepath.study.cells import Cell, Plan
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the pipeline; all its jobs differ in their wildcards only."""
+
+    name: str
+    summary: str
+    """What a job does, in a sentence."""
+    results: tuple[str, ...]
+    """What a job writes; wildcards in braces, which are the subcommand's arguments, in that order."""
+    reads: tuple[str, ...] = ()
+    """What it reads, where that follows from the wildcards; gathers read whatever the study has."""
+    sources: tuple[str, ...] = ()
+    """What its digest starts from, beside its stage's module: `environment` or `estimator` for the files of the job's
+    own, `environments` or `estimators` for all of the study's, or a package of whose every file the result is made."""
+    torch: bool = False
+    """Whether it computes with torch: on one thread."""
+    numerical: bool = False
+    """Whether its time counts as numerical work; drawing, writing and packing do not."""
+    many: bool = False
+    """Whether its jobs come in hundreds and leave nothing behind but their results: a process may run many of them."""
+
+    @property
+    def command(self) -> str:
+        """The subcommand of `scorepath`."""
+        return self.name.replace("_", "-")
+
+    @property
+    def wildcards(self) -> tuple[str, ...]:
+        """The names of the subcommand's arguments."""
+        return tuple(name for _, name, _, _ in Formatter().parse(self.results[0]) if name)
+
+    @property
+    def log(self) -> str:
+        """The log of a job, beside those of the same kind; a job of several results has one by the rule's name."""
+        result = Path(self.results[0])
+        return str(log_path(result if len(self.results) == 1 else result.with_name(self.name)))
+
+    @property
+    def shell(self) -> str:
+        """The shell command of a job as Snakemake formats it."""
+        arguments = [f"{{wildcards.{name}}}" for name in self.wildcards]
+        return " ".join(["scorepath", self.command, *arguments, "> {log} 2>&1"])
+
+    def by_hand(self, **wildcards: str) -> str:
+        """The command that repeats one job."""
+        return " ".join(["scorepath", self.command, *(wildcards[name] for name in self.wildcards)])
+
+
+def _tables(*names: str) -> tuple[str, ...]:
+    return tuple(str(table_path(name)) for name in names)
+
+
+RULES = {
+    rule.name: rule
+    for rule in (
+        Rule("plan", "Check the configuration and settle every cell's fate.", (str(PLAN),)),
+        Rule(
+            "reference_policies",
+            "Find the checkpoints of an environment.",
+            (POLICIES,),
+            sources=("environment",), torch=True, numerical=True,
+        ),
+        Rule(
+            "reference",
+            "Compute the reference gradients of an environment at one noise level.",
+            (REFERENCE,),
+            reads=(POLICIES,), sources=("environment",), torch=True, numerical=True, many=True,
+        ),
+        Rule(
+            "gradients",
+            "Measure one cell's gradient statistics.",
+            (GRADIENTS,),
+            reads=(POLICIES, REFERENCE), sources=("environment", "estimator"), torch=True, numerical=True, many=True,
+        ),
+        Rule(
+            "train",
+            "Train one cell's population.",
+            (TRAINING,),
+            sources=("environment", "estimator"), torch=True, numerical=True, many=True,
+        ),
+        Rule(
+            "costs",
+            "Time all estimators of an environment.",
+            (COSTS,),
+            reads=(POLICIES,), sources=("environment", "estimators"), torch=True, numerical=True,
+        ),
+        Rule(
+            "tables",
+            "Gather cells and references into tables.",
+            _tables("cells", "references", "gradient_statistics", "training", "verdicts"),
+            numerical=True,
+        ),
+        Rule(
+            "cost_tables",
+            "Gather timings into the costs and verdicts_compute tables.",
+            _tables("costs", "verdicts_compute"),
+            numerical=True,
+        ),
+        Rule(
+            "exact_curves",
+            "Write the exact curves that figures draw over measurements.",
+            _tables("exact_curves"),
+            sources=("environments",), torch=True, numerical=True,
+        ),
+        Rule(
+            "claims",
+            "Judge the claims ledger from the tables.",
+            _tables("claims"),
+            reads=_tables("gradient_statistics", "references", "verdicts"), sources=("environments",), numerical=True,
+        ),
+        Rule("figure", "Draw one figure from the tables.", (FIGURE,), sources=("scorepath.figures",)),
+        Rule("report", "Render the report from tables and figures.", (str(REPORT),), sources=("scorepath.reporting",)),
+        Rule("crate", "Pack the run with its results and sources, described for machines (RO-Crate).", (str(CRATE),)),
+    )
+}  # fmt: skip
+"""Every rule by its name, each after those whose results it reads."""
+
+RULE_OF_TABLE = {
+    Path(table).stem: rule for rule in RULES.values() for table in rule.results if stage_of(Path(table)) == TABLES.name
+}
+"""The rule that writes each table."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job that computes a reference or a cell."""
+
+    rule: Rule
+    result: Path
+    command: str
+    """Repeats it by hand."""
+    inputs: tuple[Path, ...]
+    """The results that it reads, beside the plan."""
+    environment: str
+    estimator: str = ""
+
+
+def policies_job(environment: str) -> Job:
+    """The job that finds the checkpoints of an environment."""
+    rule = RULES["reference_policies"]
+    return Job(rule, policies_path(environment), rule.by_hand(environment=environment), (), environment)
+
+
+def reference_job(environment: str, sigma: float) -> Job:
+    """The job that computes the reference gradients of an environment at one noise level."""
+    rule, inputs = RULES["reference"], (policies_path(environment),)
+    command = rule.by_hand(environment=environment, sigma=sigma_token(sigma))
+    return Job(rule, reference_path(environment, sigma), command, inputs, environment)
+
+
+def rule_of_stage(stage: Stage) -> Rule:
+    """The rule that computes the cells of a stage."""
+    return RULES["gradients" if stage == "gradients" else "train"]
+
+
+def cell_job(cell: Cell) -> Job:
+    """The job of a cell that is computed."""
+    rule = rule_of_stage(cell.stage)
+    command = rule.by_hand(environment=cell.environment, estimator=cell.estimator, sigma=sigma_token(cell.sigma))
+    return Job(rule, cell.path, command, cell.inputs, cell.environment, cell.estimator)
+
+
+COMPUTED = frozenset(
+    stage_of(Path(RULES[name].results[0])) for name in ("reference_policies", "reference", "gradients", "train")
+)
+"""Where the results of `all_jobs` lie."""
+
+
+def all_jobs(plan: Plan) -> Iterator[Job]:
+    """The jobs of references and cells, each after those that it needs."""
+    study = plan.study
+    for name in study.environments:
+        yield policies_job(name)
+    for name in study.environments:
+        for sigma in study.noise_levels:
+            yield reference_job(name, sigma)
+    for cell in plan.cells:
+        if cell.status == "run":
+            yield cell_job(cell)
+
+
+def is_numerical(stage: str) -> bool:
+    """Whether the time behind the results in a folder (`scorepath.store.paths.stage_of`) is numerical work."""
+    return any(rule.numerical for rule in RULES.values() if stage_of(Path(rule.results[0])) == stage)

@@ -1,0 +1,103 @@
+"""The configuration as typed objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EnvironmentEntry:
+    """A named instance of an environment family."""
+
+    name: str
+    family: str
+    knobs: Mapping[str, Any]
+    policy: Mapping[str, Any] | None = None
+    plugin: str = ""
+    """The user's file that defines the family; "" for those of this package."""
+
+
+@dataclass(frozen=True)
+class EstimatorEntry:
+    """A named instance of an estimator."""
+
+    name: str
+    method: str
+    options: Mapping[str, Any]
+    plugin: str = ""
+    """The user's file that defines the method; "" for those of this package."""
+
+
+@dataclass(frozen=True)
+class GradientSettings:
+    """How gradient statistics are measured: trajectories per cell, per batch, and the rollouts' precision."""
+
+    samples: int
+    batch_size: int
+    dtype: str
+
+    @property
+    def batches(self) -> int:
+        return self.samples // self.batch_size
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """Where gradients are measured, how large a Monte Carlo reference is, and how precise it must be."""
+
+    noise_level: float
+    return_gaps: tuple[float, ...]
+    samples: int
+    error_budget: float
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The training stage: which cells, and the one optimiser and grid that all of them share."""
+
+    environments: tuple[str, ...]
+    estimators: tuple[str, ...]
+    noise_levels: tuple[float, ...]
+    optimiser: str
+    learning_rates: tuple[float, ...]
+    tuning_seeds: int
+    seeds: int
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """The whole configuration."""
+
+    seed: int
+    noise_levels: tuple[float, ...]
+    environments: Mapping[str, EnvironmentEntry]
+    estimators: Mapping[str, EstimatorEntry]
+    gradients: GradientSettings
+    references: ReferenceSettings
+    training: TrainingSettings
+    cost_repeats: int
+    resamples: int
+    false_discovery_rate: float
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Study:
+        """Typed objects from a validated configuration (see `scorepath.study.validation`)."""
+        tuples: dict[str, dict[str, Any]] = {
+            section: {key: tuple(v) if isinstance(v, list) else v for key, v in config[section].items()}
+            for section in ("gradients", "references", "training")
+        }
+        return cls(
+            seed=config["seed"],
+            noise_levels=tuple(config["noise_levels"]),
+            environments={entry["name"]: EnvironmentEntry(**entry) for entry in config["environments"]},
+            estimators={entry["name"]: EstimatorEntry(**entry) for entry in config["estimators"]},
+            gradients=GradientSettings(**tuples["gradients"]),
+            references=ReferenceSettings(**tuples["references"]),
+            training=TrainingSettings(**tuples["training"]),
+            cost_repeats=config["costs"]["repeats"],
+            resamples=config["statistics"]["resamples"],
+            false_discovery_rate=config["statistics"]["false_discovery_rate"],
+        )
