@@ -31,7 +31,7 @@ from scorepath.environments.pendulum import Pendulum
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.figures.style import log_axis
-from scorepath.measurement import sample_blocks
+from scorepath.measurement import sample_batches
 from scorepath.memory import keep_freed_memory
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator
@@ -78,7 +78,7 @@ def statistics(estimator: str, run: Simulator, samples: int, device: str) -> Wor
     """Gradient statistics of so many trajectories, as a cell of the study computes them; random numbers included."""
     stream = Stream(1, "pendulum", "scaling")
     blocks = range(samples // BATCH)
-    return lambda: sample_blocks(ESTIMATORS[estimator], run, stream, blocks, BATCH, torch.float32, device)
+    return lambda: sample_batches(ESTIMATORS[estimator], run, stream, blocks, BATCH, torch.float32, device)
 
 
 def iteration(estimator: str, run: Simulator, device: str) -> Work:

@@ -9,7 +9,7 @@ import torch
 from benchmarks.contestants.protocol import BATCH, HIDDEN, SIGMA, Case, Run
 from torch import Tensor
 
-from scorepath.measurement import concatenate, parts_of_blocks, reduce_chunk
+from scorepath.measurement import concatenate, parts_of_batches, reduce_chunk
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.rollout import Simulator, Trajectories
 from scorepath.stages._instances import make_environment, make_estimator
@@ -44,7 +44,7 @@ def prepare(case: Case, dtype: torch.dtype = torch.float32) -> Run:
     initial, action = (arrays[name].unflatten(0, (-1, BATCH)) for name in ("initial", "action_noise"))
     nothing = action[..., :0]
     stream = Stream(0, case.environment, "benchmark")
-    chunks = list(parts_of_blocks(case.batches, BATCH))
+    chunks = list(parts_of_batches(case.batches, BATCH))
 
     def noise(chunk: slice) -> GivenNoise:
         given = RolloutNoise(initial[chunk], action[chunk], nothing[chunk], nothing[chunk])

@@ -72,7 +72,7 @@ class Linearisation:
                 cut = t // window - 1
                 adjoint = torch.zeros_like(adjoint) if bridge is None else bridge[cut, self.batches].movedim(-1, 0)
             else:
-                adjoint = direct[t] + pull(closed_loop[t], adjoint)
+                adjoint = direct[t] + vjp(closed_loop[t], adjoint)
         return self._signal(torch.stack(later[::-1]))
 
     def sliding(self, window: int) -> Tensor:
@@ -81,23 +81,28 @@ class Linearisation:
         end = self.terminal_by_state[None]
         later = torch.cat([torch.zeros_like(direct), end])  # by each state, the last one included: of no steps yet
         for _ in range(min(window, len(direct)) - 1):
-            later = torch.cat([direct + pull(closed_loop, later[1:]), end])
+            later = torch.cat([direct + vjp(closed_loop, later[1:]), end])
         return self._signal(later[1:])
 
     def _closed_loop(self) -> tuple[Tensor, Tensor]:
         """`d_s rho + mu_s^T d_mu rho` and `f_s + f_mu mu_s`: the policy answers the state."""
-        direct = self.reward_by_state + pull(self.mean_by_state, self.reward_by_mean)
+        direct = self.reward_by_state + vjp(self.mean_by_state, self.reward_by_mean)
         answer = self.next_by_mean[:, :, :, None] * self.mean_by_state[:, None]
         return direct, self.next_by_state + answer.sum(2)
 
     def _signal(self, later: Tensor) -> Tensor:
         """`delta` of all steps from the adjoints `lambda_{t+1}`, (horizon, state_dim, batches, samples)."""
-        signal = self.reward_by_mean + pull(self.next_by_mean, later)
+        signal = self.reward_by_mean + vjp(self.next_by_mean, later)
         return signal.permute(2, 3, 0, 1)
 
 
-def pull(derivative: Tensor, signal: Tensor) -> Tensor:
-    """A transposed derivative, (..., rows, columns, batches, samples), times a signal on its rows: on its columns."""
+def vjp(derivative: Tensor, signal: Tensor) -> Tensor:
+    """Vector-Jacobian product: a signal on a derivative's rows becomes one on its columns.
+
+    Args:
+        derivative: (..., rows, columns, batches, samples).
+        signal: (..., rows, batches, samples).
+    """
     return (derivative * signal.unsqueeze(-3)).sum(-4)
 
 

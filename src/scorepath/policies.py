@@ -2,8 +2,8 @@
 
 A policy turns an observation into the mean of the action distribution (or into logits, for discrete actions). All
 its parameters live in one flat vector, shape `(P,)`: one policy, or `(batches, P)`: one policy per batch, which is how
-a population is trained. Each policy also knows how to pull a signal on its output back to its parameters, which is
-the whole derivative of the policy that an action-space estimator needs.
+a population is trained. Each policy also knows how to pull a signal on its output back to its parameters (the
+vector-Jacobian product of its mean function), which is the whole derivative that an action-space estimator needs.
 
 | symbol | tensor | shape |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""From action signals to gradients: one batched pull-back through the policy, in chunks.
+"""From action signals to gradients: one batched pull-back (vector-Jacobian product) through the policy, in chunks.
 
 Per-trajectory gradients are what variances are made of, but `samples x parameters` numbers are never held at once:
 the generator below hands them out a few batches at a time.

@@ -20,7 +20,7 @@ from scorepath.rollout import Simulator
 
 OPTIMISERS = {"adam": torch.optim.Adam}
 EVALUATION_TRAJECTORIES = 64
-RECORDS = 10
+EVALUATIONS = 10
 """How often a run is evaluated, besides at its start."""
 
 
@@ -66,7 +66,7 @@ class Trainer:
         )
         members = seeds * len(rates)
         shape = (len(rates), len(seeds))
-        every = max(1, self.iterations // RECORDS)
+        every = max(1, self.iterations // EVALUATIONS)
         evaluation = Noise(self.environment, self.stream, ["evaluation"] * len(members), EVALUATION_TRAJECTORIES)
         past, norms = None, torch.zeros(len(members))
         iterations, stochastic, deterministic, gradient_norms = [], [], [], []

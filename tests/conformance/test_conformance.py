@@ -11,7 +11,7 @@ from scorepath import registry
 from scorepath.conformance import check_environment, check_estimator, check_expectations
 from scorepath.environments.ball_with_wall import BallWithWall
 from scorepath.environments.base import Environment
-from scorepath.environments.cartpole import Cartpole
+from scorepath.environments.cartpole import CartPole
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
@@ -37,7 +37,7 @@ OTHERS: list[Environment] = [  # of other sizes, and with noise, than those list
     SoftStep(width=0.5),
     LQR(horizon=4, process_noise=0.0, discount=0.8, **MATRIX),
     Pendulum(process_noise=0.1),
-    Cartpole(process_noise=0.1),
+    CartPole(process_noise=0.1),
     BallWithWall(stiffness=10.0),
 ]
 ENVIRONMENTS = [*instances(registry.ENVIRONMENTS), *(pytest.param(each, id=repr(each)) for each in OTHERS)]
@@ -56,7 +56,7 @@ def test_estimator(estimator: Estimator) -> None:
 
 def has_its_own_claim(estimator: Estimator) -> bool:
     """Whether tests/statistical, which tries default instances that are unbiased, leaves something to be seen."""
-    return estimator != type(estimator)() or type(estimator).estimand is not Estimator.estimand
+    return estimator != type(estimator)() or type(estimator).expectation is not Estimator.expectation
 
 
 @pytest.mark.statistical

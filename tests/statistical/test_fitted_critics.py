@@ -18,7 +18,7 @@ from scorepath.estimators.base import Estimator
 from scorepath.estimators.deterministic_policy_gradient import DeterministicPolicyGradient
 from scorepath.estimators.short_horizon_value import ShortHorizonValue
 from scorepath.estimators.truncated_pathwise import TruncatedPathwise
-from scorepath.measurement import sample_blocks
+from scorepath.measurement import sample_batches
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
@@ -43,7 +43,7 @@ def estimates(
     policy, theta = make_policy(environment), torch.tensor(parameters, dtype=torch.float64)
     start = Simulator(environment, policy, theta, sigma)
     stream = Stream(20261122, type(environment).__name__, "critics")
-    means = sample_blocks(found, start, stream, range(BATCHES), SAMPLES, torch.float64).means
+    means = sample_batches(found, start, stream, range(BATCHES), SAMPLES, torch.float64).means
     return means, exact_reference(Simulator(environment, policy, theta, sigma)).gradient
 
 

@@ -24,7 +24,7 @@ from scorepath.estimators.inverse_variance import InverseVariance
 from scorepath.estimators.per_step_inverse_variance import PerStepInverseVariance
 from scorepath.estimators.total_propagation import TotalPropagation
 from scorepath.estimators.total_propagation_state import TotalPropagationState
-from scorepath.measurement import sample_blocks
+from scorepath.measurement import sample_batches
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
@@ -70,7 +70,7 @@ def sample(found: Estimator, name: str, batches: int, size: int = BATCH) -> tupl
     environment, sigma, entries = PROBLEMS[name]
     policy, parameters = make_policy(environment), torch.tensor(entries, dtype=torch.float64)
     start = Simulator(environment, policy, parameters, sigma)
-    means = sample_blocks(found, start, Stream(SEED, name, "mixtures"), range(batches), size, torch.float64).means
+    means = sample_batches(found, start, Stream(SEED, name, "mixtures"), range(batches), size, torch.float64).means
     return means, exact_reference(Simulator(environment, policy, parameters, sigma)).gradient
 
 

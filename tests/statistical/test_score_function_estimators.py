@@ -22,7 +22,7 @@ from scorepath.estimators.base import Estimator
 from scorepath.estimators.optimal_constant import optimal_constants
 from scorepath.estimators.quasi_monte_carlo import QuasiMonteCarlo
 from scorepath.estimators.reinforce import Reinforce
-from scorepath.measurement import sample_blocks
+from scorepath.measurement import sample_batches
 from scorepath.noise import Noise, Stream
 from scorepath.references.exact import exact_reference
 from scorepath.references.variances import exact_variance
@@ -68,7 +68,7 @@ def test_variances_on_the_quadratic(method: str, dimension: int, compare: Callab
     """The spread within batches: of the optimal constant too, since in a large batch it hardly varies."""
     estimator: Estimator = registry.load(registry.ESTIMATORS, method)()
     start = simulator(Quadratic(dimension=dimension))
-    blocks = sample_blocks(estimator, start, STREAM, range(BLOCKS), 4096, torch.float64).spreads[:, None]
+    blocks = sample_batches(estimator, start, STREAM, range(BLOCKS), 4096, torch.float64).spreads[:, None]
     expected = torch.tensor([on_the_quadratic(dimension)[method]], dtype=torch.float64)
     assert compare(blocks, expected).agrees
     assert not compare(blocks, expected, scale=1.1).agrees
@@ -84,7 +84,7 @@ def test_quasi_monte_carlo_errs_less_on_a_smooth_landscape(compare: Callable[...
     quarter = torch.tensor([(variance / samples) ** 0.5 / 4], dtype=torch.float64)
     comparisons = []
     for estimator in (QuasiMonteCarlo(), Reinforce()):
-        means = sample_blocks(estimator, start, STREAM, range(16 * BLOCKS), samples, torch.float64).means
+        means = sample_batches(estimator, start, STREAM, range(16 * BLOCKS), samples, torch.float64).means
         comparisons.append(compare((means - exact).abs().unflatten(0, (BLOCKS, -1)).mean(1), quarter))
     even, independent = comparisons
     assert even.distances.item() < -even.threshold
@@ -107,9 +107,9 @@ def test_the_estimand_of_perturbed_parameters(
     def gradient_at(level: float) -> Tensor:
         return exact_reference(Simulator(environment, start.policy, start.parameters, level)).gradient
 
-    expected = estimator.estimand(environment, sigma, gradient_at)
+    expected = estimator.expectation(environment, sigma, gradient_at)
     assert expected is not None
-    means = sample_blocks(estimator, start, STREAM, range(8 * BLOCKS), 32, torch.float64).means
+    means = sample_batches(estimator, start, STREAM, range(8 * BLOCKS), 32, torch.float64).means
     means = means.unflatten(0, (BLOCKS, -1)).mean(1)
     assert compare(means, expected).agrees
     assert not compare(means, gradient_at(sigma)).agrees, "the bias for grad J_sigma would go unnoticed"
@@ -122,6 +122,6 @@ def test_simultaneous_perturbation_and_central_differences_estimate_the_differen
     exact = exact_reference(Simulator(environment, start.policy, start.parameters, SIGMA)).gradient
     for method in ("spsa", "central_differences"):
         estimator: Estimator = registry.load(registry.ESTIMATORS, method)(perturbation=step)
-        means = sample_blocks(estimator, start, STREAM, range(BLOCKS), 1024, torch.float64).means
+        means = sample_batches(estimator, start, STREAM, range(BLOCKS), 1024, torch.float64).means
         assert compare(means, exact * math.sin(2 * step) / (2 * step)).agrees
         assert not compare(means, exact).agrees

@@ -28,7 +28,7 @@ from scorepath.estimators.evolution_strategies import EvolutionStrategies
 from scorepath.estimators.inverse_variance import InverseVariance
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.truncated_pathwise import TruncatedPathwise
-from scorepath.measurement import sample_blocks
+from scorepath.measurement import sample_batches
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
 from scorepath.references.exact import exact_reference
@@ -135,7 +135,7 @@ class Problem:
     def sample(self, estimator: Estimator, batches: int, size: int, purpose: str = "unbiased") -> Tensor:
         """Gradient estimates of independent batches, (batches, P)."""
         stream = Stream(SEED, self.family, purpose)
-        return sample_blocks(estimator, self.simulator, stream, range(batches), size, torch.float64).means
+        return sample_batches(estimator, self.simulator, stream, range(batches), size, torch.float64).means
 
 
 def problem(family: str, setting: Setting) -> Problem:
@@ -272,7 +272,7 @@ def test_pathwise_misses_the_whole_gradient_of_a_step(sigma: float, mean: float)
     environment = Step(edge=0.1)
     found = Problem("step", environment, make_policy(environment), torch.tensor([mean], dtype=torch.float64), sigma)
     stream = Stream(SEED, "step", "unbiased")
-    blocks = sample_blocks(Pathwise(), found.simulator, stream, range(8), 64, torch.float64)
+    blocks = sample_batches(Pathwise(), found.simulator, stream, range(8), 64, torch.float64)
     assert (blocks.means == 0).all()
     assert (blocks.spreads == 0).all()
     assert (blocks.zeros == 64).all()

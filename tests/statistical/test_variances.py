@@ -187,7 +187,9 @@ def test_the_spread_of_batches_says_the_same_as_the_spread_within(
 def test_leave_one_out_over_several_steps_has_no_exact_variance() -> None:
     """It uses rewards to go there, and only the larger variance with whole returns has a formula."""
     parameters = parameters_of(SCALAR_LQR)
-    assert exact_variance("leave_one_out", Simulator(SCALAR_LQR, make_policy(SCALAR_LQR), parameters, SIGMA), 64) is None
+    assert (
+        exact_variance("leave_one_out", Simulator(SCALAR_LQR, make_policy(SCALAR_LQR), parameters, SIGMA), 64) is None
+    )
 
 
 def test_a_pathwise_step_has_no_variance_at_all() -> None:

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 import torch
-from tests.ending_episodes import Fall
+from tests.helpers.ending_episodes import Fall
 from torch import Tensor
 
 from scorepath import adjoint, pullback
 from scorepath.adjoint import Linearisation, backpropagate, linearise
 from scorepath.environments.base import Environment, make_policy
-from scorepath.environments.cartpole import Cartpole
+from scorepath.environments.cartpole import CartPole
 from scorepath.environments.chain import Chain
 from scorepath.environments.double_pendulum import DoublePendulum
 from scorepath.environments.fourier_field import FourierField
@@ -37,7 +37,7 @@ CASES: list[tuple[Environment, str, Callable[[Tensor], Tensor] | None]] = [
     (LQR(horizon=HORIZON, discount=0.8, **MATRIX), "open_loop", None),
     (Fall(horizon=HORIZON, initial_mean=0.5), "linear", None),
     (Pendulum(horizon=HORIZON, process_noise=0.1), "mlp", None),
-    (Cartpole(horizon=HORIZON, discount=0.9), "mlp", None),
+    (CartPole(horizon=HORIZON, discount=0.9), "mlp", None),
     (DoublePendulum(horizon=HORIZON), "mlp", None),
     (Hopper(horizon=HORIZON), "mlp", None),
     (RandomWalkDigital(horizon=HORIZON), "open_loop", None),

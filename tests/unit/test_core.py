@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from tests.layer_inputs import layer_inputs
+from tests.helpers.layer_inputs import layer_inputs
 from torch import Tensor
 
 from scorepath import pullback, registry
@@ -23,7 +23,7 @@ from scorepath.adjoint import backpropagate
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
 from scorepath.environments.base import Environment, make_policy
-from scorepath.environments.cartpole import Cartpole
+from scorepath.environments.cartpole import CartPole
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
@@ -35,7 +35,7 @@ from scorepath.estimators.base import Estimator
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.quasi_monte_carlo import QuasiMonteCarlo
 from scorepath.estimators.reinforce import Reinforce
-from scorepath.measurement import sample_blocks
+from scorepath.measurement import sample_batches
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.policies import Network, OpenLoop, Policy
 from scorepath.references.exact import exact_reference
@@ -126,7 +126,7 @@ WHOLE = [
     (LQR(horizon=4, discount=0.8, **MATRIX), "linear"),
     (LQR(horizon=4, discount=0.8, **MATRIX), "mlp"),
     (Pendulum(horizon=5, process_noise=0.1), "mlp"),
-    (Cartpole(horizon=5), "mlp"),
+    (CartPole(horizon=5), "mlp"),
 ]
 
 
@@ -209,9 +209,9 @@ def test_simulating_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     """Statistics of many blocks are those of each block alone: a chunk is a matter of memory, not of numbers."""
     environment, stream = LQR(horizon=3), Stream(1, "test", "parts")
     start = simulator(environment)
-    whole = sample_blocks(estimator("state_value_baseline"), start, stream, range(6), 8, torch.float64)
+    whole = sample_batches(estimator("state_value_baseline"), start, stream, range(6), 8, torch.float64)
     monkeypatch.setattr("scorepath.stages.gradients.ROWS", 16)
-    parts = sample_blocks(estimator("state_value_baseline"), start, stream, range(6), 8, torch.float64)
+    parts = sample_batches(estimator("state_value_baseline"), start, stream, range(6), 8, torch.float64)
     for field in ("means", "spreads", "deviations"):
         torch.testing.assert_close(getattr(whole, field), getattr(parts, field), rtol=1e-11, atol=1e-12)
 
@@ -286,7 +286,7 @@ SMOOTH = [
     LQR(horizon=4, discount=0.8, **MATRIX),
     AngleDoubling(doublings=3),
     Pendulum(horizon=5),
-    Cartpole(horizon=5),
+    CartPole(horizon=5),
     BallWithWall(stiffness=50.0),
 ]
 

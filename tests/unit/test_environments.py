@@ -25,7 +25,7 @@ from scorepath.environments import cartpole
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
 from scorepath.environments.base import Environment, make_policy
-from scorepath.environments.cartpole import Cartpole
+from scorepath.environments.cartpole import CartPole
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
@@ -114,7 +114,7 @@ def test_the_default_study_names_existing_knobs() -> None:
         (AngleDoubling, {"doublings": 0}, "doublings"),
         (AngleDoubling, {"noise_at": "end"}, "noise_at"),
         (Pendulum, {"process_noise": math.nan}, "process_noise"),
-        (Cartpole, {"initial_std": -1.0}, "initial_std"),
+        (CartPole, {"initial_std": -1.0}, "initial_std"),
         (BallWithWall, {"stiffness": 0.0}, "stiffness"),
         (Chain, {"states": 1}, "states"),
         (Chain, {"slip": 1.5}, "slip"),
@@ -209,14 +209,18 @@ def test_angle_doubling_with_noise_at_every_step(discount: float) -> None:
 def test_angle_doubling_starts_equally_steep_at_every_depth(doublings: int, noise_at: str) -> None:
     environment = AngleDoubling(doublings=doublings, noise_at=noise_at)
     policy = make_policy(environment)
-    exact = exact_reference(Simulator(environment, policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.0))
+    exact = exact_reference(
+        Simulator(environment, policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.0)
+    )
     assert exact.objective == pytest.approx(-0.5, abs=1e-9)
     assert abs(exact.gradient[0].item()) == pytest.approx(2 ** (doublings + 1) * math.sqrt(3) / 2, rel=1e-9)
 
 
 def test_angle_doubling_refuses_feedback() -> None:
     with pytest.raises(ValueError, match="open_loop"):
-        exact_reference(Simulator(AngleDoubling(), Network((1, 1), bias=False), torch.zeros(1, dtype=torch.float64), 0.1))
+        exact_reference(
+            Simulator(AngleDoubling(), Network((1, 1), bias=False), torch.zeros(1, dtype=torch.float64), 0.1)
+        )
 
 
 # --- linear-quadratic regulator ----------------------------------------------------------------------------
@@ -267,7 +271,10 @@ def test_scalar_lqr_is_stationary_at_the_riccati_gain() -> None:
     gain = a * b * value / (r + b**2 * value)
     environment = LQR(horizon=50, dynamics=[[a]], control=[[b]], terminal_cost=value)
     policy = make_policy(environment)
-    at = [exact_reference(Simulator(environment, policy, torch.tensor([-k]), 0.1))[:2] for k in gain + np.array([-0.1, 0, 0.1])]
+    at = [
+        exact_reference(Simulator(environment, policy, torch.tensor([-k]), 0.1))[:2]
+        for k in gain + np.array([-0.1, 0, 0.1])
+    ]
     assert at[1][0] > max(at[0][0], at[2][0])
     assert abs(at[1][1].item()) < 1e-9 < 1e-2 < min(abs(at[0][1].item()), abs(at[2][1].item()))
 
@@ -337,7 +344,7 @@ def test_cartpole_moves_like_gymnasiums(monkeypatch: pytest.MonkeyPatch) -> None
     reference.kinematics_integrator = "semi-implicit euler"
     monkeypatch.setattr(cartpole, "TIME_STEP", reference.tau)
     reference.reset(seed=0)
-    environment = Cartpole(position_cost=0.5, speed_cost=0.25, action_cost=0.125)
+    environment = CartPole(position_cost=0.5, speed_cost=0.25, action_cost=0.125)
     state = torch.tensor([0.1, -0.2, 0.05, 0.3], dtype=torch.float64)
     reference.state = state.numpy()
     for t in range(8):  # Gymnasium ends an episode once the pole has fallen
@@ -362,7 +369,7 @@ def test_cartpole_conserves_energy_through_a_full_swing(monkeypatch: pytest.Monk
     state = torch.tensor([0.0, 0.1, 0.2, 0.0], dtype=torch.float64)
     start, lowest = energy(state), math.inf
     for _ in range(1500):
-        state, _ = Cartpole().step(state, torch.zeros(1, dtype=torch.float64), torch.zeros(0))
+        state, _ = CartPole().step(state, torch.zeros(1, dtype=torch.float64), torch.zeros(0))
         assert energy(state) == pytest.approx(start, abs=0.01)
         lowest = min(lowest, math.cos(state[2].item()))
     assert lowest < -0.9  # potential and kinetic energy, 0.98 J apart, did change places

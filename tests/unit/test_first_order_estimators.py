@@ -13,7 +13,7 @@ from torch import Tensor
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
 from scorepath.environments.base import Environment, make_policy
-from scorepath.environments.cartpole import Cartpole
+from scorepath.environments.cartpole import CartPole
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
@@ -85,7 +85,7 @@ SEQUENTIAL = [
     (LQR(horizon=6, discount=0.8, **MATRIX), "open_loop"),
     (AngleDoubling(doublings=6), "open_loop"),
     (Pendulum(horizon=6, process_noise=0.1, reward_noise=0.5), "mlp"),
-    (Cartpole(horizon=6, discount=0.9), "mlp"),
+    (CartPole(horizon=6, discount=0.9), "mlp"),
 ]
 
 

@@ -385,7 +385,9 @@ DISCONTINUOUS = [(Step(edge=0.3), 0.3), (SMALL_CHAIN, 0.7)]
 def reference(environment: Environment, sigma: float, samples: int = 2**15) -> monte_carlo.MonteCarloReference:
     policy = make_policy(environment)
     parameters = torch.full((policy.parameter_count,), 0.1, dtype=torch.float64)
-    return certified_reference(Simulator(environment, policy, parameters, sigma), STREAM, samples, 64, error_budget=0.25)
+    return certified_reference(
+        Simulator(environment, policy, parameters, sigma), STREAM, samples, 64, error_budget=0.25
+    )
 
 
 def exact(environment: Environment, sigma: float) -> Tensor:

@@ -144,7 +144,9 @@ def test_angle_doubling_with_noise_on_every_angle() -> None:
     returns = Simulator(environment, policy, theta, sigma).rollout(as_rollout(environment, points)).returns[0]
     exact = exact_reference(Simulator(environment, policy, theta, sigma)).objective
     assert exact == pytest.approx((weights @ returns).item(), rel=1e-9)
-    quiet = exact_reference(Simulator(dataclasses.replace(environment, process_noise=0.0), policy, theta, sigma)).objective
+    quiet = exact_reference(
+        Simulator(dataclasses.replace(environment, process_noise=0.0), policy, theta, sigma)
+    ).objective
     assert exact / quiet == pytest.approx(math.exp(-(0.15**2) * (4**2 + 2**2) / 2), rel=1e-12)
 
 
@@ -254,7 +256,9 @@ def test_bump_variances(distance: float, sigma: float) -> None:
     height = q**-0.5 * math.exp(-k * distance**2 / q)
     best = height * (4 * k**2 * sigma**2 * distance**2 / q**2 + 1 / q)
     environment, theta = Bump(steepness=k, offset=0.3), torch.tensor([0.3 + distance], dtype=torch.float64)
-    assert exact_reference(Simulator(environment, OpenLoop(1, 1), theta, sigma)).gradient.item() == pytest.approx(gradient)
+    assert exact_reference(Simulator(environment, OpenLoop(1, 1), theta, sigma)).gradient.item() == pytest.approx(
+        gradient
+    )
     assert variance("pathwise", environment, theta, sigma) == pytest.approx(pathwise, rel=1e-7)
     check_score_variances(environment, 0.3 + distance, sigma, second, best)
 

@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from tests.ending_episodes import Fall
-from tests.layer_inputs import layer_inputs
+from tests.helpers.ending_episodes import Fall
+from tests.helpers.layer_inputs import layer_inputs
 from torch import Tensor
 
 from scorepath import pullback, registry
 from scorepath.adjoint import linearise
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.base import Environment, make_policy
-from scorepath.environments.cartpole import Cartpole
+from scorepath.environments.cartpole import CartPole
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
@@ -33,7 +33,7 @@ from scorepath.estimators._mixture import Mixture, inverse_variance_weight, swee
 from scorepath.estimators.alpha_order import AlphaOrder
 from scorepath.estimators.discontinuity_switch import DiscontinuitySwitch
 from scorepath.estimators.inverse_variance import InverseVariance
-from scorepath.estimators.leave_one_out import LeaveOneOut, leave_one_out_signal
+from scorepath.estimators.leave_one_out import LeaveOneOut, leave_one_out_credit
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.per_step_inverse_variance import PerStepInverseVariance
 from scorepath.estimators.total_propagation import TotalPropagation
@@ -123,7 +123,7 @@ WHOLE = [
     (MATRIX_LQR, "linear"),
     (MATRIX_LQR, "mlp"),
     (Pendulum(horizon=5, process_noise=0.1), "mlp"),
-    (Cartpole(horizon=5), "mlp"),
+    (CartPole(horizon=5), "mlp"),
 ]
 
 
@@ -133,7 +133,7 @@ def test_the_recursion_has_both_parents_at_its_ends(environment: Environment, ki
     start, draws = simulator(environment, kind, 3 * population), noise(environment)
     trajectories, (steps,) = linearise(start, draws.rollout)
     ones, zeros = torch.ones(3, environment.horizon), torch.zeros(3, environment.horizon)
-    score = leave_one_out_signal(trajectories)
+    score = leave_one_out_credit(trajectories)[..., None] * trajectories.score
     of_state = randn(3, 5, environment.horizon, environment.state_dim)
     whole = start.rollout(draws.rollout, differentiable=True)
     pathwise = whole.action_gradient(whole.returns)
@@ -170,7 +170,7 @@ def test_mixing_only_the_last_step_reaches_earlier_steps_through_the_policy() ->
     environment = LQR(horizon=3, dynamics=((0.9,),), control=((0.5,),), discount=0.8)
     start, draws = simulator(environment), noise(environment)
     trajectories, (steps,) = linearise(start, draws.rollout)
-    score = leave_one_out_signal(trajectories)
+    score = leave_one_out_credit(trajectories)[..., None] * trajectories.score
     weights = torch.tensor([[1.0, 1.0, 0.0]]).expand(3, -1)
     found, _ = sweep(steps, "action", score, weights)
     _, pathwise = Pathwise().signal(start, draws)
@@ -304,7 +304,7 @@ def test_total_propagation_weighs_the_last_step_by_its_own_variances(kind: type[
     start, draws = simulator(environment, "linear"), noise(environment, samples=30)
     trajectories, pathwise = Pathwise().signal(start, draws)
     if kind is TotalPropagation:
-        candidates = (pathwise, leave_one_out_signal(trajectories.detach()))
+        candidates = (pathwise, leave_one_out_credit(trajectories.detach())[..., None] * trajectories.score)
     else:
         control = torch.tensor(environment.control, dtype=torch.float64)
         state = trajectories.observations[:, :, 1] @ torch.tensor(environment.dynamics, dtype=torch.float64).mT

@@ -39,7 +39,9 @@ def certify(
     environment: Environment, parameters: torch.Tensor, sigma: float = 0.5, samples: int = 2**15
 ) -> MonteCarloReference:
     stream = Stream(3, "test", "reference/0")
-    return certified_reference(Simulator(environment, make_policy(environment), parameters, sigma), stream, samples, 64, BUDGET)
+    return certified_reference(
+        Simulator(environment, make_policy(environment), parameters, sigma), stream, samples, 64, BUDGET
+    )
 
 
 # --- certification --------------------------------------------------------------------------------------------------
@@ -65,7 +67,9 @@ def test_a_certified_reference_agrees_with_the_exact_gradient(sigma: float) -> N
 def test_a_policy_with_hidden_layers_is_certified() -> None:
     policy = make_policy(Pendulum(horizon=5), hidden=(8,))
     parameters = policy.initial_parameters(np.random.default_rng(0))
-    found = certified_reference(Simulator(Pendulum(horizon=5), policy, parameters, 0.3), Stream(3, "test", ""), 2**14, 64, BUDGET)
+    found = certified_reference(
+        Simulator(Pendulum(horizon=5), policy, parameters, 0.3), Stream(3, "test", ""), 2**14, 64, BUDGET
+    )
     assert found.certified
 
 
@@ -79,7 +83,9 @@ def test_the_more_precise_estimate_is_the_reference(frequency: float, rejected: 
 
 def test_an_error_beyond_the_budget_is_not_certified() -> None:
     """Both estimates agree, but know too little."""
-    found = certified_reference(Simulator(SYSTEM, make_policy(SYSTEM), GAIN, 0.5), Stream(3, "test", "few"), 128, 64, 1e-3)
+    found = certified_reference(
+        Simulator(SYSTEM, make_policy(SYSTEM), GAIN, 0.5), Stream(3, "test", "few"), 128, 64, 1e-3
+    )
     assert not found.certified
     assert found.certified_by.startswith("not certified: its error exceeds 0.001 of its length; agrees with")
 
@@ -106,7 +112,9 @@ def test_a_gradient_blind_to_jumps_is_not_certified(environment: Environment, ce
     found = certify(environment, torch.zeros(1, dtype=torch.float64), sigma=0.1)
     assert found.certified == certified
     if certified:
-        exact = exact_reference(Simulator(environment, make_policy(environment), torch.zeros(1, dtype=torch.float64), 0.1))
+        exact = exact_reference(
+            Simulator(environment, make_policy(environment), torch.zeros(1, dtype=torch.float64), 0.1)
+        )
         assert (found.gradients.mean(0) - exact.gradient).norm().item() < 5 * found.standard_error
 
 

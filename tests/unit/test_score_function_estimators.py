@@ -23,11 +23,11 @@ from scorepath.estimators.central_differences import CentralDifferences
 from scorepath.estimators.evolution_strategies import EvolutionStrategies
 from scorepath.estimators.generalised_advantage import GeneralisedAdvantage
 from scorepath.estimators.optimal_constant import OptimalConstant, optimal_constants
-from scorepath.estimators.pgpe import Pgpe
+from scorepath.estimators.pgpe import PGPE
 from scorepath.estimators.quasi_monte_carlo import QuasiMonteCarlo, shifted_sobol_points
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.estimators.reward_to_go import RewardToGo
-from scorepath.estimators.spsa import Spsa
+from scorepath.estimators.spsa import SPSA
 from scorepath.estimators.state_value_baseline import StateValueBaseline
 from scorepath.estimators.zero_noise_baseline import ZeroNoiseBaseline
 from scorepath.noise import Noise, Stream
@@ -252,7 +252,7 @@ def test_pgpe_subtracts_the_mean_return_of_the_others() -> None:
     returns = perturbed_returns(start, draws, 0.2 * directions)
     others = (returns.sum(1, keepdim=True) - returns) / (SAMPLES - 1)
     expected = ((returns - others) / 0.2)[..., None] * directions
-    assert_close(gradients(Pgpe(perturbation=0.2), start, draws), expected)
+    assert_close(gradients(PGPE(perturbation=0.2), start, draws), expected)
 
 
 def test_simultaneous_perturbation_is_exact_for_one_parameter_of_a_quadratic() -> None:
@@ -261,7 +261,7 @@ def test_simultaneous_perturbation_is_exact_for_one_parameter_of_a_quadratic() -
         environment = Quadratic(dimension=dimension)
         start, draws = simulator(environment), noise(environment)
         slopes = -2 * (start.parameters - 1.0 + SIGMA * draws.rollout.action[..., 0, :])
-        found = gradients(Spsa(), start, draws)
+        found = gradients(SPSA(), start, draws)
         signs = found.sign() * (found[..., :1].sign())  # D up to its own sign, which cancels
         torch.testing.assert_close(found, (slopes * signs).sum(-1, keepdim=True) * signs, rtol=1e-9, atol=1e-9)
         assert len(signs.flatten(0, 1).unique(dim=0)) == 2 ** (dimension - 1)
@@ -283,7 +283,7 @@ def test_both_sides_of_a_difference_share_their_noise() -> None:
     """However loud the reward's noise, it cancels: the pair shares it."""
     environment = LQR(horizon=4, process_noise=0.3)
     start, noisy = simulator(environment), replace(environment, reward_noise=5.0)
-    for estimator in (EvolutionStrategies(), Spsa(), CentralDifferences()):
+    for estimator in (EvolutionStrategies(), SPSA(), CentralDifferences()):
         loud = gradients(estimator, replace(start, environment=noisy), noise(noisy))
         torch.testing.assert_close(loud, gradients(estimator, start, noise(environment)), rtol=1e-9, atol=1e-9)
 
@@ -296,10 +296,10 @@ def test_the_estimand_is_known_where_parameters_are_actions(method: str) -> None
         return torch.tensor(sigma)
 
     for environment in (Cosine(), TanhRidge()):
-        assert found.estimand(environment, 0.4, level) == pytest.approx(0.5)
-        assert found.estimand(environment, 0.0, level) == pytest.approx(0.3)
-    assert found.estimand(LQR(), 0.4, level) is None
-    assert found.estimand(Chain(), 0.4, level) is None
+        assert found.expectation(environment, 0.4, level) == pytest.approx(0.5)
+        assert found.expectation(environment, 0.0, level) == pytest.approx(0.3)
+    assert found.expectation(LQR(), 0.4, level) is None
+    assert found.expectation(Chain(), 0.4, level) is None
 
 
 @pytest.mark.parametrize("method", ["evolution_strategies", "pgpe", "spsa", "central_differences"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.small_tables import write_tables
+from tests.helpers.small_tables import write_tables
 
 from scorepath.figures import FIGURES, draw_figures
 from scorepath.reporting.page import render_report

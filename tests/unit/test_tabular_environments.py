@@ -104,7 +104,9 @@ def test_reward_noise_is_added_and_changes_no_gradient(environment: TabularEnvir
     if trajectories.active is not None:
         expected = expected * trajectories.active  # after its end an episode pays nothing
     torch.testing.assert_close(added, expected)
-    exact, same = (exact_reference(Simulator(s.environment, s.policy, s.parameters, 0.5)).gradient for s in (start, quiet))
+    exact, same = (
+        exact_reference(Simulator(s.environment, s.policy, s.parameters, 0.5)).gradient for s in (start, quiet)
+    )
     assert torch.equal(exact, same)
 
 

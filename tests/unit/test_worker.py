@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.processes import alive, until
+from tests.helpers.processes import alive, until
 
 from scorepath.running import protocol as client
 

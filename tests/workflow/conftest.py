@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.installation import modules_of_tests_only
+from tests.helpers.installation import modules_of_tests_only
 
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "workflow", "src", "profiles")

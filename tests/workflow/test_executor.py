@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.processes import alive, until
+from tests.helpers.processes import alive, until
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Project

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from scorepath.running.protocol import LOST, WAS_KILLED, answer, hand_over
+from scorepath.running.protocol import LOST, WAS_KILLED, hand_over, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ SIGKILLED = 137
 def delegate(arguments: Sequence[str]) -> int | None:
     """Run a job in the worker and return its exit status; None if there is no worker, or it is not for the worker."""
     asked = hand_over(arguments, sys.stdout.fileno(), sys.stderr.fileno())
-    status = None if asked is None else answer(asked)
+    status = None if asked is None else status_of(asked)
     if status == LOST:
         print(WAS_KILLED, file=sys.stderr)
         return SIGKILLED

@@ -69,8 +69,8 @@ def expectations(estimator: Estimator, problems: Sequence[Problem]) -> Iterator[
             ).gradient
 
         unbiased = estimator.unbiased(environment)
-        estimand = estimator.estimand(environment, problem.sigma, gradient_at)
-        expected = gradient_at(problem.sigma) if unbiased else estimand
+        expectation = estimator.expectation(environment, problem.sigma, gradient_at)
+        expected = gradient_at(problem.sigma) if unbiased else expectation
         if expected is None:
             continue
         comparison = judge(estimator, problem, expected)
@@ -81,7 +81,7 @@ def expectations(estimator: Estimator, problems: Sequence[Problem]) -> Iterator[
             distance = comparison.distances.abs().max().item()
             yield (
                 f"its mean in {problem.name} at sigma = {problem.sigma:g} is {distance:.1f} standard errors away from "
-                + ("the exact gradient: it is not unbiased there" if unbiased else "what estimand() says")
+                + ("the exact gradient: it is not unbiased there" if unbiased else "what expectation() says")
             )
 
 

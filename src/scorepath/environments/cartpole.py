@@ -20,7 +20,7 @@ TIME_STEP = 0.05  # s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cartpole(SequentialEnvironment):
+class CartPole(SequentialEnvironment):
     """Swing a hanging pole up and hold it, by pushing the cart.
 
     State (x in m, x' in m/s, angle in rad with 0 upright, angular velocity in rad/s), observation (x, x', cos, sin,

@@ -1,4 +1,4 @@
-"""Branches: every trajectory once more, with another action at one step and all other noise the same.
+"""Branches, or vine rollouts: every trajectory once more, with another action at one step, all other noise the same.
 
 A branch changes the noise behind the action, so it needs no entry into the simulator but its random numbers. The step
 is drawn uniformly, one per trajectory, and weighted by the horizon: that estimates a sum over all steps.

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from scorepath.adjoint import Linearisation, backpropagate, pull
+from scorepath.adjoint import Linearisation, backpropagate, vjp
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
-from scorepath.estimators.leave_one_out import leave_one_out_signal
+from scorepath.estimators.leave_one_out import leave_one_out_credit
 from scorepath.noise import Noise, RolloutNoise
 from scorepath.pullback import step_trace_variances
 from scorepath.rollout import Simulator, Trajectories
@@ -71,7 +71,7 @@ class Mixture(ActionSignalEstimator):
     ) -> tuple[Trajectories, Tensor, Tensor]:
         """Trajectories, the mixed signal on them, and its weights: those given or else this rollout's own."""
         trajectories, pathwise = backpropagate(simulator, draws)
-        score = leave_one_out_signal(trajectories)
+        score = leave_one_out_credit(trajectories)[..., None] * trajectories.score
         if weights is None:
             weights = self.weigh(trajectories, pathwise, score)
         k = weights.to(pathwise)[:, None, :, None]
@@ -126,7 +126,7 @@ def sweep(
     rivals = score.permute(2, 3, 0, 1)
     rival_variances = None
     if weights is None:
-        contributions = score if at == "action" else pull(steps.next_by_mean, rivals).permute(2, 3, 0, 1)
+        contributions = score if at == "action" else vjp(steps.next_by_mean, rivals).permute(2, 3, 0, 1)
         rival_variances = step_trace_variances(steps.trajectories, contributions).unbind(-1)
 
     def mixed(t: int, derivative: Tensor, contribution: Tensor) -> Tensor:
@@ -146,11 +146,11 @@ def sweep(
     for t in reversed(range(horizon)):
         by_mean = steps.next_by_mean[t]
         if at == "state":
-            adjoint = mixed(t, adjoint, pull(by_mean, adjoint))
-        signal = steps.reward_by_mean[t] + pull(by_mean, adjoint)
+            adjoint = mixed(t, adjoint, vjp(by_mean, adjoint))
+        signal = steps.reward_by_mean[t] + vjp(by_mean, adjoint)
         if at == "action":
             signal = mixed(t, signal, signal)
-        adjoint = steps.reward_by_state[t] + pull(steps.next_by_state[t], adjoint)
-        adjoint = adjoint + pull(steps.mean_by_state[t], signal)
+        adjoint = steps.reward_by_state[t] + vjp(steps.next_by_state[t], adjoint)
+        adjoint = adjoint + vjp(steps.mean_by_state[t], signal)
         signals.append(signal.movedim(0, -1))
     return torch.stack(signals[::-1], dim=-2), torch.stack(used[::-1], dim=-1)

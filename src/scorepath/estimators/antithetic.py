@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from scorepath.environments.base import Environment
-from scorepath.estimators.base import Estimator
+from scorepath.estimators.base import ScoreFunctionEstimator
 from scorepath.noise import Noise, RolloutNoise, action_noise
-from scorepath.pullback import mean_gradients, per_trajectory_gradients
 from scorepath.rollout import Simulator, Trajectories
 
 
@@ -25,7 +24,7 @@ def mirrored(environment: Environment, noise: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Antithetic(Estimator):
+class Antithetic(ScoreFunctionEstimator):
     """Approximates grad J_sigma. With `delta_t = G_t * eps_t / sigma` on both members of a pair, `g = (g+ + g-) / 2`.
 
     One sample is one pair: action noise and its mirror image under the same initial, process and reward noise. What is
@@ -33,26 +32,20 @@ class Antithetic(Estimator):
     """
 
     source: ClassVar[str] = "Hammersley & Morton 1956"
-    family: ClassVar[str] = "score_function"
     bias: ClassVar[str] = "unbiased: mirrored noise has the same distribution"
 
     def environment_steps(self, environment: Environment) -> float:
         return 2 * environment.horizon
 
-    def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterator[Tensor]:
-        for chunk in per_trajectory_gradients(*self._signal(simulator, noise)):
-            yield chunk.unflatten(1, (2, noise.samples)).mean(1)
-
-    def estimate(
-        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
-    ) -> tuple[Tensor, Trajectories | None]:
-        trajectories, signal = self._signal(simulator, noise)
-        return mean_gradients(trajectories, signal), trajectories
-
-    def _signal(self, simulator: Simulator, noise: Noise) -> tuple[Trajectories, Tensor]:
+    def draws(self, simulator: Simulator, noise: Noise) -> RolloutNoise:
         """Twice as many trajectories, first all with the noise as drawn, then their mirror images."""
         drawn = noise.rollout
         image = drawn._replace(action=mirrored(simulator.environment, drawn.action))
-        pairs = RolloutNoise(*(torch.cat(members, dim=1) for members in zip(drawn, image, strict=True)))
-        trajectories = simulator.rollout(pairs)
-        return trajectories, trajectories.rewards_to_go[..., None] * trajectories.score
+        return RolloutNoise(*(torch.cat(members, dim=1) for members in zip(drawn, image, strict=True)))
+
+    def credit(self, trajectories: Trajectories, noise: Noise, past: Trajectories | None = None) -> Tensor:
+        return trajectories.rewards_to_go
+
+    def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterator[Tensor]:
+        for chunk in super().gradients(simulator, noise, past):
+            yield chunk.unflatten(1, (2, noise.samples)).mean(1)

@@ -1,12 +1,14 @@
 """The estimator protocol: one choice of action signal, and what it needs, costs and promises.
 
 An estimator is a frozen dataclass whose fields are its options; one module per estimator, the file name is its
-name. Most are action-space estimators: they override `signal`. Those that perturb parameters override `gradients`.
+name. Most are action-space estimators: they override `signal`, or `credit` where the signal is a credit times the
+score. Those that perturb parameters override `gradients`.
 
 | symbol | tensor | shape |
 |---|---|---|
 | eps, score | action noise; score of the policy at the sampled action | (batches, samples, horizon, action_dim) |
 | R, G_t | return; rewards to go, discounted to time 0 | (batches, samples); (batches, samples, horizon) |
+| credit | what multiplies the score | (batches, samples, horizon) |
 | delta | action signal | (batches, samples, horizon, action_dim) |
 | g | per-trajectory gradient | (batches, samples, P) |
 """
@@ -22,7 +24,7 @@ from torch import Tensor
 
 from scorepath import pullback
 from scorepath.environments.base import Environment
-from scorepath.noise import Noise
+from scorepath.noise import Noise, RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
 
 
@@ -58,7 +60,9 @@ class Estimator:
         """Whether its expectation is declared to be exactly grad J_sigma in this environment, for sigma > 0."""
         return not (self.needs_noise and environment.moving_support)
 
-    def estimand(self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]) -> Tensor | None:
+    def expectation(
+        self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]
+    ) -> Tensor | None:
         """The exact expectation of the estimate, (P,), or None where no formula is known.
 
         What a declared bias is checked against. `gradient_at(sigma)` is the exact gradient of J at any noise level.
@@ -127,3 +131,33 @@ class ActionSignalEstimator(Estimator):
     ) -> tuple[Tensor, Trajectories | None]:
         trajectories, signal = self.signal(simulator, noise, past)
         return pullback.mean_gradients(trajectories, signal), trajectories.detach()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreFunctionEstimator(ActionSignalEstimator):
+    """An estimator whose action signal is `credit_t * score_t`: a subclass says what an action is credited with."""
+
+    family: ClassVar[str] = "score_function"
+
+    def draws(self, simulator: Simulator, noise: Noise) -> RolloutNoise:
+        """The randomness of the rollout; estimators that draw noise in a way of their own override this."""
+        return noise.rollout
+
+    def credit(self, trajectories: Trajectories, noise: Noise, past: Trajectories | None = None) -> Tensor:
+        """What an action is credited with, discounted to time 0, before the score multiplies it.
+
+        Args:
+            trajectories: of the rollout that is to be credited.
+            noise: the random numbers that they came from, for estimators that simulate once more.
+            past: earlier trajectories, for estimators that declare `needs_past`; None where there are none yet.
+
+        Returns:
+            (batches, samples, horizon), or (batches, samples, 1) where all actions share the credit.
+        """
+        raise NotImplementedError
+
+    def signal(
+        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
+    ) -> tuple[Trajectories, Tensor]:
+        trajectories = simulator.rollout(self.draws(simulator, noise))
+        return trajectories, self.credit(trajectories, noise, past)[..., None] * trajectories.score

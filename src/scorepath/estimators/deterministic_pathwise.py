@@ -33,7 +33,9 @@ class DeterministicPathwise(ActionSignalEstimator):
     def unbiased(self, environment: Environment) -> bool:
         return False
 
-    def estimand(self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]) -> Tensor | None:
+    def expectation(
+        self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]
+    ) -> Tensor | None:
         return gradient_at(0.0) if environment.continuous else None
 
     def signal(

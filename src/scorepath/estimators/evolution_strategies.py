@@ -25,7 +25,9 @@ class EvolutionStrategies(PerturbationEstimator):
     source: ClassVar[str] = "Rechenberg 1973; Salimans et al. 2017"
     bias: ClassVar[str] = "it smooths the parameters as well: exact for E_z grad J_sigma(theta + perturbation * z)"
 
-    def estimand(self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]) -> Tensor | None:
+    def expectation(
+        self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]
+    ) -> Tensor | None:
         return gradient_under_both_noises(environment, sigma, self.perturbation, gradient_at)
 
     def batch_gradients(self, simulator: Simulator, noise: Noise) -> Tensor:

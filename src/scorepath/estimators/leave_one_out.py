@@ -7,34 +7,29 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from scorepath.estimators.base import ActionSignalEstimator
+from scorepath.estimators.base import ScoreFunctionEstimator
 from scorepath.noise import Noise
-from scorepath.rollout import Simulator, Trajectories
+from scorepath.rollout import Trajectories
 
 
-def leave_one_out_signal(trajectories: Trajectories) -> Tensor:
-    """`(G_t - mean of the others' G_t) * score_t`, (batches, samples, horizon, action_dim)."""
+def leave_one_out_credit(trajectories: Trajectories) -> Tensor:
+    """`G_t - mean of the others' G_t`, (batches, samples, horizon)."""
     rewards_to_go = trajectories.rewards_to_go
     samples = rewards_to_go.shape[1]
     # G_i - mean_{j != i} G_j = (G_i - mean_j G_j) * N / (N - 1)
-    advantage = (rewards_to_go - rewards_to_go.mean(1, keepdim=True)) * (samples / (samples - 1))
-    return advantage[..., None] * trajectories.score
+    return (rewards_to_go - rewards_to_go.mean(1, keepdim=True)) * (samples / (samples - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeaveOneOut(ActionSignalEstimator):
+class LeaveOneOut(ScoreFunctionEstimator):
     """Approximates grad J_sigma. With `delta_t = (G_t - b_t) * eps_t / sigma`, b_t the mean of the other N - 1 samples.
 
     Requires at least two trajectories per batch and sigma > 0.
     """
 
     source: ClassVar[str] = "Kool, van Hoof & Welling 2019"
-    family: ClassVar[str] = "score_function"
     bias: ClassVar[str] = "unbiased: the baseline of a sample does not contain that sample"
     couples_samples: ClassVar[bool] = True
 
-    def signal(
-        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
-    ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout)
-        return trajectories, leave_one_out_signal(trajectories)
+    def credit(self, trajectories: Trajectories, noise: Noise, past: Trajectories | None = None) -> Tensor:
+        return leave_one_out_credit(trajectories)

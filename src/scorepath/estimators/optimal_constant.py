@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from scorepath.estimators.base import ActionSignalEstimator
+from scorepath.estimators.base import ScoreFunctionEstimator
 from scorepath.noise import Noise
 from scorepath.pullback import per_trajectory_gradients
-from scorepath.rollout import Simulator, Trajectories
+from scorepath.rollout import Trajectories
 
 
 def optimal_constants(trajectories: Trajectories) -> Tensor:
@@ -28,7 +28,7 @@ def optimal_constants(trajectories: Trajectories) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimalConstant(ActionSignalEstimator):
+class OptimalConstant(ScoreFunctionEstimator):
     """Approximates grad J_sigma. With `delta_t = (R - b*) * eps_t / sigma`, `b* = E[R |S|^2] / E[|S|^2]`.
 
     S is the score of a whole trajectory with respect to the parameters, and b* the constant that makes the trace of the
@@ -37,13 +37,8 @@ class OptimalConstant(ActionSignalEstimator):
     """
 
     source: ClassVar[str] = "Weaver & Tao 2001; Greensmith, Bartlett & Baxter 2004"
-    family: ClassVar[str] = "score_function"
     bias: ClassVar[str] = "unbiased: the baseline of a sample is estimated without that sample"
     couples_samples: ClassVar[bool] = True
 
-    def signal(
-        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
-    ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout)
-        advantage = trajectories.returns - optimal_constants(trajectories).to(trajectories.returns)
-        return trajectories, advantage[..., None, None] * trajectories.score
+    def credit(self, trajectories: Trajectories, noise: Noise, past: Trajectories | None = None) -> Tensor:
+        return (trajectories.returns - optimal_constants(trajectories).to(trajectories.returns))[..., None]

@@ -15,7 +15,7 @@ from scorepath.rollout import Simulator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pgpe(PerturbationEstimator):
+class PGPE(PerturbationEstimator):
     """Approximates the gradient of `E_z J_sigma(theta + s z)`, s = `perturbation`, z standard normal.
 
     With `g = (R(theta + s z) - b) / s * z`, b the mean return of the other N - 1 samples: one perturbed policy per
@@ -27,7 +27,9 @@ class Pgpe(PerturbationEstimator):
     bias: ClassVar[str] = "it smooths the parameters as well: exact for E_z grad J_sigma(theta + perturbation * z)"
     couples_samples: ClassVar[bool] = True
 
-    def estimand(self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]) -> Tensor | None:
+    def expectation(
+        self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]
+    ) -> Tensor | None:
         return gradient_under_both_noises(environment, sigma, self.perturbation, gradient_at)
 
     def environment_steps(self, environment: Environment) -> float:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from scorepath.environments.base import Environment
-from scorepath.estimators.base import ActionSignalEstimator
-from scorepath.noise import Noise, action_noise
+from scorepath.estimators.base import ScoreFunctionEstimator
+from scorepath.noise import Noise, RolloutNoise, action_noise
 from scorepath.rollout import Simulator, Trajectories
 
 BITS = 30
@@ -32,7 +32,7 @@ def shifted_sobol_points(noise: Noise, dimension: int) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuasiMonteCarlo(ActionSignalEstimator):
+class QuasiMonteCarlo(ScoreFunctionEstimator):
     """Approximates grad J_sigma. With `delta_t = G_t * eps_t / sigma`, eps from digitally shifted Sobol points.
 
     The points have a coordinate for every step and action coordinate; initial, process and reward noise stay
@@ -40,7 +40,6 @@ class QuasiMonteCarlo(ActionSignalEstimator):
     """
 
     source: ClassVar[str] = "L'Ecuyer & Lemieux 2002; Arnold et al. 2022"
-    family: ClassVar[str] = "score_function"
     bias: ClassVar[str] = "unbiased: the random shift makes every single point uniform"
     couples_samples: ClassVar[bool] = True
 
@@ -49,11 +48,11 @@ class QuasiMonteCarlo(ActionSignalEstimator):
             return f"more than {SobolEngine.MAXDIM} noises per trajectory, the dimensions of the Sobol sequence"
         return super().not_applicable(environment, sigma)
 
-    def signal(
-        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
-    ) -> tuple[Trajectories, Tensor]:
+    def draws(self, simulator: Simulator, noise: Noise) -> RolloutNoise:
         drawn = noise.rollout
         points = shifted_sobol_points(noise, simulator.environment.horizon * simulator.environment.action_dim)
         even = action_noise(simulator.environment, points).to(drawn.action).view_as(drawn.action)
-        trajectories = simulator.rollout(drawn._replace(action=even))
-        return trajectories, trajectories.rewards_to_go[..., None] * trajectories.score
+        return drawn._replace(action=even)
+
+    def credit(self, trajectories: Trajectories, noise: Noise, past: Trajectories | None = None) -> Tensor:
+        return trajectories.rewards_to_go

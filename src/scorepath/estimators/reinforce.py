@@ -7,21 +7,17 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from scorepath.estimators.base import ActionSignalEstimator
+from scorepath.estimators.base import ScoreFunctionEstimator
 from scorepath.noise import Noise
-from scorepath.rollout import Simulator, Trajectories
+from scorepath.rollout import Trajectories
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reinforce(ActionSignalEstimator):
+class Reinforce(ScoreFunctionEstimator):
     """Approximates grad J_sigma. With `delta_t = R * eps_t / sigma`. Requires nothing but returns and sigma > 0."""
 
     source: ClassVar[str] = "Williams 1992"
-    family: ClassVar[str] = "score_function"
     bias: ClassVar[str] = "unbiased for every return, continuous or not"
 
-    def signal(
-        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
-    ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout)
-        return trajectories, trajectories.returns[..., None, None] * trajectories.score
+    def credit(self, trajectories: Trajectories, noise: Noise, past: Trajectories | None = None) -> Tensor:
+        return trajectories.returns[..., None]

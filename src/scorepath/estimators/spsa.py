@@ -13,7 +13,7 @@ from scorepath.rollout import Simulator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spsa(PerturbationEstimator):
+class SPSA(PerturbationEstimator):
     """Approximates grad J_sigma. With `g = (R(theta + c D) - R(theta - c D)) / (2 c) * D`, c = `perturbation`.
 
     The entries of D are 1 or -1 with equal probability, so that D is its own entrywise inverse; both rollouts share

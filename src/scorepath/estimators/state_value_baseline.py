@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from scorepath.estimators._critics import fitted_state_values
-from scorepath.estimators.base import ActionSignalEstimator
+from scorepath.estimators.base import ScoreFunctionEstimator
 from scorepath.noise import Noise
-from scorepath.rollout import Simulator, Trajectories
+from scorepath.rollout import Trajectories
 
 
 @dataclass(frozen=True, kw_only=True)
-class StateValueBaseline(ActionSignalEstimator):
+class StateValueBaseline(ScoreFunctionEstimator):
     """Approximates grad J_sigma. With `delta_t = (G_t - V_t(o_t)) * eps_t / sigma`, V fitted to earlier trajectories.
 
     Requires earlier trajectories: an independent pilot when gradients are measured, the previous iteration's batch
@@ -25,7 +25,6 @@ class StateValueBaseline(ActionSignalEstimator):
     ridge: float = 1e-3
 
     source: ClassVar[str] = "Sutton et al. 2000; Greensmith, Bartlett & Baxter 2004"
-    family: ClassVar[str] = "score_function"
     bias: ClassVar[str] = "unbiased: the value is fitted on trajectories independent of those it is used on"
     needs_past: ClassVar[bool] = True
     couples_samples: ClassVar[bool] = True
@@ -34,16 +33,12 @@ class StateValueBaseline(ActionSignalEstimator):
         if self.ridge <= 0:
             raise ValueError(f"ridge must be positive, got {self.ridge}")
 
-    def signal(
-        self, simulator: Simulator, noise: Noise, past: Trajectories | None = None
-    ) -> tuple[Trajectories, Tensor]:
-        trajectories = simulator.rollout(noise.rollout)
+    def credit(self, trajectories: Trajectories, noise: Noise, past: Trajectories | None = None) -> Tensor:
         values = torch.zeros_like(trajectories.rewards)
         if past is not None:
             values = fitted_state_values(past, trajectories.observations, self.ridge)
         # rounded after the subtraction: advantages can be far smaller than values
-        advantages = self.advantages(trajectories, values).to(trajectories.rewards)
-        return trajectories, advantages[..., None] * trajectories.score
+        return self.advantages(trajectories, values).to(trajectories.rewards)
 
     def advantages(self, trajectories: Trajectories, values: Tensor) -> Tensor:
         """What an action is credited with, given V_t(o_t); both (batches, samples, horizon)."""

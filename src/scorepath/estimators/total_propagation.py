@@ -11,7 +11,7 @@ from torch import Tensor
 from scorepath.adjoint import linearise
 from scorepath.environments.base import Environment
 from scorepath.estimators._mixture import Mixture, total_propagation
-from scorepath.estimators.leave_one_out import leave_one_out_signal
+from scorepath.estimators.leave_one_out import leave_one_out_credit
 from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator, Trajectories
 
@@ -37,7 +37,7 @@ class TotalPropagation(Mixture):
         self, simulator: Simulator, draws: RolloutNoise, weights: Tensor | None = None
     ) -> tuple[Trajectories, Tensor, Tensor]:
         trajectories, parts = linearise(simulator, draws)
-        score = leave_one_out_signal(trajectories)
+        score = leave_one_out_credit(trajectories)[..., None] * trajectories.score
         if trajectories.active is not None:
             score = score * trajectories.active[..., None]
         return trajectories, *total_propagation(parts, "action", score, weights)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake.exceptions import SpawnedJobError
 from snakemake.executors import local
 
-from scorepath.running.protocol import LOST, WAS_KILLED, answer, hand_over
+from scorepath.running.protocol import LOST, WAS_KILLED, hand_over, status_of
 
 if TYPE_CHECKING:
     from _socket import socket as Socket
@@ -72,7 +72,7 @@ class Executor(local.Executor):
         with closing(asked):
             with self.lock:
                 self.asked.add(asked)
-            status = None if self.cancelled else answer(asked)
+            status = None if self.cancelled else status_of(asked)
             with self.lock:
                 self.asked.remove(asked)
         if self.cancelled:

@@ -42,7 +42,7 @@ def hand_over(arguments: Sequence[str], output: int, errors: int) -> Socket | No
     return asked
 
 
-def answer(asked: Socket) -> int | None:
+def status_of(asked: Socket) -> int | None:
     """Wait for the exit status of what was handed over.
 
     `LOST` if its process died without one; None if whoever asked has to run it: the worker died before it took the
