@@ -1,4 +1,5 @@
 # make run    the whole study: environment, results/, reports/report.html
+# make check  the quick ones, in under two minutes: lint, format, types, import contracts, unit tests (CONTRIBUTING.md)
 # make test   every check
 # make verify compute a tenth of the results again and compare them byte for byte; ARGS='--fraction 0.2 --seed 1'
 # make provenance  reports/provenance.zip, Snakemake's own report (`make run` ends with it)
@@ -23,7 +24,7 @@ INSTALL = $(VENV)/bin/python -m pip install -qq --constraint requirements.lock
 SNAKEMAKE = scorepath run --cores $(CORES) $(ARGS) --config $(CONFIG)
 PROVENANCE = snakemake --report reports/provenance.zip --quiet all $(ARGS) --config $(CONFIG)
 
-.PHONY: run test faults verify provenance benchmarks lock clean-results
+.PHONY: run lint check test faults verify provenance benchmarks lock clean-results
 .DEFAULT_GOAL := run
 
 # After failed jobs a second pass reports on what exists; a study that cannot start (a wrong config) has none.
@@ -39,12 +40,18 @@ run: $(VENV)/.installed
 	fi; \
 	exit $$status
 
-test: $(VENV)/.installed-test
+lint: $(VENV)/.installed-test
 	ruff check
 	ruff format --check
 	snakefmt --check Snakefile workflow
-	snakemake --lint
 	mypy
+	lint-imports
+
+check: lint
+	python -m pytest -n auto --dist worksteal tests/unit
+
+test: lint
+	snakemake --lint
 	python -m pytest -n auto --dist worksteal
 	python -m benchmarks.regression
 
@@ -61,7 +68,7 @@ provenance: $(VENV)/.installed
 	@$(PROVENANCE)
 
 clean-results:
-	rm -rf results reports
+	find results reports -mindepth 1 -not -path results/README.md -not -path reports/README.md -delete
 
 $(VENV)/bin/python:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -80,13 +87,13 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-test: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies and test tools into $(VENV) (once; torch is large, so this takes minutes)"
-	@$(INSTALL) --editable '.[gymnasium,test,cluster]'
+	@$(INSTALL) --editable '.[gymnasium,test,cluster,docs]'
 	@touch $@ $(VENV)/.installed
 
 lock:
 	rm -rf .venv-lock
 	"$(PYTHON)" -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,test,cluster]'
+	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,test,cluster,docs]'
 	{ grep '^#' requirements.lock; .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
 		> requirements.lock.new
 	mv requirements.lock.new requirements.lock

@@ -15,6 +15,7 @@ import argparse
 import csv
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -24,9 +25,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from benchmarks.scale import ROOT, copy_code
+from benchmarks.common import ROOT
+from benchmarks.scale import copy_code
 
 from scorepath.store.records import record_path
 from scorepath.study.cells import Plan
@@ -57,7 +61,7 @@ def new_project(folder: Path, config: Path) -> None:
     """The checkout's code beside a configuration and its plan."""
     copy_code(folder)
     shutil.copy2(config, folder / "config.yaml")
-    execute(folder, sys.executable, "-m", "scorepath.cli", "plan")
+    execute(folder, sys.executable, "-m", "scorepath", "plan")
 
 
 def execute(folder: Path, *command: str) -> tuple[str, float]:
@@ -84,7 +88,7 @@ def measure(folder: Path, runner: str, cores: int) -> tuple[list[tuple[float, fl
         return json.loads(printed), seconds
     jobs = list(all_jobs(Plan.load(folder / "results" / "plan.json")))
     results = [str(job.result) for job in jobs]
-    run = (sys.executable, "-m", "scorepath.running.protocol", "run", "--cores", str(cores))
+    run = (sys.executable, "-m", "scorepath", "run", "--cores", str(cores))
     _, seconds = execute(folder, *run, *results)
     return [recorded_span(folder, job) for job in jobs], seconds
 
@@ -104,26 +108,17 @@ def compute(plan: Plan, job: Job) -> tuple[float, float]:
     import torch
 
     from scorepath.memory import keep_freed_memory
-    from scorepath.stages.gradients import measure_cell
-    from scorepath.stages.reference import make_reference
-    from scorepath.stages.reference_policies import make_policies
-    from scorepath.stages.train import train_cell
     from scorepath.training import warm_up
 
     torch.set_num_threads(1)
     keep_freed_memory()
     warm_up()  # as the worker does before its first job; after the first time it costs next to nothing
-    sigma = float(job.result.stem.removeprefix("sigma=")) if job.stage != "policies" else 0.0
+    stage = getattr(import_module(f"scorepath.stages.{job.rule.name}"), job.rule.name)
+    given: dict[str, Any] = dict(zip(job.rule.wildcards, shlex.split(job.command)[2:], strict=True))
+    if "sigma" in given:
+        given["sigma"] = float(given["sigma"])
     began = time.time()
-    match job.stage:
-        case "policies":
-            make_policies(plan.study, job.environment)
-        case "references":
-            make_reference(plan.study, job.environment, sigma)
-        case "gradients":
-            measure_cell(plan.study, job.environment, job.estimator, sigma)
-        case "training":
-            train_cell(plan.study, job.environment, job.estimator, sigma)
+    stage(plan, **given)
     return began, time.time()
 
 
@@ -132,13 +127,13 @@ def run_pool(cores: int) -> list[tuple[float, float]]:
     from joblib import Parallel, delayed, parallel_config
 
     plan = Plan.load()
-    stages: dict[str, list[Job]] = {}
+    rules: dict[str, list[Job]] = {}
     for job in all_jobs(plan):
-        stages.setdefault(job.stage, []).append(job)
-    cells = stages.get("training", []) + stages["gradients"]
+        rules.setdefault(job.rule.name, []).append(job)
+    cells = rules.get("train", []) + rules["gradients"]
     spans: list[tuple[float, float]] = []
     with parallel_config(backend="loky", n_jobs=cores, inner_max_num_threads=1), Parallel() as pool:
-        for jobs in (stages["policies"], stages["references"], cells):
+        for jobs in (rules["reference_policies"], rules["reference"], cells):
             spans += pool(delayed(compute)(plan, job) for job in jobs)
     return spans
 

@@ -20,9 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from benchmarks.contestants import scorepath_, torch_func
-from benchmarks.contestants.protocol import Case, Run
-from benchmarks.gradients import write_inputs
+from benchmarks.gradients import scorepath as core
+from benchmarks.gradients import torch_func
+from benchmarks.gradients.inputs import write_inputs
+from benchmarks.gradients.protocol import Case, Run
 
 from scorepath.memory import keep_freed_memory
 
@@ -50,24 +51,24 @@ def ratio(ours: Run, baseline: Run, floor: float = 0.0) -> float:
     return statistics.median(ratios)
 
 
-def races() -> Iterator[tuple[str, Run, Run]]:
+def races() -> Iterator[tuple[str, tuple[Run, Run]]]:
     """Each estimator's two ways of doing the same work, both warmed up."""
     with tempfile.TemporaryDirectory(prefix="scorepath-regression-") as folder:
         data = Path(folder) / "inputs.npz"
         write_inputs(ENVIRONMENT, HORIZON, SAMPLES, data)
         for estimator in ESTIMATORS:
             case = Case(ENVIRONMENT, estimator, HORIZON, SAMPLES, str(data))
-            ours, baseline = scorepath_.prepare(case), torch_func.prepare(case)
+            ours, baseline = core.prepare(case), torch_func.prepare(case)
             ours(), baseline()
-            yield estimator, ours, baseline
+            yield estimator, (ours, baseline)
 
 
 def slowdowns(recorded: dict[str, float]) -> list[str]:
     """A sentence for every estimator that has become slower."""
     found = []
-    for estimator, ours, baseline in races():
+    for estimator, pair in races():
         floor = recorded[estimator] / TOLERANCE
-        measured = ratio(ours, baseline, floor)
+        measured = ratio(*pair, floor)
         verdict = "ok" if measured >= floor else "SLOWER"
         print(f"{estimator:22} {measured:.2f} times as fast as torch.func; recorded {recorded[estimator]}: {verdict}")
         if measured < floor:
@@ -84,7 +85,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # moving between cores is most of the noise
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if record:
-        RECORD.write_text(json.dumps({name: round(ratio(*pair), 2) for name, *pair in races()}, indent=2) + "\n")
+        RECORD.write_text(json.dumps({name: round(ratio(*pair), 2) for name, pair in races()}, indent=2) + "\n")
     elif slower := slowdowns(json.loads(RECORD.read_text(encoding="utf-8"))):
         sys.exit(
             "The core has become slower: " + "; ".join(slower) + ".\nIf that is the price of something better, "

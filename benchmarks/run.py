@@ -22,7 +22,13 @@ ENVIRONMENT = ROOT / ".venv-benchmarks"
 PYTHON = ENVIRONMENT / "bin" / "python"
 REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
 LOCK = ROOT / "requirements.lock"
-PARTS = ("gradients", "training", "scaling", "pipeline")
+PARTS = {
+    "gradients": "benchmarks.gradients.compare",
+    "training": "benchmarks.training.compare",
+    "scaling": "benchmarks.scaling",
+    "pipeline": "benchmarks.pipeline",
+}
+"""Each part and the module that runs it."""
 
 
 def dependencies() -> list[str]:
@@ -59,7 +65,7 @@ def main() -> None:
     # the parts' own commands, snakemake among them, come from this environment
     path = os.pathsep.join([str(PYTHON.parent), os.environ["PATH"]])
     for part in arguments.parts or PARTS:
-        command = [str(PYTHON), "-m", f"benchmarks.{part}", *options]
+        command = [str(PYTHON), "-m", PARTS[part], *options]
         if subprocess.run(command, cwd=ROOT, env=os.environ | {"PATH": path}, check=False).returncode:
             sys.exit(f"The part {part!r} failed; its message is above.")
 

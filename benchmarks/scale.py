@@ -24,32 +24,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import yaml
+from benchmarks.common import ROOT
 
 from scorepath.study.cells import Plan
+from scorepath.study.jobs import RULES
 
-ROOT = Path(__file__).parents[1]
 CODE = ("Snakefile", "workflow", "src", "profiles")
-TABLES = ("cells", "references", "gradient_statistics", "training", "verdicts")
-COST_TABLES = ("costs", "verdicts_compute")
-# Creates what each rule's command would; `mkdir` stands for the work of a real job that is not Snakemake's.
-INSTANT_JOBS = f"""#!/bin/sh
-made() {{ for path do mkdir -p "${{path%/*}}" && : > "$path"; done; }}
-tables() {{ for name do made "results/tables/$name.csv"; done; }}
-case $1 in
-    reference-policies) made "results/references/$2/policies.npz" ;;
-    reference) made "results/references/$2/sigma=$3.npz" ;;
-    gradients) made "results/gradients/$2/$3/sigma=$4.csv" ;;
-    train) made "results/training/$2/$3/sigma=$4.csv" ;;
-    costs) made "results/costs/$2.csv" ;;
-    tables) tables {" ".join(TABLES)} ;;
-    cost-tables) tables {" ".join(COST_TABLES)} ;;
-    claims) tables claims ;;
-    exact-curves) tables exact_curves ;;
-    figure) made "results/figures/$2.svg" ;;
-    report) made reports/report.html ;;
-    crate) made reports/crate.zip ;;
-esac
-"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +55,20 @@ def repeated_study(copies: int) -> dict[str, object]:
     return config
 
 
+def instant_jobs() -> str:
+    """A command `scorepath` that creates what each rule's command would.
+
+    `mkdir` stands for the work of a real job that is not Snakemake's.
+    """
+    cases = []
+    for rule in RULES.values():
+        words = {name: f"${number}" for number, name in enumerate(rule.wildcards, 2)}
+        results = " ".join(f'"{result.format(**words)}"' for result in rule.results)
+        cases.append(f"    {rule.command}) made {results} ;;")
+    made = 'made() { for path do mkdir -p "${path%/*}" && : > "$path"; done; }'
+    return "\n".join(["#!/bin/sh", made, "case $1 in", *cases, "esac", ""])
+
+
 def copy_code(folder: Path) -> None:
     """The checkout's code in a new folder."""
     folder.mkdir(parents=True)
@@ -91,7 +85,7 @@ def new_project(folder: Path, copies: int) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(repeated_study(copies), sort_keys=False), encoding="utf-8")
     command = folder / "instant" / "scorepath"
     command.parent.mkdir()
-    command.write_text(INSTANT_JOBS, encoding="utf-8")
+    command.write_text(instant_jobs(), encoding="utf-8")
     command.chmod(0o755)
 
 
@@ -134,7 +128,7 @@ def remote_job(plan: Plan) -> tuple[str, ...]:
 
 def costs(folder: Path) -> Iterator[Cost]:
     """Everything that is measured on a new project, one after the other."""
-    yield measure(folder, "plan (scorepath plan)", sys.executable, "-m", "scorepath.cli", "plan")
+    yield measure(folder, "plan (scorepath plan)", sys.executable, "-m", "scorepath", "plan")
     plan = Plan.load(folder / "results" / "plan.json")
     yield measure(folder, "DAG from nothing (--rulegraph)", *snakemake("--rulegraph"))
     yield measure(folder, "dry run from nothing (-n)", *snakemake("--dry-run", "--quiet", "all"))
@@ -153,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scorepath-scale-") as temporary:
         base = arguments.folder or Path(temporary)
         new_project(base / "one", 1)
-        measure(base / "one", "plan", sys.executable, "-m", "scorepath.cli", "plan")
+        measure(base / "one", "plan", sys.executable, "-m", "scorepath", "plan")
         one = Plan.load(base / "one" / "results" / "plan.json")
         cells = len(one.running("gradients")) + len(one.running("training"))
         copies = math.ceil(arguments.cells / cells)

@@ -20,11 +20,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
 from benchmarks import scale
+from benchmarks.common import BATCH, ROOT
 
 from scorepath.environments.base import make_policy
 from scorepath.environments.pendulum import Pendulum
@@ -35,9 +37,9 @@ from scorepath.measurement import sample_batches
 from scorepath.memory import keep_freed_memory
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator
+from scorepath.study.cells import Plan
 
-OUTPUT = scale.ROOT / "results" / "benchmarks"
-BATCH = 64
+OUTPUT = ROOT / "results" / "benchmarks"
 ESTIMATORS = {"reinforce": Reinforce(), "pathwise": Pathwise()}
 Work = Callable[[], object]
 
@@ -77,8 +79,8 @@ def simulator(horizon: int = 50, width: int = 64, members: int = 0) -> Simulator
 def statistics(estimator: str, run: Simulator, samples: int, device: str) -> Work:
     """Gradient statistics of so many trajectories, as a cell of the study computes them; random numbers included."""
     stream = Stream(1, "pendulum", "scaling")
-    blocks = range(samples // BATCH)
-    return lambda: sample_batches(ESTIMATORS[estimator], run, stream, blocks, BATCH, torch.float32, device)
+    batches = range(samples // BATCH)
+    return lambda: sample_batches(ESTIMATORS[estimator], run, stream, batches, BATCH, torch.float32, device)
 
 
 def iteration(estimator: str, run: Simulator, device: str) -> Work:
@@ -132,8 +134,8 @@ def measure_cells(copies: Sequence[int], rounds: int) -> Iterator[Point]:
         with tempfile.TemporaryDirectory(prefix="scorepath-scaling-") as temporary:
             folder = Path(temporary) / "study"
             scale.new_project(folder, count)
-            scale.measure(folder, "plan", sys.executable, "-m", "scorepath.cli", "plan")
-            plan = scale.Plan.load(folder / "results" / "plan.json")
+            scale.measure(folder, "plan", sys.executable, "-m", "scorepath", "plan")
+            plan = Plan.load(folder / "results" / "plan.json")
             cells = len(plan.running("gradients")) + len(plan.running("training"))
             times = [scale.measure(folder, "DAG", *scale.snakemake("--rulegraph")).wall_seconds for _ in range(rounds)]
             yield Point("cells", "snakemake", "cpu", 1, cells, *np.quantile(times, (0.25, 0.5, 0.75)).tolist())
@@ -175,7 +177,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     names = [name for name in X_LABELS if name in set(table["curve"])]
     settings = {"svg.fonttype": "none", "svg.hashsalt": "scorepath", "font.size": 9}
     with mpl.rc_context(dict(sns.axes_style("whitegrid")) | settings):
-        figure, panels = mpl.pyplot.subplots(1, len(names), figsize=(3.2 * len(names), 3.2), layout="constrained")
+        figure, panels = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3.2), layout="constrained")
         colours = dict(zip(table["of"].unique(), sns.color_palette("colorblind"), strict=False))
         for axes, name in zip(np.atleast_1d(panels), names, strict=True):
             chosen = table[table["curve"] == name]
@@ -195,7 +197,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             log_axis(axes.yaxis, *axes.get_ylim())
             axes.legend(title="exponent at the end", fontsize=7, title_fontsize=7)
         figure.savefig(path, metadata={"Date": None, "Title": "Scaling: seconds against size"})
-        mpl.pyplot.close(figure)
+        plt.close(figure)
 
 
 def main(arguments: list[str]) -> None:

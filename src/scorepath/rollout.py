@@ -8,14 +8,16 @@ return without such a graph, and sooner.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.noise import RolloutNoise
 from scorepath.policies import Policy
 
@@ -115,14 +117,51 @@ class Trajectories:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Simulator:
-    """An environment, a policy with its parameters ((P,) or (batches, P)), and a noise level."""
+    """An environment, a policy with its parameters, and a noise level.
+
+    Args:
+        environment: any.
+        policy: by default the environment's own.
+        parameters: (P,), or (batches, P) for a population; by default where the policy's training would start, with
+            the seed 0, in float64.
+        sigma: standard deviation of the action noise (the scale of Gumbel noise where actions are discrete); it has to
+            be given, and 0 is the noiseless policy.
+
+    Raises:
+        ValueError: if sigma is not given, negative or not a number.
+
+    >>> import scorepath as sp
+    >>> simulator = sp.Simulator(sp.environments.Cosine(frequency=10.0, phase=1.0), sigma=0.1)
+    >>> simulator.parameters
+    tensor([0.], dtype=torch.float64)
+    """
 
     environment: Environment
     policy: Policy
     parameters: Tensor
     sigma: float
+
+    def __init__(
+        self,
+        environment: Environment,
+        policy: Policy | None = None,
+        parameters: Tensor | None = None,
+        sigma: float = math.nan,
+    ) -> None:
+        if not sigma >= 0:
+            raise ValueError(
+                f"sigma, the standard deviation of the action noise, must be given, and at least 0: {sigma}"
+            )
+        policy = make_policy(environment) if policy is None else policy
+        if parameters is None:
+            parameters = policy.initial_parameters(np.random.default_rng(0))
+        # a frozen dataclass, whose fields have their defaults from each other
+        object.__setattr__(self, "environment", environment)
+        object.__setattr__(self, "policy", policy)
+        object.__setattr__(self, "parameters", parameters)
+        object.__setattr__(self, "sigma", sigma)
 
     def with_sigma(self, sigma: float) -> Simulator:
         """The same policy at another noise level."""

@@ -113,7 +113,6 @@ def compare_errors(
     centre = mean_of(batches, total)
     contestants = list(zip((first, second), prices, strict=True))
     ours, theirs = (float(each.squared_error(centre, price, budget)) for each, price in contestants)
-    our_draws, their_draws = (each.squared_error(draws, price, budget) for each, price in contestants)
     if not math.isfinite(ours) or not math.isfinite(theirs):
         if math.isfinite(ours) == math.isfinite(theirs):
             return Outcome(reason="neither gradient is finite")
@@ -122,6 +121,7 @@ def compare_errors(
         return Outcome(value, value, value, p_value=0.0, reason=f"{loser.name} gave gradients that are not finite")
     if (first.blank and second.blank) or max(ours, theirs) == 0:
         return Outcome(reason="no sample of either shows any signal")
+    our_draws, their_draws = (each.squared_error(draws, price, budget) for each, price in contestants)
     tiny = RESOLUTION * max(ours, theirs)
     ratios = np.log10(np.maximum(their_draws, tiny)) - np.log10(np.maximum(our_draws, tiny))
     flip = ratio(

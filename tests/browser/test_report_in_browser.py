@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import runpy
 import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
 
 import pytest
+from tests.helpers.small_tables import write_tables
 
-from scorepath.figures import draw_figures
+from scorepath.figures import FIGURES
 from scorepath.reporting.page import render_report
+from scorepath.store.tables import Tables
 
-write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -39,10 +39,12 @@ def browser() -> str:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
-    tables = write_tables(folder / "results" / "tables", status="failed", reason="its job failed")
-    draw_figures(tables, folder / "results" / "figures", ["verdict_map", "variance"])
+    tables = Tables(write_tables(folder / "results" / "tables", status="failed", reason="its job failed"))
+    figures = folder / "results" / "figures"
+    for name in ("verdict_map", "variance"):
+        FIGURES[name].draw(tables, figures / f"{name}.svg")
     path = folder / "reports" / "report.html"
-    render_report(tables, folder / "results" / "figures", folder / "plan.json", path)
+    render_report(tables, figures, None, path, provenance={"Commit": "of no study"})
     return path
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.workflow.conftest import ROOT, Project, new_project
+from tests.helpers.project import ROOT, Project, new_project
 
 pytestmark = pytest.mark.workflow
 

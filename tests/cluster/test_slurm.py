@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.workflow.conftest import CONFIG, ROOT, Project, new_project
+from tests.helpers.project import CONFIG, ROOT, Project, new_project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 
@@ -91,7 +91,9 @@ def jobs_of(project: Project) -> list[Job]:
     for line in slurm("scontrol", "show", "job", "--oneliner").splitlines():
         told = dict(re.findall(r"(\S+?)=(\S*)", line))
         if told.get("WorkDir") == str(project.folder):
-            days, hours, minutes = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):\d+", told["TimeLimit"]).groups(default="0")
+            limit = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):\d+", told["TimeLimit"])
+            assert limit, told
+            days, hours, minutes = limit.groups(default="0")
             found.append(
                 Job(
                     int(told["JobId"]),

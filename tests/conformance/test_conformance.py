@@ -31,11 +31,11 @@ def instances(package: str) -> list[Any]:
     return found
 
 
-MATRIX = {"dynamics": [[1.0, 0.1], [-0.2, 0.9]], "control": [[0.1, 0.0], [0.3, 0.5]]}
+MATRICES: dict[str, Any] = {"dynamics": [[1.0, 0.1], [-0.2, 0.9]], "control": [[0.1, 0.0], [0.3, 0.5]]}
 OTHERS: list[Environment] = [  # of other sizes, and with noise, than those listed
     Quadratic(dimension=3, offset=0.2),
     SoftStep(width=0.5),
-    LQR(horizon=4, process_noise=0.0, discount=0.8, **MATRIX),
+    LQR(horizon=4, process_noise=0.0, discount=0.8, **MATRICES),
     Pendulum(process_noise=0.1),
     CartPole(process_noise=0.1),
     BallWithWall(stiffness=10.0),

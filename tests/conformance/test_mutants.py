@@ -50,7 +50,7 @@ def mutant_of(original: Environment | Estimator, words: str) -> Callable[[type],
     """Lists a mutated class: an instance with the original's fields has to be found out in these words."""
 
     def listed(kind: type[Any]) -> type[Any]:
-        fields = {name: getattr(original, name) for name in registry.knobs(type(original), None)}
+        fields = {name: getattr(original, name) for name in registry.knobs(type(original))}
         MUTANTS.append(pytest.param(original, kind(**fields), words, id=kind.__name__))
         return kind
 

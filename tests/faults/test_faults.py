@@ -14,24 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.faults import harness
-from tests.faults.harness import (
-    KINDS,
-    Failed,
-    Harness,
-    Reference,
-    Study,
-    check_end,
-    check_files,
-    check_processes,
-    check_words,
-    left_alone,
-    reference_of,
-)
+from tests.faults import checks
+from tests.faults.checks import check_end, check_files, check_processes, check_words
+from tests.faults.harness import Harness
+from tests.faults.reference import Reference, left_alone, reference_of
+from tests.faults.strikes import KINDS
+from tests.faults.study import Failed, Study
 
+from scorepath.running.errors import plain_error
 from scorepath.store.files import atomic_write, remove_partial_files
 from scorepath.store.records import record_path, recorded, repair, require_intact
-from snakemake_logger_plugin_scorepath import plain_error
 
 SEED = 7
 RESULT = Path("results/gradients/lqr/pathwise/sigma=0.1.csv")
@@ -109,7 +101,7 @@ def test_a_missing_result_and_a_stray_file_are_seen(two_results: tuple[Study, Re
 
 
 def test_a_process_that_runs_on_is_seen(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "PATIENCE", 0.2)
+    monkeypatch.setattr(checks, "PATIENCE", 0.2)
     left = subprocess.Popen(["sleep", "60"], env=study.environment)
     with pytest.raises(Failed, match=r"still running after .*sleep"):
         check_processes(study)
@@ -160,6 +152,7 @@ def test_half_written_files_of_killed_jobs_are_removed(folder: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
+from scorepath.running.errors import plain_error
 from scorepath.store.files import atomic_write
 with atomic_write(Path({str(RESULT)!r})) as file:
     file.write("half")
@@ -249,7 +242,7 @@ def stop_early(folder: Path, number: signal.Signals, program: str) -> subprocess
     (package / "__main__.py").write_text(program)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as it is in the background of a script
     process = subprocess.Popen(
-        [sys.executable, "-c", "from scorepath.running.protocol import run; run(['--dry-run'])"], cwd=folder, text=True,
+        [sys.executable, "-c", "from scorepath.cli.run import run; run(['--dry-run'])"], cwd=folder, text=True,
         env={**os.environ, "PYTHONPATH": str(folder / "stand-in")}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     while not (folder / "started").exists():
@@ -298,7 +291,7 @@ def test_nothing_is_deleted_under_another_run(folder: Path) -> None:
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text("")
-    command = [sys.executable, "-c", "from scorepath.running.protocol import run; run([])"]
+    command = [sys.executable, "-c", "from scorepath.cli.run import run; run([])"]
     environment = {**os.environ, "PYTHONPATH": str(folder / "stand-in")}
     assert subprocess.run(command, cwd=folder, env=environment, check=False).returncode == 0
     assert RESULT.read_text() == "new"

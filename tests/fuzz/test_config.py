@@ -20,7 +20,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
-from tests.workflow.conftest import CONFIG
+from tests.helpers.project import CONFIG, ROOT
 
 from scorepath import registry
 from scorepath.stages.plan import make_plan
@@ -28,9 +28,8 @@ from scorepath.study.cells import Plan
 from scorepath.study.wording import ConfigError
 from scorepath.study.yaml import load_yaml
 
-ROOT = Path(__file__).parents[2]
 BASES = [CONFIG, *(load_yaml(ROOT / name) for name in ("config.yaml", "config/tiny.yaml", "config/full.yaml"))]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load((ROOT / "src/scorepath/study/config.schema.yaml").read_text(encoding="utf-8"))
 SECONDS, MEGABYTES = 5, 200
 """What one configuration may take, and all of them together beyond what an ordinary one does."""
 
@@ -52,7 +51,7 @@ TEXTS = [
     *("\u0441hain", "../up", "."),
     *("..", "-rf", "--help", "CON", "nul.csv", "a/b", "C:\\a", "<script>", "a.", "NA", "A" * 101, "sigma=1", "%s{}"),
 ]
-OTHERS = [
+OTHERS: list[Any] = [
     *(None, True, False, [], {}, [[]], [[[1]]], [None], {"a": {"b": [1]}}, {"": 0}, {1: 2}, {None: 1}, (1, 2)),
     *(datetime.date(2026, 1, 1), datetime.datetime(2026, 1, 1), b"bytes", {1, 2}, [10**9], [0.1] * 1000),
     *({"kind": "mlp", "hidden": [10**9]}, {"kind": "mlp", "hidden": [100_000] * 100}),
@@ -192,7 +191,7 @@ def entries(package: str, kind: str) -> st.SearchStrategy[dict[str, Any]]:
     """An entry of any family (or method) with strange values of up to three of its knobs."""
 
     def of(name: str) -> st.SearchStrategy[dict[str, Any]]:
-        known = registry.knobs(registry.load(package, name), None)
+        known = registry.knobs(registry.load(package, name))
         chosen = st.lists(st.sampled_from(sorted(known)), max_size=3, unique=True) if known else st.just([])
         knobs = chosen.flatmap(lambda keys: st.fixed_dictionaries({key: knob_values(known[key]) for key in keys}))
         return knobs.map(lambda given: {"name": "it", kind: name, **given})

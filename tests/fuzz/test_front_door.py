@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 import yaml
-from tests.workflow.conftest import CONFIG, new_project
-
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
+from tests.helpers.project import CONFIG, Project, new_project
 
 pytestmark = pytest.mark.workflow
 

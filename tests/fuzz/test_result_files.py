@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.workflow.conftest import CONFIG
+from tests.helpers.project import CONFIG
 
 from scorepath.stages._measurements import read_rows
 from scorepath.stages._references import load_policies, load_reference
 from scorepath.stages.plan import make_plan
 from scorepath.store.files import atomic_write, write_rows
-from scorepath.store.paths import PLAN
-from scorepath.store.records import RECORDS, recorded
-from scorepath.store.tables import read_table
+from scorepath.store.paths import PLAN, RECORDS
+from scorepath.store.records import recorded
+from scorepath.store.tables import Tables
 from scorepath.study.cells import Plan
 
 CELL = Path("results/gradients/lqr/reinforce/sigma=0.5.csv")
@@ -40,7 +40,7 @@ READERS: dict[Path, Callable[[], object]] = {
     COSTS: lambda: read_rows(COSTS),
     POLICIES: lambda: load_policies("lqr"),
     REFERENCE: lambda: load_reference("lqr", 0.5),
-    TABLE: lambda: read_table(TABLE.parent, "verdicts"),
+    TABLE: lambda: Tables(TABLE.parent).read("verdicts"),
 }
 
 

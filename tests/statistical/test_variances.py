@@ -1,38 +1,31 @@
-"""Measured variances against closed forms, through the machinery that writes cell files.
+"""Measured variances against closed forms, through the measurement that cell files hold.
 
 The variance column of a cell holds one unbiased contribution per block: the trace of the sample covariance within the
 batch, or batch size × the squared deviation of the batch's mean where samples interact. Means of many such
-contributions are compared with the exact variance as conftest.py derives, with at most 1e-6 false alarms per test: the
-standard error comes from the spread of block means, so no moment of the gradients is assumed. Contributions are
-skewed (squares of products of normals), hence up to a million samples, a smaller nominal level that leaves room for
-what skewness does to it, and the check of the skewness that is left. A variance 10 % off is caught in every case, one
-25 % off for leave-one-out.
+contributions are compared with the exact variance as `scorepath.conformance.comparison` derives, with at most 1e-6
+false alarms per test: the standard error comes from the spread of block means, so no moment of the gradients is
+assumed. Contributions are skewed (squares of products of normals), hence up to a million samples, a smaller nominal
+level that leaves room for what skewness does to it, and the check of the skewness that is left. A variance 10 % off is
+caught in every case, one 25 % off for leave-one-out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
+from tests.helpers.agreement import compare
+from tests.helpers.reference_problems import CLOSED_FORMS, MEAN, SIGMA, gradient_of
 from torch import Tensor
 
 from scorepath import registry
-from scorepath.environments.base import Environment, make_policy
-from scorepath.environments.cosine import Cosine
-from scorepath.environments.lqr import LQR
-from scorepath.environments.quadratic import Quadratic
-from scorepath.environments.soft_step import SoftStep
-from scorepath.environments.step import Step
+from scorepath.conformance.comparison import in_blocks
+from scorepath.conformance.problems import Problem
+from scorepath.estimators.base import Estimator
+from scorepath.measurement import batch_statistics
 from scorepath.noise import Stream
-from scorepath.references.exact import exact_reference
 from scorepath.references.variances import exact_variance
-from scorepath.rollout import Simulator
-from scorepath.stages.gradients import checkpoint_rows
-from scorepath.study.settings import GradientSettings
 
 pytestmark = pytest.mark.statistical
 
@@ -41,7 +34,6 @@ BLOCKS = 256
 ALPHA = 1e-9
 WRONG = 1.1
 """The error that must not go unnoticed; 1.25 where only whole batches give a variance, which takes more samples."""
-MEAN, SIGMA = 0.3, 0.5
 
 
 def density(z: float) -> float:
@@ -85,75 +77,54 @@ def step_measure_valued() -> float:
 
 
 D1, S2 = (MEAN - 1.0) ** 2, SIGMA**2  # squared distance per coordinate and sigma^2
-QUADRATIC = Quadratic(dimension=1, offset=1.0)
-QUADRATIC_8D = Quadratic(dimension=8, offset=1.0)
-COSINE = Cosine(frequency=2.0, phase=1.0)
-SCALAR_LQR = LQR(horizon=8, dynamics=((0.8,),), initial_std=0.3, process_noise=0.3, discount=0.9)
-SCALAR_LQR_STEP = LQR(horizon=1, initial_std=0.3, process_noise=0.3, discount=0.9)
 
-# environment, estimator, batch size, and the closed form where it is short (else None)
-CASES: list[tuple[Environment, str, int, float | None]] = [
-    (QUADRATIC, "pathwise", 512, 4 * S2),
-    (QUADRATIC, "reinforce", 512, D1**2 / S2 + 14 * D1 + 15 * S2),
-    (QUADRATIC, "measure_valued", 512, D1 * (16 / math.pi - 4)),
-    (QUADRATIC, "leave_one_out", 8, None),
-    (QUADRATIC_8D, "pathwise", 512, 4 * 8 * S2),
-    (QUADRATIC_8D, "reinforce", 512, None),
-    (QUADRATIC_8D, "measure_valued", 512, 8 * D1 * (16 / math.pi - 4)),
-    (QUADRATIC_8D, "leave_one_out", 8, None),
-    (COSINE, "pathwise", 512, cosine_pathwise()),
-    (COSINE, "reinforce", 512, cosine_score()),
-    (COSINE, "leave_one_out", 8, None),
-    (Step(edge=0.1), "reinforce", 512, step_score()),
-    (Step(edge=0.1), "measure_valued", 512, step_measure_valued()),
-    (SoftStep(edge=0.1, width=0.8), "pathwise", 512, soft_step_pathwise()),
-    (SCALAR_LQR, "pathwise", 512, None),
-    (SCALAR_LQR, "reinforce", 512, None),
-    (SCALAR_LQR_STEP, "leave_one_out", 64, None),
+# problem, estimator, batch size, and the closed form where it is short (else None)
+CASES: list[tuple[str, str, int, float | None]] = [
+    ("quadratic", "pathwise", 512, 4 * S2),
+    ("quadratic", "reinforce", 512, D1**2 / S2 + 14 * D1 + 15 * S2),
+    ("quadratic", "measure_valued", 512, D1 * (16 / math.pi - 4)),
+    ("quadratic", "leave_one_out", 8, None),
+    ("quadratic-8d", "pathwise", 512, 4 * 8 * S2),
+    ("quadratic-8d", "reinforce", 512, None),
+    ("quadratic-8d", "measure_valued", 512, 8 * D1 * (16 / math.pi - 4)),
+    ("quadratic-8d", "leave_one_out", 8, None),
+    ("cosine", "pathwise", 512, cosine_pathwise()),
+    ("cosine", "reinforce", 512, cosine_score()),
+    ("cosine", "leave_one_out", 8, None),
+    ("step", "reinforce", 512, step_score()),
+    ("step", "measure_valued", 512, step_measure_valued()),
+    ("soft_step", "pathwise", 512, soft_step_pathwise()),
+    ("lqr", "pathwise", 512, None),
+    ("lqr", "reinforce", 512, None),
+    ("lqr-one-step", "leave_one_out", 64, None),
 ]
 
 
-def parameters_of(environment: Environment) -> Tensor:
-    policy = make_policy(environment)
-    value = -0.4 if isinstance(environment, LQR) else MEAN
-    return torch.full((policy.parameter_count,), value, dtype=torch.float64)
-
-
-def measured(environment: Environment, method: str, batch_size: int, samples: int) -> Tensor:
+def variances(problem: Problem, estimator: Estimator, stream: Stream, batches: int, size: int) -> Tensor:
     """The variance column of a cell, (batches, 1)."""
-    policy, parameters = make_policy(environment), parameters_of(environment)
-    reference = exact_reference(Simulator(environment, policy, parameters, SIGMA)).gradient[None]
-    study: Any = SimpleNamespace(gradients=GradientSettings(samples, batch_size, "float64"))
-    rows = checkpoint_rows(
-        registry.load(registry.ESTIMATORS, method)(),
-        Simulator(environment, policy, parameters, SIGMA),
-        reference,
-        Stream(SEED, type(environment).__name__, "variances"),
-        study,
-    )
-    return torch.tensor([[row["variance"]] for row in rows], dtype=torch.float64)
+    reference = gradient_of(problem)[None]
+    found = batch_statistics(estimator, problem.simulator, reference, stream, batches, size, torch.float64)
+    return torch.from_numpy(found.variance)[:, None]
+
+
+def measured(problem: Problem, method: str, size: int, samples: int) -> Tensor:
+    """The same of a default estimator."""
+    estimator = registry.load(registry.ESTIMATORS, method)()
+    stream = Stream(SEED, type(problem.environment).__name__, "variances")
+    return variances(problem, estimator, stream, samples // size, size)
 
 
 @pytest.mark.parametrize(
-    ("environment", "method", "batch_size", "formula"),
-    CASES,
-    ids=[f"{type(e).__name__}{getattr(e, 'dimension', '')}-{m}" for e, m, *_ in CASES],
+    ("name", "method", "batch_size", "formula"), CASES, ids=[f"{name}-{method}" for name, method, *_ in CASES]
 )
-def test_measured_variance_is_the_exact_one(
-    environment: Environment,
-    method: str,
-    batch_size: int,
-    formula: float | None,
-    compare: Callable[..., Any],
-    in_blocks: Callable[..., Tensor],
-) -> None:
-    policy, parameters = make_policy(environment), parameters_of(environment)
-    exact = exact_variance(method, Simulator(environment, policy, parameters, SIGMA), batch_size)
+def test_measured_variance_is_the_exact_one(name: str, method: str, batch_size: int, formula: float | None) -> None:
+    problem = CLOSED_FORMS[name]
+    exact = exact_variance(method, problem.simulator, batch_size)
     assert exact is not None
     if formula is not None:
         assert exact == pytest.approx(formula, rel=1e-4)  # the quadrature at a jump is of first order
     samples = 2**17 if batch_size == 8 else 2**20
-    blocks = in_blocks(measured(environment, method, batch_size, samples), BLOCKS)
+    blocks = in_blocks(measured(problem, method, batch_size, samples), BLOCKS)
     expected = torch.tensor([exact], dtype=torch.float64)
     comparison = compare(blocks, expected, alpha=ALPHA)
     assert comparison.agrees, str(comparison)
@@ -163,35 +134,24 @@ def test_measured_variance_is_the_exact_one(
 
 
 @pytest.mark.parametrize(
-    ("environment", "method"),
-    [(QUADRATIC, "pathwise"), (QUADRATIC_8D, "reinforce"), (COSINE, "reinforce"), (SCALAR_LQR, "pathwise")],
-    ids=["quadratic", "quadratic-8d", "cosine", "lqr"],
+    ("name", "method"),
+    [("quadratic", "pathwise"), ("quadratic-8d", "reinforce"), ("cosine", "reinforce"), ("lqr", "pathwise")],
 )
-def test_the_spread_of_batches_says_the_same_as_the_spread_within(
-    environment: Environment, method: str, compare: Callable[..., Any], in_blocks: Callable[..., Tensor]
-) -> None:
+def test_the_spread_of_batches_says_the_same_as_the_spread_within(name: str, method: str) -> None:
     """Where samples are independent, batch size × the variance of a batch's mean is the per-sample variance as well."""
-    policy, parameters = make_policy(environment), parameters_of(environment)
+    problem, size = CLOSED_FORMS[name], 8
     kind = registry.load(registry.ESTIMATORS, method)
     whole_batches = type("WholeBatches", (kind,), {"couples_samples": True})()
-    exact = exact_reference(Simulator(environment, policy, parameters, SIGMA)).gradient[None]
-    study: Any = SimpleNamespace(gradients=GradientSettings(2**17, 8, "float64"))
-    simulator = Simulator(environment, policy, parameters, SIGMA)
-    rows = checkpoint_rows(whole_batches, simulator, exact, Stream(SEED, "spread", method), study)
-    blocks = in_blocks(torch.tensor([[row["variance"]] for row in rows], dtype=torch.float64), BLOCKS)
-    value = exact_variance(method, Simulator(environment, policy, parameters, SIGMA), 8)
+    found = variances(problem, whole_batches, Stream(SEED, "spread", method), 2**17 // size, size)
+    value = exact_variance(method, problem.simulator, size)
     assert value is not None
-    assert compare(blocks, torch.tensor([value], dtype=torch.float64), alpha=ALPHA).agrees
+    assert compare(in_blocks(found, BLOCKS), torch.tensor([value], dtype=torch.float64), alpha=ALPHA).agrees
 
 
 def test_leave_one_out_over_several_steps_has_no_exact_variance() -> None:
     """It uses rewards to go there, and only the larger variance with whole returns has a formula."""
-    parameters = parameters_of(SCALAR_LQR)
-    assert (
-        exact_variance("leave_one_out", Simulator(SCALAR_LQR, make_policy(SCALAR_LQR), parameters, SIGMA), 64) is None
-    )
+    assert exact_variance("leave_one_out", CLOSED_FORMS["lqr"].simulator, 64) is None
 
 
 def test_a_pathwise_step_has_no_variance_at_all() -> None:
-    rows = measured(Step(edge=0.1), "pathwise", 64, 640)
-    assert (rows == 0).all()
+    assert (measured(CLOSED_FORMS["step"], "pathwise", 64, 640) == 0).all()

@@ -9,32 +9,31 @@ from functools import partial
 import pytest
 import torch
 from tests.helpers.ending_episodes import Fall
+from tests.helpers.problems import BATCHES, matrix_lqr, noise, simulator, system
 from torch import Tensor
 
 from scorepath import adjoint, pullback
 from scorepath.adjoint import Linearisation, backpropagate, linearise
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.base import Environment
 from scorepath.environments.cartpole import CartPole
 from scorepath.environments.chain import Chain
 from scorepath.environments.double_pendulum import DoublePendulum
 from scorepath.environments.fourier_field import FourierField
 from scorepath.environments.hopper import Hopper
-from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.random_walk_digital import RandomWalkDigital
 from scorepath.environments.uniform_support import UniformSupport
 from scorepath.estimators.gumbel_softmax import GumbelSoftmax
 from scorepath.estimators.straight_through import StraightThrough
-from scorepath.noise import Noise, RolloutNoise, Stream
+from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator
 
 HORIZON = 6
 
 
-MATRIX = {"dynamics": ((1.0, 0.1), (-0.2, 0.9)), "control": ((0.1, 0.0), (0.3, 0.5))}
 CASES: list[tuple[Environment, str, Callable[[Tensor], Tensor] | None]] = [
-    (LQR(horizon=HORIZON, discount=0.8, process_noise=0.1, reward_noise=0.2, **MATRIX), "linear", None),
-    (LQR(horizon=HORIZON, discount=0.8, **MATRIX), "open_loop", None),
+    (matrix_lqr(HORIZON, process_noise=0.1, reward_noise=0.2), "linear", None),
+    (matrix_lqr(HORIZON), "open_loop", None),
     (Fall(horizon=HORIZON, initial_mean=0.5), "linear", None),
     (Pendulum(horizon=HORIZON, process_noise=0.1), "mlp", None),
     (CartPole(horizon=HORIZON, discount=0.9), "mlp", None),
@@ -46,19 +45,13 @@ CASES: list[tuple[Environment, str, Callable[[Tensor], Tensor] | None]] = [
     (Chain(horizon=HORIZON), "linear", GumbelSoftmax().relax),
     (Chain(horizon=HORIZON), "linear", StraightThrough().relax),
 ]
-cases = pytest.mark.parametrize(
-    ("environment", "kind", "relax"), CASES, ids=[f"{type(e).__name__}-{kind}" for e, kind, _ in CASES]
-)
+cases = pytest.mark.parametrize(("environment", "kind", "relax"), CASES, ids=system)
 populations = pytest.mark.parametrize("population", [False, True], ids=["shared", "population"])
 
 
 def start(environment: Environment, kind: str, population: bool) -> tuple[Simulator, RolloutNoise]:
-    """A policy, or one for each of three batches, and the noise of three batches of five."""
-    policy = make_policy(environment, kind, (6,))
-    shape = (3, policy.parameter_count) if population else (policy.parameter_count,)
-    parameters = 0.3 * torch.randn(*shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    draws = Noise(environment, Stream(1, "test", "adjoint"), range(3), 5, torch.float64).rollout
-    return Simulator(environment, policy, parameters, 0.3), draws
+    """A policy, or one for each batch, and the noise of three batches of five."""
+    return simulator(environment, kind=kind, batches=BATCHES * population), noise(environment, samples=5).rollout
 
 
 def by_graph(

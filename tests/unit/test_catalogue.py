@@ -81,7 +81,7 @@ SEQUENTIAL = [
 @pytest.mark.parametrize("family", SEQUENTIAL)
 def test_every_sequential_environment_has_noise_on_state_and_reward(family: str) -> None:
     kind = registry.load(registry.ENVIRONMENTS, family)
-    knobs = registry.knobs(kind, None)
+    knobs = registry.knobs(kind)
     assert "reward_noise" in knobs
     noise = "slip" if "slip" in knobs else "process_noise"
     assert kind(**{noise: 0.1}).process_noise_dim > 0

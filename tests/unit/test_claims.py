@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.helpers.small_studies import small_plan
 
-from scorepath.stages.claims import crossing, row, write_claims
+from scorepath.stages.claims import claims, crossing, row
+from scorepath.store.paths import TABLES
 
-ENVIRONMENTS: tuple[dict[str, Any], ...] = (
-    {"name": "bowl", "family": "quadratic", "knobs": {"dimension": 1}},
-    {"name": "wave", "family": "cosine", "knobs": {}},
-    {"name": "edge", "family": "step", "knobs": {}},
-    {"name": "ramp", "family": "soft_step", "knobs": {"edge": 0.1, "width": 0.05}},
-    {"name": "chaos", "family": "angle_doubling", "knobs": {"doublings": 3, "noise_at": "every_step"}},
+ENVIRONMENTS = (
+    {"name": "bowl", "family": "quadratic", "dimension": 1},
+    {"name": "wave", "family": "cosine"},
+    {"name": "edge", "family": "step"},
+    {"name": "ramp", "family": "soft_step", "edge": 0.1, "width": 0.05},
+    {"name": "chaos", "family": "angle_doubling", "doublings": 3, "noise_at": "every_step"},
 )
 LEVELS = (0.03, 0.1, 0.3)
 
@@ -49,11 +50,19 @@ def statistics(slope_of_variance: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def ledger(tmp_path: Path, slope_of_variance: float = -2.0, learning: float = 1.0) -> pd.DataFrame:
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a study that runs here has its tables."""
+    monkeypatch.chdir(tmp_path)
+    TABLES.mkdir(parents=True)
+    return TABLES
+
+
+def ledger(tables: Path, slope_of_variance: float = -2.0, learning: float = 1.0) -> pd.DataFrame:
     table = statistics(slope_of_variance)
-    table.to_csv(tmp_path / "gradient_statistics.csv", index=False)
+    table.to_csv(tables / "gradient_statistics.csv", index=False)
     places = table[["environment", "sigma", "checkpoint"]].drop_duplicates()
-    places.assign(gradient_norm=1.0).to_csv(tmp_path / "references.csv", index=False)
+    places.assign(gradient_norm=1.0).to_csv(tables / "references.csv", index=False)
     verdicts = []
     for place in range(12):
         shared = {"environment": f"e{place}", "sigma": 0.1, "comparison": "pathwise_vs_best_score_function"}
@@ -61,13 +70,13 @@ def ledger(tmp_path: Path, slope_of_variance: float = -2.0, learning: float = 1.
         verdicts.append(
             {**shared, "criterion": "training", "statistic": "iqm_difference", "value": learning * place**2}
         )
-    pd.DataFrame(verdicts).to_csv(tmp_path / "verdicts.csv", index=False)
-    write_claims(tmp_path, ENVIRONMENTS, seed=1)
-    return pd.read_csv(tmp_path / "claims.csv").set_index("claim")
+    pd.DataFrame(verdicts).to_csv(tables / "verdicts.csv", index=False)
+    claims(small_plan(ENVIRONMENTS))
+    return pd.read_csv(tables / "claims.csv").set_index("claim")
 
 
-def test_tables_that_obey_confirm(tmp_path: Path) -> None:
-    found = ledger(tmp_path)
+def test_tables_that_obey_confirm(tables: Path) -> None:
+    found = ledger(tables)
     assert set(found.index) == {
         "small-noise", "deterministic-limit", "step-bias", "ivw-blind", "empirical-bias", "chaos",
         "no-universal-ranking", "learning-follows-mse",
@@ -80,20 +89,20 @@ def test_tables_that_obey_confirm(tmp_path: Path) -> None:
     assert found.loc["chaos", "measured"] == pytest.approx(math.sqrt(3 / 336), rel=0.2)
 
 
-def test_tables_that_break_a_claim_refute_it(tmp_path: Path) -> None:
-    assert ledger(tmp_path, slope_of_variance=-1.0).loc["small-noise", "verdict"] == "refuted"
-    assert ledger(tmp_path, learning=-1.0).loc["learning-follows-mse", "verdict"] == "refuted"
+def test_tables_that_break_a_claim_refute_it(tables: Path) -> None:
+    assert ledger(tables, slope_of_variance=-1.0).loc["small-noise", "verdict"] == "refuted"
+    assert ledger(tables, learning=-1.0).loc["learning-follows-mse", "verdict"] == "refuted"
 
 
 def test_an_interval_across_the_tolerance_is_undecided() -> None:
     assert row("c", "s", "p", (1.0, 0.5, 1.5), (0.9, 1.1), "f")["verdict"] == "undecided"
 
 
-def test_a_study_without_the_instances_has_an_empty_ledger(tmp_path: Path) -> None:
+def test_a_study_without_the_instances_has_an_empty_ledger(tables: Path) -> None:
     for name in ("gradient_statistics", "references", "verdicts"):
-        (tmp_path / f"{name}.csv").write_text("environment,sigma\n")
-    write_claims(tmp_path, (), seed=1)
-    assert pd.read_csv(tmp_path / "claims.csv").empty
+        (tables / f"{name}.csv").write_text("environment,sigma\n")
+    claims(small_plan(["relu"]))
+    assert pd.read_csv(tables / "claims.csv").empty
 
 
 def test_crossing_is_exact_for_power_laws() -> None:

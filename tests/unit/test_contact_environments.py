@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import solve_ivp
+from tests.helpers.problems import at
 
-from scorepath.rollout import Simulator
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.base import Environment
 from scorepath.environments.bouncing_ball import BouncingBall
 from scorepath.environments.coulomb_slide import CoulombSlide
 from scorepath.environments.stiff_push import StiffPush
 from scorepath.references.quadrature import decision_return
 from scorepath.references.variances import exact_variance
-
-torch.set_num_threads(1)
 
 INSTANCES: list[Environment] = [
     BouncingBall(),
@@ -171,11 +169,9 @@ def test_stiffness_flips_the_winner() -> None:
     """At sigma = 0.1 pathwise has less variance than leave-one-out on the soft contact, and more on the stiff one."""
 
     def variances(stiffness: float) -> tuple[float, float]:
-        environment = StiffPush(stiffness=stiffness)
-        theta = torch.zeros(1, dtype=torch.float64)
+        start = at(StiffPush(stiffness=stiffness), 0.0, 0.1)
         pathwise, score_function = (
-            exact_variance(method, Simulator(environment, make_policy(environment), theta, 0.1), 4096, tolerance=1e-3)
-            for method in ("pathwise", "leave_one_out")
+            exact_variance(method, start, 4096, tolerance=1e-3) for method in ("pathwise", "leave_one_out")
         )
         assert pathwise is not None
         assert score_function is not None

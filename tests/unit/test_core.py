@@ -12,17 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 from tests.helpers.layer_inputs import layer_inputs
+from tests.helpers.problems import DIFFERENTIABLE, estimator, label, matrix_lqr, noise, randn, simulator, system
+from tests.helpers.rules import as_rollout, gauss_hermite, normals, with_rollout
+from tests.helpers.small_studies import small_plan
 from torch import Tensor
 
 from scorepath import pullback, registry
 from scorepath.adjoint import backpropagate
+from scorepath.conformance.problems import gradients
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.base import Environment
 from scorepath.environments.cartpole import CartPole
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
@@ -31,7 +34,6 @@ from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.ripple import Ripple
 from scorepath.environments.soft_step import SoftStep
-from scorepath.estimators.base import Estimator
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.quasi_monte_carlo import QuasiMonteCarlo
 from scorepath.estimators.reinforce import Reinforce
@@ -39,23 +41,11 @@ from scorepath.measurement import sample_batches
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.policies import Network, OpenLoop, Policy
 from scorepath.references.exact import exact_reference
-from scorepath.rollout import Simulator
-from scorepath.stages.gradients import measure_cell
-from scorepath.stages.reference import make_reference
-from scorepath.stages.reference_policies import make_policies
+from scorepath.stages.gradients import gradients as measure_cell
+from scorepath.stages.reference import reference
+from scorepath.stages.reference_policies import reference_policies
 from scorepath.store.paths import cell_path
-from scorepath.study.settings import (
-    EnvironmentEntry,
-    EstimatorEntry,
-    GradientSettings,
-    ReferenceSettings,
-    Study,
-    TrainingSettings,
-)
 
-torch.set_num_threads(1)
-
-MATRIX = {"dynamics": [[1.0, 0.1], [-0.2, 0.9]], "control": [[0.1, 0.0], [0.3, 0.5]]}
 POLICIES = {
     "open_loop": OpenLoop(4, 2),
     "linear": Network((3, 2), bias=False),
@@ -63,29 +53,6 @@ POLICIES = {
     "mlp": Network((3, 7, 5, 2)),
 }
 METHODS = registry.names(registry.ESTIMATORS)
-
-
-def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def estimator(name: str) -> Estimator:
-    return registry.load(registry.ESTIMATORS, name)()
-
-
-def simulator(environment: Environment, sigma: float = 0.3, kind: str | None = None, batches: int = 0) -> Simulator:
-    """A policy in generic position: one for all batches, or one for each."""
-    policy = make_policy(environment, kind, (6,))
-    shape = (batches, policy.parameter_count) if batches else (policy.parameter_count,)
-    return Simulator(environment, policy, 0.3 * randn(*shape, seed=5), sigma)
-
-
-def noise(environment: Environment, batches: int = 3, samples: int = 5, dtype: torch.dtype = torch.float64) -> Noise:
-    return Noise(environment, Stream(1, "test", "core"), range(batches), samples, dtype)
-
-
-def per_trajectory(found: Estimator, *arguments) -> Tensor:
-    return torch.cat(list(found.gradients(*arguments)))
 
 
 # --- the pull-back ----------------------------------------------------------------------------------------------
@@ -120,18 +87,8 @@ def test_pull_back_is_the_derivative_of_the_policy(kind: str, population: bool) 
     torch.testing.assert_close(mean, expected.mean(1), rtol=1e-12, atol=1e-12)
 
 
-WHOLE = [
-    (Quadratic(dimension=3), "open_loop"),
-    (AngleDoubling(doublings=3), "open_loop"),
-    (LQR(horizon=4, discount=0.8, **MATRIX), "linear"),
-    (LQR(horizon=4, discount=0.8, **MATRIX), "mlp"),
-    (Pendulum(horizon=5, process_noise=0.1), "mlp"),
-    (CartPole(horizon=5), "mlp"),
-]
-
-
 @pytest.mark.parametrize("population", [False, True], ids=["shared", "population"])
-@pytest.mark.parametrize(("environment", "kind"), WHOLE, ids=[f"{type(e).__name__}-{k}" for e, k in WHOLE])
+@pytest.mark.parametrize(("environment", "kind"), DIFFERENTIABLE, ids=system)
 def test_pathwise_is_the_derivative_of_each_return(environment: Environment, kind: str, population: bool) -> None:
     """Signal plus pull-back against torch's reverse mode through the parameters, trajectory by trajectory."""
     start, batches, samples = simulator(environment, kind=kind, batches=3 if population else 0), 3, 2
@@ -143,10 +100,12 @@ def test_pathwise_is_the_derivative_of_each_return(environment: Environment, kin
         (row,) = torch.autograd.grad(returns[batch, sample], parameters, retain_graph=True)
         rows.append(row[batch] if population else row)
     expected = torch.stack(rows).unflatten(0, (batches, samples))
-    torch.testing.assert_close(per_trajectory(Pathwise(), start, draws), expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(gradients(Pathwise(), start, draws), expected, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("environment", [LQR(horizon=3, **MATRIX), Pendulum(horizon=3), Chain(horizon=4)], ids=str)
+@pytest.mark.parametrize(
+    "environment", [matrix_lqr(horizon=3, discount=1.0), Pendulum(horizon=3), Chain(horizon=4)], ids=str
+)
 def test_reinforce_is_the_return_times_the_score_of_the_density(environment: Environment) -> None:
     """The score against autograd of log pi(a | o) at the actions taken, normal or softmax(logits / sigma)."""
     start, samples = simulator(environment, sigma=0.7), 4
@@ -165,7 +124,7 @@ def test_reinforce_is_the_return_times_the_score_of_the_density(environment: Env
                 log_density = log_density - ((action - mean) / start.sigma).square().sum() / 2
         (score,) = torch.autograd.grad(log_density, theta)
         expected.append(trajectories.returns[0, sample] * score)
-    found = per_trajectory(Reinforce(), start, draws)[0]
+    found = gradients(Reinforce(), start, draws)[0]
     torch.testing.assert_close(found, torch.stack(expected), rtol=1e-9, atol=1e-11)
 
 
@@ -206,13 +165,13 @@ def test_chunks_cover_every_batch_once(batches: int, entries: int) -> None:
 
 
 def test_simulating_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Statistics of many blocks are those of each block alone: a chunk is a matter of memory, not of numbers."""
+    """Statistics of many batches are those of each batch alone: a chunk is a matter of memory, not of numbers."""
     environment, stream = LQR(horizon=3), Stream(1, "test", "parts")
     start = simulator(environment)
     whole = sample_batches(estimator("state_value_baseline"), start, stream, range(6), 8, torch.float64)
-    monkeypatch.setattr("scorepath.stages.gradients.ROWS", 16)
+    monkeypatch.setattr("scorepath.measurement.TRAJECTORIES_AT_ONCE", 16)
     parts = sample_batches(estimator("state_value_baseline"), start, stream, range(6), 8, torch.float64)
-    for field in ("means", "spreads", "deviations"):
+    for field in ("means", "trace_variances", "squared_deviations"):
         torch.testing.assert_close(getattr(whole, field), getattr(parts, field), rtol=1e-11, atol=1e-12)
 
 
@@ -247,34 +206,16 @@ def test_discounts_and_the_terminal_reward() -> None:
     torch.testing.assert_close(trajectories.rewards_to_go[0, 0], torch.tensor(to_go, dtype=torch.float64))
 
 
-def gauss_hermite_noise(environment: Environment, nodes: int) -> tuple[Noise, Tensor]:
-    """One batch whose samples are the nodes of a product rule, and their weights."""
-    sizes = (environment.initial_noise_dim, environment.action_dim, environment.process_noise_dim)
-    steps = environment.horizon
-    dimension = sizes[0] + steps * (sizes[1] + sizes[2])
-    x, w = np.polynomial.hermite_e.hermegauss(nodes)
-    points = torch.tensor(list(itertools.product(x, repeat=dimension)), dtype=torch.float64)
-    weights = torch.tensor(list(itertools.product(w / w.sum(), repeat=dimension)), dtype=torch.float64).prod(-1)
-    initial, action, process = points.split([sizes[0], steps * sizes[1], steps * sizes[2]], dim=-1)
-    made = Noise(environment, Stream(0, "", ""), [0], len(points), torch.float64)
-    made.__dict__["rollout"] = RolloutNoise(
-        initial[None],
-        action.unflatten(-1, (steps, -1))[None],
-        process.unflatten(-1, (steps, sizes[2]))[None],
-        action.new_zeros(1, len(points), steps, 0),
-    )
-    return made, weights
-
-
 @pytest.mark.parametrize("method", ["reinforce", "reward_to_go", "pathwise"])
 @pytest.mark.parametrize("discount", [1.0, 0.8])
 def test_expectations_are_the_exact_gradient(method: str, discount: float) -> None:
     """Without any sampling: the rule integrates these polynomials exactly, discount and terminal reward included."""
     environment = LQR(horizon=2, discount=discount, initial_mean=0.4, terminal_cost=3.0)
     start = simulator(environment, sigma=0.5)
-    draws, weights = gauss_hermite_noise(environment, 5)
-    found = weights @ per_trajectory(estimator(method), start, draws).flatten(0, 1)
-    exact = exact_reference(Simulator(environment, start.policy, start.parameters, start.sigma)).gradient
+    points, weights = gauss_hermite(5, normals(environment))
+    draws = with_rollout(environment, as_rollout(environment, points))
+    found = weights @ gradients(estimator(method), start, draws).flatten(0, 1)
+    exact = exact_reference(start).gradient
     torch.testing.assert_close(found, exact, rtol=1e-11, atol=1e-12)
 
 
@@ -283,7 +224,7 @@ SMOOTH = [
     Cosine(),
     Ripple(),
     SoftStep(width=2.0),
-    LQR(horizon=4, discount=0.8, **MATRIX),
+    matrix_lqr(),
     AngleDoubling(doublings=3),
     Pendulum(horizon=5),
     CartPole(horizon=5),
@@ -291,7 +232,7 @@ SMOOTH = [
 ]
 
 
-@pytest.mark.parametrize("environment", SMOOTH, ids=[type(e).__name__ for e in SMOOTH])
+@pytest.mark.parametrize("environment", SMOOTH, ids=label)
 def test_action_gradients_are_finite_differences(environment: Environment) -> None:
     """Total derivatives: a pushed action changes later observations, and the policy answers them."""
     start, draws, step = simulator(environment, sigma=0.3), noise(environment, 1, 4).rollout, 1e-6
@@ -327,7 +268,7 @@ def test_without_noise_there_is_no_score() -> None:
 # --- common random numbers ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("environment", SMALL, ids=[type(e).__name__ for e in SMALL])
+@pytest.mark.parametrize("environment", SMALL, ids=label)
 def test_every_estimator_and_noise_level_sees_the_same_noise(environment: Environment) -> None:
     seen = []
     for method, sigma in itertools.product(applicable(environment), (0.1, 1.0)):
@@ -434,21 +375,6 @@ def test_draws_have_their_distributions() -> None:
 # --- cells ------------------------------------------------------------------------------------------------------------
 
 
-def small_study(estimators: tuple[str, ...], levels: tuple[float, ...], samples: int = 64) -> Study:
-    return Study(
-        seed=1,
-        noise_levels=levels,
-        environments={"lqr": EnvironmentEntry("lqr", "lqr", {"horizon": 4})},
-        estimators={name: EstimatorEntry(name, name, {}) for name in estimators},
-        gradients=GradientSettings(samples, 8, "float32"),
-        references=ReferenceSettings(0.1, (0.0, 0.5), 1000, 0.25),
-        training=TrainingSettings((), (), (), "adam", (0.1,), 1, 1, 1),
-        cost_repeats=1,
-        resamples=10,
-        false_discovery_rate=0.05,
-    )
-
-
 def test_other_cells_change_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bytes of a cell are the same alone and in a larger study, whatever ran before it."""
     results = []
@@ -461,12 +387,17 @@ def test_other_cells_change_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         folder = tmp_path / str(number)
         folder.mkdir()
         monkeypatch.chdir(folder)
-        study = small_study(estimators, levels)
-        make_policies(study, "lqr")
+        plan = small_plan(
+            [{"name": "lqr", "horizon": 4}],
+            estimators=list(estimators),
+            noise_levels=list(levels),
+            gradients={"samples": 64, "batch_size": 8},
+        )
+        reference_policies(plan, "lqr")
         for sigma in levels:
-            make_reference(study, "lqr", sigma)
+            reference(plan, "lqr", sigma)
             for method in estimators:
-                measure_cell(study, "lqr", method, sigma)
+                measure_cell(plan, "lqr", method, sigma)
         results.append((folder / cell_path("gradients", "lqr", "state_value_baseline", 0.3)).read_bytes())
     assert results[0] == results[1]
     assert results[0].count(b"\n") == 1 + 2 * 8
@@ -475,7 +406,7 @@ def test_other_cells_change_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 # --- precision --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("environment", SMALL, ids=[type(e).__name__ for e in SMALL])
+@pytest.mark.parametrize("environment", SMALL, ids=label)
 def test_both_precisions_see_the_same_noise(environment: Environment) -> None:
     single, double = noise(environment, dtype=torch.float32), noise(environment)
     for one, two in zip(single.rollout, double.rollout, strict=True):

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+from tests.helpers.problems import at, label, noise, quadratic, simulator
+from tests.helpers.rules import listed
 from torch import Tensor
 
+from scorepath.conformance.problems import gradients
 from scorepath.environments._tabular import TabularEnvironment
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.base import Environment
 from scorepath.environments.chain import Chain
 from scorepath.environments.grid import Grid
 from scorepath.environments.lqr import LQR
-from scorepath.environments.quadratic import Quadratic
 from scorepath.estimators._branching import Branching
 from scorepath.estimators.all_action import AllAction
 from scorepath.estimators.base import ActionSignalEstimator, Estimator
@@ -30,11 +31,8 @@ from scorepath.estimators.gumbel_softmax import GumbelSoftmax
 from scorepath.estimators.measure_valued import MeasureValued
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.estimators.straight_through import StraightThrough
-from scorepath.noise import Distribution, Noise, Stream
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
-
-torch.set_num_threads(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,44 +61,6 @@ SMALL: list[TabularEnvironment] = [
     Grid(rows=2, columns=3, horizon=2, slip=0.3, cliff=True, discount=0.8),
 ]
 SIGMA = 0.7
-
-
-def label(value: object) -> str | None:
-    return type(value).__name__ if isinstance(value, Environment | Estimator) else None
-
-
-def simulator(environment: Environment, batches: int = 0, kind: str | None = None) -> Simulator:
-    """A policy in generic position: one for all batches, or one for each."""
-    policy = make_policy(environment, kind)
-    shape = (batches, policy.parameter_count) if batches else (policy.parameter_count,)
-    draws = torch.randn(*shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    return Simulator(environment, policy, 0.5 * draws, SIGMA)
-
-
-def noise(environment: Environment, batches: int = 2, samples: int = 50, dtype: torch.dtype = torch.float64) -> Noise:
-    return Noise(environment, Stream(1, "test", "discrete"), range(batches), samples, dtype)
-
-
-def per_trajectory(estimator: Estimator, start: Simulator, draws: Noise) -> Tensor:
-    return torch.cat(list(estimator.gradients(start, draws)))
-
-
-@dataclass(frozen=True, eq=False)
-class Listed(Noise):
-    """Noise whose draws are listed, (samples, ...), the same for every batch."""
-
-    draws: Mapping[str, Tensor] = field(default_factory=dict)
-
-    def draw(self, quantity: str, shape: tuple[int, ...], distribution: Distribution = "normal") -> Tensor:
-        if 0 in shape:
-            return torch.zeros(len(self.replicates), self.samples, *shape, dtype=self.dtype)
-        return self.draws[quantity].expand(len(self.replicates), self.samples, *shape)
-
-
-def listed(environment: Environment, batches: int, **draws: Tensor) -> Listed:
-    named = {name.replace("_", " "): values.double() for name, values in draws.items()}
-    samples = max(len(values) for values in named.values())
-    return Listed(environment, Stream(0, "", ""), range(batches), samples, torch.float64, draws=named)
 
 
 # --- unbiased: sums over every history ----------------------------------------------------------------------------
@@ -139,7 +99,7 @@ def expectation(estimator: ActionSignalEstimator, start: Simulator) -> Tensor:
     first, second = (chosen.take_along_dim(rankings[None, :, :, k, None], -1)[..., 0] for k in (0, 1))
     weights = (first * second / (1 - first)).prod(-1) * outcomes[slips].prod(-1) / horizon
     torch.testing.assert_close(weights.sum(1), torch.ones(len(start.parameters), dtype=torch.float64))
-    return (weights[..., None] * per_trajectory(estimator, start, draws)).sum(1)
+    return (weights[..., None] * gradients(estimator, start, draws)).sum(1)
 
 
 @pytest.mark.parametrize("environment", SMALL, ids=label)
@@ -147,30 +107,31 @@ def expectation(estimator: ActionSignalEstimator, start: Simulator) -> Tensor:
 def test_the_mean_over_every_history_is_the_exact_gradient(
     estimator: ActionSignalEstimator, environment: TabularEnvironment
 ) -> None:
-    start = simulator(environment, batches=2, kind="open_loop")
-    exact = [exact_reference(Simulator(environment, start.policy, theta, SIGMA)).gradient for theta in start.parameters]
+    start = simulator(environment, SIGMA, batches=2, kind="open_loop")
+    exact = [exact_reference(replace(start, parameters=theta)).gradient for theta in start.parameters]
     assert min(gradient.norm() for gradient in exact) > 0.01
     torch.testing.assert_close(expectation(estimator, start), torch.stack(exact), rtol=1e-11, atol=1e-13)
 
 
 def test_all_actions_leave_nothing_to_chance_in_a_single_choice() -> None:
-    start = simulator(Bandit())
-    exact = exact_reference(Simulator(start.environment, start.policy, start.parameters, SIGMA)).gradient
-    found = per_trajectory(AllAction(), start, noise(Bandit()))
+    start = simulator(Bandit(), SIGMA)
+    exact = exact_reference(start).gradient
+    found = gradients(AllAction(), start, noise(Bandit(), 2, 50))
     torch.testing.assert_close(found, exact.expand_as(found), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("batches", [0, 3], ids=["shared", "population"])
 def test_of_two_actions_the_measure_valued_signal_is_the_all_action_signal(batches: int) -> None:
     environment = Chain(horizon=5)
-    start, draws = simulator(environment, batches), noise(environment, 3)
+    start, draws = simulator(environment, SIGMA, batches=batches), noise(environment, 3, 50)
     (_, one), (_, two) = AllAction().signal(start, draws), CategoricalMeasureValued().signal(start, draws)
     assert one.abs().max() > 0.01
     torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-14)
     assert CategoricalMeasureValued().identical_to(environment, SIGMA) == "all_action"
     # of more actions they differ, though not in the mean: see above
     (_, one), (_, two) = (
-        found.signal(simulator(Grid()), noise(Grid())) for found in (AllAction(), CategoricalMeasureValued())
+        found.signal(simulator(Grid(), SIGMA), noise(Grid(), 2, 50))
+        for found in (AllAction(), CategoricalMeasureValued())
     )
     assert not torch.allclose(one, two)
     assert CategoricalMeasureValued().identical_to(Grid(), SIGMA) is None
@@ -184,8 +145,8 @@ def test_of_two_actions_the_measure_valued_signal_is_the_all_action_signal(batch
 @pytest.mark.parametrize("sigma", [1e-6, 0.3, 1e6])
 def test_infinite_noise_decides_whatever_logits_and_sigma(dtype: torch.dtype, logits: float, sigma: float) -> None:
     parameters = logits * torch.tensor([1.0, -1.0, 0.5], dtype=torch.float64)
-    start = Simulator(Bandit(), make_policy(Bandit(), "open_loop"), parameters, sigma)
-    branching = Branching.at_random_steps(start, noise(Bandit(), dtype=dtype))
+    start = at(Bandit(), parameters, sigma, "open_loop")
+    branching = Branching.at_random_steps(start, noise(Bandit(), 2, 50, dtype=dtype))
     for choice, reward in enumerate([0.0, 1.0, 3.0]):
         assert (branching.returns(choice, math.inf) == reward).all()
         assert (branching.returns(choice, -math.inf) != reward).all()
@@ -194,7 +155,7 @@ def test_infinite_noise_decides_whatever_logits_and_sigma(dtype: torch.dtype, lo
 @pytest.mark.parametrize("batches", [0, 2], ids=["shared", "population"])
 @pytest.mark.parametrize("environment", [Chain(reward_noise=0.1), Grid(cliff=True)], ids=label)
 def test_a_branch_with_the_same_action_is_the_same_trajectory(environment: Environment, batches: int) -> None:
-    start, draws = simulator(environment, batches), noise(environment)
+    start, draws = simulator(environment, SIGMA, batches=batches), noise(environment, 2, 50)
     trajectories, branching = start.rollout(draws.rollout), Branching.at_random_steps(start, draws)
     taken = branching.select(trajectories.actions) > 0
     assert branching.at_step.sum(-1).eq(1).all()
@@ -209,7 +170,7 @@ def test_a_branch_with_the_same_action_is_the_same_trajectory(environment: Envir
 
 def test_a_branch_changes_one_coordinate_of_one_action() -> None:
     environment = LQR(horizon=4, control=((0.5, 0.2),))
-    start, draws = simulator(environment), noise(environment)
+    start, draws = simulator(environment, SIGMA), noise(environment, 2, 50)
     branching = Branching.at_random_steps(start, draws)
     action = draws.rollout.action.clone()
     for batch, sample, step in branching.at_step.nonzero().tolist():
@@ -231,13 +192,13 @@ def rayleigh_rule() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("distance", [0.0, 0.3, 0.7, 0.8, 2.0])
 def test_coupling_hurts_far_from_the_optimum_of_a_quadratic(distance: float) -> None:
     """d = mu - k: variances d^2 (16 / pi - 4) coupled and d^2 (8 / pi - 2) + 4 sigma^2 / pi not, per coordinate."""
-    sigma, environment = 0.5, Quadratic(dimension=2, offset=-distance)
-    start = Simulator(environment, make_policy(environment), torch.zeros(2, dtype=torch.float64), sigma)
+    sigma = 0.5
+    start = quadratic(distance, sigma, dimension=2)
     rho, weight = rayleigh_rule()
     above, below = torch.cartesian_prod(rho, rho).T
     weights = torch.outer(weight, weight).flatten()
     draws = listed(
-        environment,
+        start.environment,
         1,
         action=torch.tensor([0.4, -1.3]),
         branch_step=torch.tensor([[0.5]]),
@@ -266,7 +227,7 @@ SEQUENTIAL = [Chain(states=4, horizon=4, slip=0.3, discount=0.8, reward_noise=0.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("environment", SEQUENTIAL, ids=label)
 def test_straight_through_simulates_the_choices(environment: Environment, dtype: torch.dtype, batches: int) -> None:
-    start, draws = simulator(environment, batches), noise(environment, dtype=dtype)
+    start, draws = simulator(environment, SIGMA, batches=batches), noise(environment, 2, 50, dtype=dtype)
     hard, (found, _) = start.rollout(draws.rollout), StraightThrough().signal(start, draws)
     for name in ("actions", "observations", "rewards", "active"):
         left, right = getattr(found, name), getattr(hard, name)
@@ -275,7 +236,7 @@ def test_straight_through_simulates_the_choices(environment: Environment, dtype:
 
 @pytest.mark.parametrize("environment", SEQUENTIAL, ids=label)
 def test_gumbel_softmax_simulates_choices_at_low_temperature(environment: Environment) -> None:
-    start, draws = simulator(environment, batches=2), noise(environment)
+    start, draws = simulator(environment, SIGMA, batches=2), noise(environment, 2, 50)
     hard = start.rollout(draws.rollout).returns
     distances = {}
     for temperature in (1.0, 0.1, 1e-6):
@@ -293,7 +254,7 @@ def test_relaxed_gradients_are_those_of_the_parameters(
     estimator: GumbelSoftmax | StraightThrough, environment: Environment, batches: int
 ) -> None:
     """Signal plus pull-back against torch's reverse mode through the parameters."""
-    start, draws = simulator(environment, batches), noise(environment)
+    start, draws = simulator(environment, SIGMA, batches=batches), noise(environment, 2, 50)
     parameters = start.parameters.clone().requires_grad_()
     tracked = replace(start, parameters=parameters)
     returns = tracked.rollout(draws.rollout, differentiable=True, relax=estimator.relax).returns
@@ -305,7 +266,7 @@ def test_relaxed_gradients_are_those_of_the_parameters(
 @pytest.mark.parametrize("environment", SEQUENTIAL, ids=label)
 def test_gumbel_softmax_signals_are_finite_differences(environment: Environment) -> None:
     """Of the relaxed return by each logit: later choices and states answer."""
-    start, draws, step = simulator(environment), noise(environment, 1, 6), 1e-6
+    start, draws, step = simulator(environment, SIGMA), noise(environment, 1, 6), 1e-6
     estimator = GumbelSoftmax(temperature=0.6)
     _, signal = estimator.signal(start, draws)
     assert signal.abs().amax((0, 1, 3)).min() > 1e-3
@@ -321,7 +282,7 @@ def test_gumbel_softmax_signals_are_finite_differences(environment: Environment)
 @pytest.mark.parametrize("estimator", RELAXED, ids=label)
 def test_the_derivative_of_a_single_choice_is_that_of_a_softmax(estimator: GumbelSoftmax | StraightThrough) -> None:
     """`s_k (r_k - s . r) / (sigma temperature)` with s the relaxed choice: where rewards are linear both agree."""
-    start, draws = simulator(Bandit()), noise(Bandit())
+    start, draws = simulator(Bandit(), SIGMA), noise(Bandit(), 2, 50)
     _, signal = estimator.signal(start, draws)
     rewards = torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64)
     soft = torch.softmax((start.parameters / SIGMA + draws.rollout.action) / 0.6, -1)
@@ -332,11 +293,11 @@ def test_the_derivative_of_a_single_choice_is_that_of_a_softmax(estimator: Gumbe
 def test_the_bias_of_gumbel_softmax_vanishes_with_its_temperature() -> None:
     """Of two actions only the difference of their Gumbel noise matters, and that is logistic: a midpoint rule."""
     environment = Chain(states=2, start=0, horizon=1, slip=0.0)
-    start = simulator(environment, batches=2)
+    start = simulator(environment, SIGMA, batches=2)
     uniform = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
     exponentials = torch.stack([(1 - uniform) / uniform, torch.ones_like(uniform)], -1)[:, None]
     draws = listed(environment, 2, action=exponentials, process=torch.zeros(1))
-    exact = [exact_reference(Simulator(environment, start.policy, theta, SIGMA)).gradient for theta in start.parameters]
+    exact = [exact_reference(replace(start, parameters=theta)).gradient for theta in start.parameters]
     biases = []
     for temperature in (1.0, 0.1, 0.01):
         found, _ = GumbelSoftmax(temperature=temperature).estimate(start, draws)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from scorepath.cli import run as client
 from scorepath.provenance.efficiency import latest_run, print_efficiency
 from scorepath.reporting.page import render_report
-from scorepath.running import protocol as client
 from scorepath.store import records
 from scorepath.store.files import write_rows
+from scorepath.store.paths import FIGURES, REPORT, TABLES
 from scorepath.store.records import Record, load_record, record_path, recorded
+from scorepath.store.tables import Tables
 
 RUN = "2026-01-02T03:00:00.000+00:00"
 EARLIER = "2026-01-01T03:00:00.000+00:00"
@@ -149,7 +151,7 @@ def test_the_report_shows_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         path = record_path(file)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(made)))
-    render_report(Path("results/tables"), Path("results/figures"), Path("none.json"), Path("reports/report.html"))
+    render_report(Tables(TABLES), FIGURES, None, REPORT, {})
     page = Path("reports/report.html").read_text(encoding="utf-8")
     assert "from 2026-01-02 03:00:10 to 03:00:20 UTC" in page
     assert "<strong>55 % went into numerical work</strong>" in page, "11 of 20: there are no tables yet"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -17,9 +18,10 @@ import pytest
 import scipy.linalg
 import torch
 import yaml
+from tests.helpers.problems import at, label, matrix_lqr, randn, system
+from tests.helpers.rules import central_differences, gauss_hermite, normals, plain_returns
 from torch import Tensor
 
-from scorepath.rollout import Simulator
 from scorepath import registry
 from scorepath.environments import cartpole
 from scorepath.environments.angle_doubling import AngleDoubling
@@ -34,13 +36,11 @@ from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.ripple import Ripple
 from scorepath.environments.soft_step import SoftStep
 from scorepath.environments.step import Step
-from scorepath.policies import Network, OpenLoop, Policy
+from scorepath.policies import OpenLoop
 from scorepath.references import quadrature, tabular
 from scorepath.references.exact import exact_reference
+from scorepath.rollout import Simulator
 
-torch.set_num_threads(1)
-
-MATRIX = {"dynamics": [[1.0, 0.1], [-0.2, 0.9]], "control": [[0.1, 0.0], [0.3, 0.5]]}
 LANDSCAPES = [
     Quadratic(offset=0.3),
     Cosine(frequency=4.0, phase=1.0),
@@ -50,38 +50,6 @@ LANDSCAPES = [
     SoftStep(edge=-0.2, width=1.5),
     AngleDoubling(doublings=2, noise_at="start", discount=0.9),
 ]
-
-
-def label(value: object) -> str | None:
-    """Readable test names."""
-    return type(value).__name__ if isinstance(value, Environment) else None
-
-
-def gauss_hermite(nodes: int, dimension: int) -> tuple[Tensor, Tensor]:
-    """Points (n, dimension) and weights (n,) for standard normals; exact to degree 2 * nodes - 1 in each."""
-    x, w = np.polynomial.hermite_e.hermegauss(nodes)
-    points = torch.tensor(list(itertools.product(x, repeat=dimension)), dtype=torch.float64)
-    weights = torch.tensor(list(itertools.product(w / w.sum(), repeat=dimension)), dtype=torch.float64).prod(-1)
-    return points, weights
-
-
-def rollout(environment: Environment, policy: Policy, theta: Tensor, sigma: float, z: Tensor) -> Tensor:
-    """Returns (n,) for rows of standard normals: start, then every action, then every step's process noise."""
-    sizes = [environment.initial_noise_dim, *[environment.action_dim] * environment.horizon]
-    sizes += [environment.process_noise_dim] * environment.horizon
-    initial, *rest = z.split(sizes, dim=-1)
-    state, total = environment.initial_state(initial), torch.zeros(len(z), dtype=z.dtype)
-    for t in range(environment.horizon):
-        action = policy.mean(theta, environment.observe(state), t) + sigma * rest[t]
-        state, reward = environment.step(state, action, rest[environment.horizon + t])
-        total = total + environment.discount**t * reward
-    return total + environment.discount**environment.horizon * environment.terminal_reward(state)
-
-
-def central_differences(function, parameters: Tensor, step: float = 1e-5) -> Tensor:
-    """Gradient of a scalar function of a flat vector."""
-    directions = step * torch.eye(len(parameters), dtype=torch.float64)
-    return torch.stack([(function(parameters + d) - function(parameters - d)) / (2 * step) for d in directions])
 
 
 # --- knobs ------------------------------------------------------------------------------------------------
@@ -133,9 +101,9 @@ def test_impossible_knobs_are_named(family: type[Environment], knobs: dict[str, 
 @pytest.mark.parametrize("sigma", [0.01, 0.1, 1.0])
 @pytest.mark.parametrize("mean", [0.0, 0.115])
 def test_closed_forms_match_quadrature(environment: Environment, sigma: float, mean: float) -> None:
-    policy, theta = make_policy(environment), torch.tensor([mean], dtype=torch.float64)
-    exact = exact_reference(Simulator(environment, policy, theta, sigma))
-    objective, gradient, _ = quadrature.objective_and_gradient(environment, policy, theta, sigma)
+    start = at(environment, mean, sigma)
+    exact = exact_reference(start)
+    objective, gradient, _ = quadrature.objective_and_gradient(environment, start.policy, start.parameters, sigma)
     tolerance = 1e-7 if environment.continuous else 1e-4  # the midpoint rule is of first order at a jump
     assert objective == pytest.approx(exact.objective, rel=tolerance, abs=tolerance)
     torch.testing.assert_close(gradient, exact.gradient, rtol=tolerance, atol=tolerance)
@@ -143,21 +111,20 @@ def test_closed_forms_match_quadrature(environment: Environment, sigma: float, m
 
 @pytest.mark.parametrize("environment", LANDSCAPES, ids=label)
 def test_without_noise_the_objective_is_the_return(environment: Environment) -> None:
-    policy, theta = make_policy(environment), torch.tensor([0.115], dtype=torch.float64)
-    exact = exact_reference(Simulator(environment, policy, theta, 0.0))
-    objective, gradient, _ = quadrature.objective_and_gradient(environment, policy, theta, 0.0)
+    start = at(environment, 0.115, 0.0)
+    exact = exact_reference(start)
+    objective, gradient, _ = quadrature.objective_and_gradient(environment, start.policy, start.parameters, 0.0)
     assert exact.objective == pytest.approx(objective, abs=1e-13)
     torch.testing.assert_close(exact.gradient, gradient, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.4])
 def test_quadratic_objective_in_several_dimensions(sigma: float) -> None:
-    environment, policy = Quadratic(dimension=3, offset=0.2), OpenLoop(1, 3)
-    theta = torch.tensor([0.5, -0.4, 0.1], dtype=torch.float64)
+    start = at(Quadratic(dimension=3, offset=0.2), [0.5, -0.4, 0.1], sigma)
     z, weights = gauss_hermite(3, 3)
-    objective, gradient = exact_reference(Simulator(environment, policy, theta, sigma))[:2]
-    assert objective == pytest.approx((weights @ rollout(environment, policy, theta, sigma, z)).item(), rel=1e-12)
-    torch.testing.assert_close(gradient, -2 * (theta - 0.2))
+    exact = exact_reference(start)
+    assert exact.objective == pytest.approx((weights @ plain_returns(start, z)).item(), rel=1e-12)
+    torch.testing.assert_close(exact.gradient, -2 * (start.parameters - 0.2))
 
 
 def test_a_step_has_no_derivative_but_stays_in_the_graph() -> None:
@@ -170,17 +137,15 @@ def test_a_step_has_no_derivative_but_stays_in_the_graph() -> None:
 
 @pytest.mark.parametrize(("width", "sigma"), [(0.05, 0.01), (0.05, 1.0), (1e-4, 1.0), (2.0, 0.01)])
 def test_soft_step_slope_at_its_centre(width: float, sigma: float) -> None:
-    environment = SoftStep(edge=0.1, width=width)
-    theta = torch.tensor([0.1], dtype=torch.float64)
-    objective, gradient = exact_reference(Simulator(environment, OpenLoop(1, 1), theta, sigma))[:2]
-    assert objective == pytest.approx(0.5, abs=1e-11)
-    assert gradient.item() == pytest.approx(math.erf(width / (2 * sigma) / math.sqrt(2)) / width, rel=1e-11)
+    exact = exact_reference(at(SoftStep(edge=0.1, width=width), 0.1, sigma))
+    assert exact.objective == pytest.approx(0.5, abs=1e-11)
+    assert exact.gradient.item() == pytest.approx(math.erf(width / (2 * sigma) / math.sqrt(2)) / width, rel=1e-11)
 
 
 def test_quadrature_reports_an_honest_error_at_a_jump() -> None:
-    theta = torch.tensor([0.03], dtype=torch.float64)
-    exact = exact_reference(Simulator(Step(), OpenLoop(1, 1), theta, 0.1))
-    _, gradient, error = quadrature.objective_and_gradient(Step(), OpenLoop(1, 1), theta, 0.1)
+    start = at(Step(), 0.03, 0.1)
+    exact = exact_reference(start)
+    _, gradient, error = quadrature.objective_and_gradient(Step(), start.policy, start.parameters, 0.1)
     distance = (gradient - exact.gradient).norm().item()
     assert 0 < distance <= 4 * error < 1e-2
 
@@ -191,61 +156,55 @@ def test_quadrature_reports_an_honest_error_at_a_jump() -> None:
 @pytest.mark.parametrize("discount", [1.0, 0.8])
 def test_angle_doubling_with_noise_at_every_step(discount: float) -> None:
     environment = AngleDoubling(doublings=3, start=0.4, discount=discount)
-    policy, sigma = make_policy(environment), 0.05
-    theta = torch.tensor([0.1, -0.3, 0.2], dtype=torch.float64)
+    start = at(environment, [0.1, -0.3, 0.2], 0.05)
     z, weights = gauss_hermite(24, 3)
 
     def objective(parameters: Tensor) -> Tensor:
-        return weights @ rollout(environment, policy, parameters, sigma, z)
+        return weights @ plain_returns(replace(start, parameters=parameters), z)
 
-    exact = exact_reference(Simulator(environment, policy, theta, sigma))
+    exact = exact_reference(start)
     assert environment.frequencies == (16.0, 8.0, 4.0)
-    assert exact.objective == pytest.approx(objective(theta).item(), rel=1e-10)
-    torch.testing.assert_close(exact.gradient, central_differences(objective, theta), rtol=1e-6, atol=1e-8)
+    assert exact.objective == pytest.approx(objective(start.parameters).item(), rel=1e-10)
+    torch.testing.assert_close(exact.gradient, central_differences(objective, start.parameters), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("doublings", [1, 2, 6, 9])
 @pytest.mark.parametrize("noise_at", ["every_step", "start"])
 def test_angle_doubling_starts_equally_steep_at_every_depth(doublings: int, noise_at: str) -> None:
     environment = AngleDoubling(doublings=doublings, noise_at=noise_at)
-    policy = make_policy(environment)
-    exact = exact_reference(
-        Simulator(environment, policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.0)
-    )
+    exact = exact_reference(at(environment, 0.0, 0.0))
     assert exact.objective == pytest.approx(-0.5, abs=1e-9)
     assert abs(exact.gradient[0].item()) == pytest.approx(2 ** (doublings + 1) * math.sqrt(3) / 2, rel=1e-9)
 
 
 def test_angle_doubling_refuses_feedback() -> None:
     with pytest.raises(ValueError, match="open_loop"):
-        exact_reference(
-            Simulator(AngleDoubling(), Network((1, 1), bias=False), torch.zeros(1, dtype=torch.float64), 0.1)
-        )
+        exact_reference(at(AngleDoubling(), 0.0, 0.1, "linear"))
 
 
 # --- linear-quadratic regulator ----------------------------------------------------------------------------
 
 LQR_CASES = [
-    (LQR(horizon=2, initial_mean=0.7, discount=0.9, terminal_cost=2.0, **MATRIX), "linear"),
-    (LQR(horizon=2, initial_mean=0.7, discount=0.9, process_noise=0.3, **MATRIX), "open_loop"),
+    (matrix_lqr(horizon=2, initial_mean=0.7, discount=0.9, terminal_cost=2.0), "linear"),
+    (matrix_lqr(horizon=2, initial_mean=0.7, discount=0.9, process_noise=0.3), "open_loop"),
     (LQR(horizon=3, process_noise=0.2, dynamics=[[1.2]]), "linear"),
 ]
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.3])
-@pytest.mark.parametrize(("environment", "kind"), LQR_CASES, ids=label)
+@pytest.mark.parametrize(("environment", "kind"), LQR_CASES, ids=system)
 def test_lqr_recursion_is_the_expectation_of_the_return(environment: LQR, kind: str, sigma: float) -> None:
     policy = make_policy(environment, kind)
     theta = torch.linspace(-0.8, 0.5, policy.parameter_count, dtype=torch.float64)
-    per_step = environment.action_dim + environment.process_noise_dim
-    z, weights = gauss_hermite(2, environment.initial_noise_dim + environment.horizon * per_step)  # R is quadratic
+    start = Simulator(environment, policy, theta, sigma)
+    z, weights = gauss_hermite(2, normals(environment))  # R is quadratic
 
     def objective(parameters: Tensor) -> Tensor:
-        return weights @ rollout(environment, policy, parameters, sigma, z)
+        return weights @ plain_returns(replace(start, parameters=parameters), z)
 
-    exact = exact_reference(Simulator(environment, policy, theta, sigma))
-    assert exact.objective == pytest.approx(objective(theta).item(), rel=1e-11)
-    torch.testing.assert_close(exact.gradient, central_differences(objective, theta), rtol=1e-7, atol=1e-7)
+    exact = exact_reference(start)
+    assert exact.objective == pytest.approx(objective(start.parameters).item(), rel=1e-11)
+    torch.testing.assert_close(exact.gradient, central_differences(objective, start.parameters), rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.4, 1.7])
@@ -259,10 +218,9 @@ def test_scalar_lqr_matches_the_published_recursion(gain: float) -> None:
         slope += 2 * r * gain * m + (q + r * gain**2) * dm
         m, dm = alpha**2 * m + b**2 * sigma**2 + environment.process_noise**2, alpha**2 * dm - 2 * b * alpha * m
     cost, slope = cost + environment.terminal_cost * m, slope + environment.terminal_cost * dm
-    theta = torch.tensor([-gain], dtype=torch.float64)
-    objective, gradient = exact_reference(Simulator(environment, make_policy(environment), theta, sigma))[:2]
-    assert objective == pytest.approx(-cost, rel=1e-13)
-    assert gradient.item() == pytest.approx(slope, rel=1e-13)  # R = -cost and W = -K: two signs cancel
+    exact = exact_reference(at(environment, -gain, sigma))
+    assert exact.objective == pytest.approx(-cost, rel=1e-13)
+    assert exact.gradient.item() == pytest.approx(slope, rel=1e-13)  # R = -cost and W = -K: two signs cancel
 
 
 def test_scalar_lqr_is_stationary_at_the_riccati_gain() -> None:
@@ -270,13 +228,10 @@ def test_scalar_lqr_is_stationary_at_the_riccati_gain() -> None:
     value = scipy.linalg.solve_discrete_are([[a]], [[b]], [[q]], [[r]]).item()
     gain = a * b * value / (r + b**2 * value)
     environment = LQR(horizon=50, dynamics=[[a]], control=[[b]], terminal_cost=value)
-    policy = make_policy(environment)
-    at = [
-        exact_reference(Simulator(environment, policy, torch.tensor([-k]), 0.1))[:2]
-        for k in gain + np.array([-0.1, 0, 0.1])
-    ]
-    assert at[1][0] > max(at[0][0], at[2][0])
-    assert abs(at[1][1].item()) < 1e-9 < 1e-2 < min(abs(at[0][1].item()), abs(at[2][1].item()))
+    below, best, above = (exact_reference(at(environment, -k, 0.1)) for k in (gain - 0.1, gain, gain + 0.1))
+    assert best.objective > max(below.objective, above.objective)
+    slopes = [abs(each.gradient.item()) for each in (below, best, above)]
+    assert slopes[1] < 1e-9 < 1e-2 < min(slopes[0], slopes[2])
 
 
 def test_matrix_lqr_is_stationary_at_the_riccati_gain_per_step() -> None:
@@ -290,7 +245,7 @@ def test_matrix_lqr_is_stationary_at_the_riccati_gain_per_step() -> None:
         gradients = []
         for horizon in (200, 400):
             environment = LQR(horizon=horizon, dynamics=a.tolist(), control=b.tolist(), process_noise=0.05)
-            gradients.append(exact_reference(Simulator(environment, make_policy(environment), theta, 0.0))[:2][1])
+            gradients.append(exact_reference(at(environment, theta, 0.0)).gradient)
         return (gradients[1] - gradients[0]).norm().item() / 200
 
     assert average_gradient(-gain) < 1e-8
@@ -461,8 +416,7 @@ def test_chain_tables_describe_the_step() -> None:
 def test_chain_gradients_agree_three_ways(kind: str, discount: float) -> None:
     environment, sigma = Chain(horizon=7, discount=discount), 0.5
     policy = make_policy(environment, kind, (3,))
-    generator = torch.Generator().manual_seed(1)
-    theta = torch.randn(policy.parameter_count, generator=generator, dtype=torch.float64)
+    theta = randn(policy.parameter_count, seed=1)
     solved = exact_reference(Simulator(environment, policy, theta, sigma))
     theorem = tabular.policy_gradient_theorem(environment, policy, theta, sigma)
     differences = central_differences(lambda x: tabular.expected_return(environment, policy, x, sigma), theta)
@@ -497,9 +451,8 @@ def test_chain_value_matches_every_possible_history(sigma: float) -> None:
 
 
 def test_certified_monte_carlo_has_no_exact_reference() -> None:
-    policy = make_policy(Pendulum())
     with pytest.raises(ValueError, match="Pendulum has no exact gradient"):
-        exact_reference(Simulator(Pendulum(), policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 0.1))
+        exact_reference(at(Pendulum(), 0.0, 0.1))
 
 
 def test_single_precision_parameters_are_refused() -> None:

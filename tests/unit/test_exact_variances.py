@@ -5,17 +5,16 @@ Definitions are evaluated with Gauss-Hermite rules that are exact for the polyno
 
 from __future__ import annotations
 
-import itertools
 import math
 
-import numpy as np
 import pytest
 import torch
+from tests.helpers.problems import at, quadratic, variance
+from tests.helpers.rules import gauss_hermite
 from torch import Tensor
 
-from scorepath.rollout import Simulator
 from scorepath.environments.angle_doubling import AngleDoubling
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.base import make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
@@ -26,18 +25,7 @@ from scorepath.environments.step import Step
 from scorepath.references.exact import exact_reference
 from scorepath.references.variances import _scalar_decision, exact_variance, lqr_forms
 
-torch.set_num_threads(1)
-
 METHODS = ["reinforce", "leave_one_out", "pathwise", "measure_valued"]
-MANY = 10**9  # batch size at which leave-one-out is the score function with the exact mean as its baseline
-
-
-def variance(method: str, environment: Environment, theta: float, sigma: float, batch_size: int = MANY) -> float:
-    policy = make_policy(environment)
-    parameters = torch.full((policy.parameter_count,), theta, dtype=torch.float64)
-    value = exact_variance(method, Simulator(environment, policy, parameters, sigma), batch_size)
-    assert value is not None
-    return value
 
 
 def density(z: float) -> float:
@@ -46,14 +34,6 @@ def density(z: float) -> float:
 
 def distribution(z: float) -> float:
     return math.erfc(-z / math.sqrt(2)) / 2
-
-
-def gauss_hermite(nodes: int, dimension: int) -> tuple[Tensor, Tensor]:
-    """Points (n, dimension) and weights (n,) for standard normals; exact to degree 2 * nodes - 1 in each."""
-    x, w = np.polynomial.hermite_e.hermegauss(nodes)
-    points = torch.tensor(list(itertools.product(x, repeat=dimension)), dtype=torch.float64)
-    weights = torch.tensor(list(itertools.product(w / w.sum(), repeat=dimension)), dtype=torch.float64).prod(-1)
-    return points, weights
 
 
 def trace_variance(samples: Tensor, weights: Tensor) -> float:
@@ -67,20 +47,21 @@ def trace_variance(samples: Tensor, weights: Tensor) -> float:
 
 @pytest.mark.parametrize(("d", "s"), [(0.0, 1.0), (-1.0, 0.1), (0.7, 0.3)])
 def test_quadratic(d: float, s: float) -> None:
-    environment = Quadratic(offset=0.0)
-    assert variance("pathwise", environment, d, s) == pytest.approx(4 * s**2)
-    assert variance("reinforce", environment, d, s) == pytest.approx(d**4 / s**2 + 14 * d**2 + 15 * s**2)
-    assert variance("leave_one_out", environment, d, s) == pytest.approx(8 * d**2 + 10 * s**2)
-    assert variance("measure_valued", environment, d, s) == pytest.approx(d**2 * (16 / math.pi - 4), abs=1e-12)
+    start = quadratic(d, s)
+    assert variance("pathwise", start) == pytest.approx(4 * s**2)
+    assert variance("reinforce", start) == pytest.approx(d**4 / s**2 + 14 * d**2 + 15 * s**2)
+    assert variance("leave_one_out", start) == pytest.approx(8 * d**2 + 10 * s**2)
+    assert variance("measure_valued", start) == pytest.approx(d**2 * (16 / math.pi - 4), abs=1e-12)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("batch_size", [2, 5])
 def test_quadratic_in_closed_form_is_quadratic_by_quadrature(method: str, batch_size: int) -> None:
-    environment, theta = Quadratic(offset=0.4), torch.tensor([-0.3], dtype=torch.float64)
-    policy = make_policy(environment)
-    closed = exact_variance(method, Simulator(environment, policy, theta, 0.5), batch_size)
-    assert _scalar_decision(method, environment, policy, theta, 0.5, batch_size) == pytest.approx(closed, rel=1e-8)
+    start = quadratic(-0.7, 0.5)
+    closed = exact_variance(method, start, batch_size)
+    assert _scalar_decision(
+        method, start.environment, start.policy, start.parameters, 0.5, batch_size
+    ) == pytest.approx(closed, rel=1e-8)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.3])
@@ -91,45 +72,43 @@ def test_cosine(sigma: float, mean: float) -> None:
     gradient = -k * math.exp(-u / 2) * math.sin(a)
     pathwise = k**2 * (1 - math.exp(-2 * u) * math.cos(2 * a)) / 2 - gradient**2
     reinforce = (1 + (1 - 4 * u) * math.exp(-2 * u) * math.cos(2 * a)) / (2 * sigma**2) - gradient**2
-    environment = Cosine(frequency=k, phase=phase)
-    assert variance("pathwise", environment, mean, sigma) == pytest.approx(pathwise, rel=1e-8)
-    assert variance("reinforce", environment, mean, sigma) == pytest.approx(reinforce, rel=1e-8)
+    start = at(Cosine(frequency=k, phase=phase), mean, sigma)
+    assert variance("pathwise", start) == pytest.approx(pathwise, rel=1e-8)
+    assert variance("reinforce", start) == pytest.approx(reinforce, rel=1e-8)
     # a constant b adds (b^2 - 2 b b*) / sigma^2 to the variance without it
     b, best = math.exp(-u / 2) * math.cos(a), math.cos(a) * (1 - u) * math.exp(-u / 2)
     with_mean = reinforce + (b**2 - 2 * b * best) / sigma**2
-    assert variance("leave_one_out", environment, mean, sigma) == pytest.approx(with_mean, rel=1e-7)
+    assert variance("leave_one_out", start) == pytest.approx(with_mean, rel=1e-7)
 
 
 @pytest.mark.parametrize(("mean", "sigma"), [(0.0, 0.1), (0.2, 0.1), (-0.5, 1.0)])
 def test_step(mean: float, sigma: float) -> None:
-    environment, z = Step(edge=0.0), mean / sigma
+    start, z = at(Step(edge=0.0), mean, sigma), mean / sigma
     phi, cumulative = density(z), distribution(z)
     best = cumulative - z * phi
     reinforce = (best - phi**2) / sigma**2
     measure_valued = math.exp(-(z**2) / 2) * (1 - math.exp(-(z**2) / 2)) / (2 * math.pi * sigma**2)
     with_mean = reinforce + (cumulative**2 - 2 * cumulative * best) / sigma**2
     # the midpoint rule is of first order at the jump
-    assert variance("pathwise", environment, mean, sigma) == 0
-    assert variance("reinforce", environment, mean, sigma) == pytest.approx(reinforce, rel=1e-3)
-    assert variance("leave_one_out", environment, mean, sigma) == pytest.approx(with_mean, rel=1e-3)
-    assert variance("measure_valued", environment, mean, sigma) == pytest.approx(
-        measure_valued, rel=1e-3, abs=1e-3 / sigma**2
-    )
+    assert variance("pathwise", start) == 0
+    assert variance("reinforce", start) == pytest.approx(reinforce, rel=1e-3)
+    assert variance("leave_one_out", start) == pytest.approx(with_mean, rel=1e-3)
+    assert variance("measure_valued", start) == pytest.approx(measure_valued, rel=1e-3, abs=1e-3 / sigma**2)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.5])
 def test_soft_step(sigma: float) -> None:
     width = 0.1
     p = 2 * distribution(width / (2 * sigma)) - 1
-    measured = variance("pathwise", SoftStep(edge=0.1, width=width), 0.1, sigma)
+    measured = variance("pathwise", at(SoftStep(edge=0.1, width=width), 0.1, sigma))
     assert measured == pytest.approx(p * (1 - p) / width**2, rel=1e-3)  # the derivative jumps
 
 
 def test_angle_doubling_from_the_start_is_a_cosine() -> None:
-    doubling = AngleDoubling(doublings=2, noise_at="start", start=0.2)
-    cosine = Cosine(frequency=8.0, phase=1.6)
+    doubling = at(AngleDoubling(doublings=2, noise_at="start", start=0.2), 0.1, 0.2)
+    cosine = at(Cosine(frequency=8.0, phase=1.6), 0.1, 0.2)
     for method in METHODS:
-        assert variance(method, doubling, 0.1, 0.2, 7) == pytest.approx(variance(method, cosine, 0.1, 0.2, 7), rel=1e-8)
+        assert variance(method, doubling, 7) == pytest.approx(variance(method, cosine, 7), rel=1e-8)
 
 
 # --- definitions, evaluated exactly ------------------------------------------------------------------------
@@ -143,7 +122,7 @@ def test_quadratic_in_three_dimensions_by_definition(method: str) -> None:
     action = theta + sigma * eps
     _, returns = environment.step(action[:, :1], action, eps[:, :0])
     samples = returns.unsqueeze(-1) * eps / sigma if method == "reinforce" else -2 * (action - 0.2)
-    value = exact_variance(method, Simulator(environment, make_policy(environment), theta, sigma), 1)
+    value = exact_variance(method, at(environment, theta, sigma), 1)
     assert value == pytest.approx(trace_variance(samples, weights), rel=1e-11)
 
 
@@ -156,7 +135,7 @@ def test_leave_one_out_by_definition(dimension: int, batch_size: int) -> None:
     _, returns = environment.step(eps, theta + sigma * eps, eps[..., :0])
     others = (returns.sum(1, keepdim=True) - returns) / (batch_size - 1)
     batch_means = ((returns - others).unsqueeze(-1) * eps / sigma).mean(1)
-    value = exact_variance("leave_one_out", Simulator(environment, make_policy(environment), theta, sigma), batch_size)
+    value = exact_variance("leave_one_out", at(environment, theta, sigma), batch_size)
     assert value == pytest.approx(batch_size * trace_variance(batch_means, weights), rel=1e-11)
 
 
@@ -182,9 +161,7 @@ def test_lqr_by_definition(gain: float) -> None:
     environment = LQR(horizon=2, process_noise=0.3, initial_std=0.8, terminal_cost=2.0, discount=0.9)
     z, weights = gauss_hermite(5, 5)
     returns, score, derivative = lqr_samples(environment, theta, sigma, z)
-    policy = make_policy(environment)
-    reinforce = exact_variance("reinforce", Simulator(environment, policy, theta, sigma), 1)
-    pathwise = exact_variance("pathwise", Simulator(environment, policy, theta, sigma), 1)
+    reinforce, pathwise = (variance(method, at(environment, gain, sigma), 1) for method in ("reinforce", "pathwise"))
     assert reinforce == pytest.approx(trace_variance((returns * score).unsqueeze(-1), weights), rel=1e-10)
     assert pathwise == pytest.approx(trace_variance(derivative.unsqueeze(-1), weights), rel=1e-10)
 
@@ -195,7 +172,7 @@ def test_lqr_leave_one_out_by_definition() -> None:
     z, weights = gauss_hermite(5, 6)  # a batch of two trajectories, three normals each
     returns, score, _ = (x.reshape(-1, 2) for x in lqr_samples(environment, theta, sigma, z.reshape(-1, 3)))
     batch_means = ((returns - returns.flip(1)) * score).mean(1, keepdim=True)
-    value = exact_variance("leave_one_out", Simulator(environment, make_policy(environment), theta, sigma), 2)
+    value = exact_variance("leave_one_out", at(environment, theta, sigma), 2)
     assert value == pytest.approx(2 * trace_variance(batch_means, weights), rel=1e-10)
 
 
@@ -204,8 +181,7 @@ def test_lqr_forms_agree_with_the_recursion(dynamics: float) -> None:
     """J = tr A and grad J = tr M = 2 tr(AB): three routes to one gradient."""
     environment, sigma, gain = LQR(horizon=20, dynamics=((dynamics,),), discount=0.95), 0.3, -0.8
     a, b, m = lqr_forms(environment, gain, sigma)
-    theta = torch.tensor([gain], dtype=torch.float64)
-    exact = exact_reference(Simulator(environment, make_policy(environment), theta, sigma))
+    exact = exact_reference(at(environment, gain, sigma))
     assert a.trace().item() == pytest.approx(exact.objective, rel=1e-12)
     assert m.trace().item() == pytest.approx(exact.gradient.item(), rel=1e-12)
     assert 2 * (a * b).sum().item() == pytest.approx(exact.gradient.item(), rel=1e-12)
@@ -223,6 +199,4 @@ def test_what_has_no_exact_variance() -> None:
         ("pathwise", AngleDoubling(), 0.1, 8),
     ]
     for method, environment, sigma, batch_size in nothing:
-        policy = make_policy(environment)
-        parameters = torch.zeros(policy.parameter_count, dtype=torch.float64)
-        assert exact_variance(method, Simulator(environment, policy, parameters, sigma), batch_size) is None
+        assert exact_variance(method, at(environment, 0.0, sigma), batch_size) is None

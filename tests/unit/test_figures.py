@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-import runpy
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.helpers.small_studies import small_plan
+from tests.helpers.small_tables import write_tables
 
-from scorepath.figures import FIGURES, draw_figure, draw_figures
-from scorepath.figures.learning import interquartile_mean
+from scorepath.figures import FIGURES
 from scorepath.figures.style import MOST_LINES, EstimatorStyle, featured, left_out
+from scorepath.stages.figure import figure
+from scorepath.statistics import interquartile_mean
 from scorepath.store.records import require_intact
-from scorepath.store.tables import COLUMNS, read_table
+from scorepath.store.tables import COLUMNS, Tables
 
-write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -27,8 +28,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_draws_the_same_self_contained_svg_each_time(name: str, tables: Path, tmp_path: Path) -> None:
-    draw_figure(name, tables, tmp_path / "one.svg")
-    draw_figure(name, tables, tmp_path / "two.svg")
+    FIGURES[name].draw(Tables(tables), tmp_path / "one.svg")
+    FIGURES[name].draw(Tables(tables), tmp_path / "two.svg")
     text = (tmp_path / "one.svg").read_text(encoding="utf-8")
     assert text == (tmp_path / "two.svg").read_text(encoding="utf-8")
     root = ElementTree.fromstring(text)
@@ -45,7 +46,7 @@ def test_draws_the_same_self_contained_svg_each_time(name: str, tables: Path, tm
 @pytest.mark.parametrize("name", FIGURES)
 def test_empty_tables_give_a_figure_that_says_so(name: str, tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
-    draw_figure(name, tmp_path / "tables", tmp_path / "out.svg")
+    FIGURES[name].draw(Tables(tmp_path / "tables"), tmp_path / "out.svg")
     assert "no data yet" in (tmp_path / "out.svg").read_text(encoding="utf-8")
 
 
@@ -53,7 +54,7 @@ def test_empty_tables_give_a_figure_that_says_so(name: str, tmp_path: Path) -> N
 def test_names_that_look_like_markup_are_text(name: str, tmp_path: Path) -> None:
     hostile = "<script>$x^{&"
     tables = write_tables(tmp_path / "tables", (hostile, "edge"), losers=(hostile, "edge"))
-    draw_figure(name, tables, tmp_path / "out.svg")
+    FIGURES[name].draw(Tables(tables), tmp_path / "out.svg")
     root = ElementTree.fromstring((tmp_path / "out.svg").read_text(encoding="utf-8"))
     assert not list(root.iter(f"{SVG}script"))
     assert any(hostile in (node.text or "") for node in root.iter(f"{SVG}text"))
@@ -69,8 +70,8 @@ def test_a_figure_reads_the_tables_that_it_names_and_no_others(
         opened.add(Path(path).stem)
         require_intact(path)
 
-    monkeypatch.setattr("scorepath.figures.wording.require_intact", note)
-    draw_figure(name, tables, tmp_path / "out.svg")
+    monkeypatch.setattr("scorepath.store.tables.require_intact", note)
+    FIGURES[name].draw(Tables(tables), tmp_path / "out.svg")
     assert opened == set(FIGURES[name].reads)
 
 
@@ -78,26 +79,27 @@ def test_a_figure_reads_the_tables_that_it_names_and_no_others(
 def test_a_missing_table_stops_no_figure(missing: str, tmp_path: Path) -> None:
     tables = write_tables(tmp_path / "tables", ("smooth",), losers=())
     (tables / f"{missing}.csv").unlink()
-    names = [name for name in FIGURES if name != "learning_curves"]
-    assert all(path.is_file() for path in draw_figures(tables, tmp_path / "figures", names))
+    for name in FIGURES:
+        FIGURES[name].draw(Tables(tables), tmp_path / f"{name}.svg")
+        assert (tmp_path / f"{name}.svg").is_file()
 
 
 def test_verdict_map_describes_its_own_counts(tables: Path, tmp_path: Path) -> None:
-    draw_figure("verdict_map", tables, tmp_path / "out.svg")
+    FIGURES["verdict_map"].draw(Tables(tables), tmp_path / "out.svg")
     words = ElementTree.fromstring((tmp_path / "out.svg").read_text(encoding="utf-8")).findtext(f"{SVG}desc") or ""
     assert "pathwise better in 4 tiles, score function in 4, undecided 0" in words
     assert "Pathwise ahead wherever decided: smooth." in words
     assert "Score function ahead wherever decided: edge." in words
 
 
-def test_an_unknown_figure_is_named_in_the_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no figure 'pie'.*verdict_map"):
-        draw_figure("pie", tmp_path, tmp_path / "pie.svg")
+def test_an_unknown_figure_is_named_in_the_error() -> None:
+    with pytest.raises(LookupError, match=r"no figure 'pie'.*verdict_map"):
+        figure(small_plan(["relu"]), "pie")
 
 
 def test_a_table_keeps_its_columns_and_types_when_it_is_empty(tmp_path: Path) -> None:
     (tmp_path / "verdicts.csv").write_text("", encoding="utf-8")
-    table = read_table(tmp_path, "verdicts")
+    table = Tables(tmp_path).read("verdicts")
     assert list(table.columns) == COLUMNS["verdicts"]
     assert table["value"].dtype == float
 

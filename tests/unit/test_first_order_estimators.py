@@ -8,11 +8,13 @@ from typing import ClassVar
 
 import pytest
 import torch
+from tests.helpers.problems import at, earlier, label, matrix_lqr, noise, simulator, system
 from torch import Tensor
 
+from scorepath.conformance.problems import gradients
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.base import Environment
 from scorepath.environments.cartpole import CartPole
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
@@ -29,37 +31,8 @@ from scorepath.estimators.short_horizon_value import ShortHorizonValue
 from scorepath.estimators.smoothed_pathwise import SmoothedPathwise
 from scorepath.estimators.truncated_pathwise import TruncatedPathwise
 from scorepath.estimators.windowed_pathwise import WindowedPathwise
-from scorepath.noise import Noise, Stream
 from scorepath.references.exact import exact_reference
 from scorepath.references.quadrature import decision_return
-from scorepath.rollout import Simulator, Trajectories
-
-torch.set_num_threads(1)
-
-MATRIX = {"dynamics": [[1.0, 0.1], [-0.2, 0.9]], "control": [[0.1, 0.0], [0.3, 0.5]]}
-
-
-def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def simulator(environment: Environment, sigma: float = 0.3, kind: str | None = None, batches: int = 0) -> Simulator:
-    """A policy in generic position: one for all batches, or one for each."""
-    policy = make_policy(environment, kind, (6,))
-    shape = (batches, policy.parameter_count) if batches else (policy.parameter_count,)
-    return Simulator(environment, policy, 0.3 * randn(*shape, seed=5), sigma)
-
-
-def noise(environment: Environment, batches: int = 3, samples: int = 5, purpose: str = "estimate") -> Noise:
-    return Noise(environment, Stream(1, "test", purpose), range(batches), samples, torch.float64)
-
-
-def earlier(start: Simulator) -> Trajectories:
-    return start.rollout(noise(start.environment, samples=80, purpose="past").rollout)
-
-
-def per_trajectory(found: Estimator, *arguments) -> Tensor:
-    return torch.cat(list(found.gradients(*arguments)))
 
 
 def expectation(found: Estimator, environment: Environment, mean: float, sigma: float, nodes: int = 2**16) -> float:
@@ -69,20 +42,15 @@ def expectation(found: Estimator, environment: Environment, mean: float, sigma: 
     weights = torch.exp(-eps.square() / 2) * (18 / nodes) / math.sqrt(2 * math.pi)
     draws = noise(environment, 1, nodes)
     draws.__dict__["rollout"] = draws.rollout._replace(action=eps.reshape(1, nodes, 1, 1))
-    start = Simulator(environment, make_policy(environment), torch.tensor([mean], dtype=torch.float64), sigma)
-    return (weights @ per_trajectory(found, start, draws)[0, :, 0]).item()
-
-
-def exact(environment: Environment, mean: float, sigma: float) -> float:
-    parameters = torch.tensor([mean], dtype=torch.float64)
-    return exact_reference(Simulator(environment, make_policy(environment), parameters, sigma)).gradient.item()
+    start = at(environment, mean, sigma)
+    return (weights @ gradients(found, start, draws)[0, :, 0]).item()
 
 
 # --- sliding windows ----------------------------------------------------------------------------------------------
 
 SEQUENTIAL = [
-    (LQR(horizon=6, discount=0.8, **MATRIX), "linear"),
-    (LQR(horizon=6, discount=0.8, **MATRIX), "open_loop"),
+    (matrix_lqr(horizon=6), "linear"),
+    (matrix_lqr(horizon=6), "open_loop"),
     (AngleDoubling(doublings=6), "open_loop"),
     (Pendulum(horizon=6, process_noise=0.1, reward_noise=0.5), "mlp"),
     (CartPole(horizon=6, discount=0.9), "mlp"),
@@ -91,7 +59,7 @@ SEQUENTIAL = [
 
 @pytest.mark.parametrize("population", [False, True], ids=["shared", "population"])
 @pytest.mark.parametrize("window", [1, 2, 5, 6, 9])
-@pytest.mark.parametrize(("environment", "kind"), SEQUENTIAL, ids=[f"{type(e).__name__}-{k}" for e, k in SEQUENTIAL])
+@pytest.mark.parametrize(("environment", "kind"), SEQUENTIAL, ids=system)
 def test_a_sliding_window_is_the_derivative_of_its_rewards(
     environment: Environment, kind: str, window: int, population: bool
 ) -> None:
@@ -123,8 +91,8 @@ def test_a_sliding_window_is_not_a_block() -> None:
 def test_clipping_shortens_long_gradients_only(population: bool) -> None:
     environment, limit = Pendulum(horizon=10), 10.0
     start, draws = simulator(environment, batches=3 * population), noise(environment, samples=40)
-    whole = per_trajectory(Pathwise(), start, draws)
-    clipped = per_trajectory(ClippedPathwise(limit=limit), start, draws)
+    whole = gradients(Pathwise(), start, draws)
+    clipped = gradients(ClippedPathwise(limit=limit), start, draws)
     norms = whole.norm(dim=-1)
     assert 10 < (norms > limit).sum() < norms.numel() - 10
     torch.testing.assert_close(clipped.norm(dim=-1), norms.clamp_max(limit), rtol=1e-12, atol=0)
@@ -135,7 +103,7 @@ def test_clipping_shortens_long_gradients_only(population: bool) -> None:
 
 def test_clipping_leaves_a_gradient_of_zero_alone() -> None:
     environment = Step()
-    assert (per_trajectory(ClippedPathwise(), simulator(environment), noise(environment)) == 0).all()
+    assert (gradients(ClippedPathwise(), simulator(environment), noise(environment)) == 0).all()
 
 
 # --- boundary terms -----------------------------------------------------------------------------------------------
@@ -147,8 +115,8 @@ def test_clipping_leaves_a_gradient_of_zero_alone() -> None:
 def test_boundary_term_of_a_step_is_its_gradient(mean: float, sigma: float, dtype: torch.dtype) -> None:
     """phi(z) / sigma in every sample: it has no variance there."""
     environment = Step(edge=0.1)
-    start = replace(simulator(environment, sigma), parameters=torch.tensor([mean], dtype=torch.float64))
-    found = per_trajectory(BoundaryCorrected(), start, replace(noise(environment), dtype=dtype))
+    start = at(environment, mean, sigma)
+    found = gradients(BoundaryCorrected(), start, replace(noise(environment), dtype=dtype))
     z = (mean - environment.edge) / sigma
     density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) / sigma
     expected = torch.full_like(found, density)
@@ -159,7 +127,7 @@ def test_boundary_term_of_a_step_is_its_gradient(mean: float, sigma: float, dtyp
 @pytest.mark.parametrize("knobs", [{}, {"stiffness": 50.0}, {"wall_height": 1.0, "wall_distance": 3.0}], ids=str)
 def test_boundary_terms_complete_the_gradient_at_a_wall(knobs: dict[str, float], sigma: float) -> None:
     environment = BallWithWall(**knobs)
-    gradient = exact(environment, 0.05, sigma)
+    gradient = exact_reference(at(environment, 0.05, sigma)).gradient.item()
     assert expectation(BoundaryCorrected(), environment, 0.05, sigma) == pytest.approx(gradient, rel=1e-3, abs=1e-3)
     assert abs(expectation(Pathwise(), environment, 0.05, sigma) - gradient) > 0.1
 
@@ -229,7 +197,7 @@ def test_where_boundary_terms_exist() -> None:
 SMOOTHED = [(Step(edge=0.1), 0.2), (SoftStep(edge=0.1, width=0.05), 0.1), (BallWithWall(), 0.4)]
 
 
-@pytest.mark.parametrize(("environment", "width"), SMOOTHED, ids=[type(e).__name__ for e, _ in SMOOTHED])
+@pytest.mark.parametrize(("environment", "width"), SMOOTHED, ids=label)
 def test_smoothed_pathwise_estimates_the_gradient_of_the_smoothed_environment(
     environment: Environment, width: float
 ) -> None:
@@ -238,8 +206,10 @@ def test_smoothed_pathwise_estimates_the_gradient_of_the_smoothed_environment(
     assert smooth is not None
     assert smooth.continuous
     found = expectation(SmoothedPathwise(width=width), environment, mean, sigma)
-    assert found == pytest.approx(exact(smooth, mean, sigma), rel=1e-3)
-    assert found != pytest.approx(exact(environment, mean, sigma), rel=0.01), "the bias would go unnoticed"
+    assert found == pytest.approx(exact_reference(at(smooth, mean, sigma)).gradient.item(), rel=1e-3)
+    assert found != pytest.approx(exact_reference(at(environment, mean, sigma)).gradient.item(), rel=0.01), (
+        "the bias would go unnoticed"
+    )
 
 
 def test_smoothing_a_step_spreads_its_jump_over_the_width() -> None:
@@ -273,7 +243,7 @@ def test_without_a_smoothed_version_there_is_no_smoothed_pathwise() -> None:
 @pytest.mark.parametrize("window", [1, 2, 4])
 def test_an_exact_value_bridges_every_cut(window: int) -> None:
     """Without any noise but the start's, G_t is quadratic in o_t: the fitted value is exact, and so is the signal."""
-    environment = LQR(horizon=5, process_noise=0.0, discount=0.8, **MATRIX)
+    environment = matrix_lqr(horizon=5, process_noise=0.0)
     start, draws = simulator(environment, sigma=0.0), noise(environment)
     past = earlier(start)
     _, expected = Pathwise().signal(start, draws)
@@ -287,7 +257,7 @@ def test_an_exact_value_bridges_every_cut(window: int) -> None:
 
 def test_a_critic_learns_the_last_step_exactly() -> None:
     """After the last action nothing random is left: G is quadratic in (o, a), and dQ/da is the pathwise signal."""
-    environment = LQR(horizon=3, process_noise=0.0, discount=0.8, **MATRIX)
+    environment = matrix_lqr(horizon=3, process_noise=0.0)
     start, draws = simulator(environment), noise(environment)
     _, expected = Pathwise().signal(start, draws)
     _, found = DeterministicPolicyGradient(ridge=1e-13).signal(start, draws, earlier(start))
@@ -300,15 +270,15 @@ def critic_at_quantiles(environment: Environment, past_mean: float, mean: float,
     eps = torch.special.ndtri((torch.arange(nodes, dtype=torch.float64) + 0.5) / nodes).reshape(1, nodes, 1, 1)
     draws = noise(environment, 1, nodes)
     draws.__dict__["rollout"] = draws.rollout._replace(action=eps)
-    now, before = (replace(simulator(environment, sigma), parameters=torch.tensor([m])) for m in (mean, past_mean))
+    now, before = (at(environment, m, sigma) for m in (mean, past_mean))
     found = DeterministicPolicyGradient(ridge=1e-13)
-    return per_trajectory(found, now, draws, before.rollout(draws.rollout)).mean().item()
+    return gradients(found, now, draws, before.rollout(draws.rollout)).mean().item()
 
 
 @pytest.mark.parametrize("environment", [Cosine(frequency=2.0, phase=1.5), Step()], ids=["cosine", "step"])
 def test_quadratic_features_are_compatible_with_an_open_loop_policy(environment: Environment) -> None:
     """Least squares over all actions gives the mean slope of any return, jumps included; over other actions it errs."""
-    gradient = exact(environment, 0.25, 0.5)
+    gradient = exact_reference(at(environment, 0.25, 0.5)).gradient.item()
     assert critic_at_quantiles(environment, 0.25, 0.25, 0.5) == pytest.approx(gradient, rel=1e-3)
     assert critic_at_quantiles(environment, -0.5, 0.25, 0.5) != pytest.approx(gradient, rel=0.05)
 

@@ -17,6 +17,7 @@ import torch
 import yaml
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from tests.helpers.problems import at
 from torch import Tensor
 
 from scorepath import registry
@@ -38,8 +39,6 @@ from scorepath.stages.plan import make_plan
 from scorepath.statistics import null_distance
 from scorepath.study.cells import Plan
 from scorepath.study.wording import ConfigError
-
-torch.set_num_threads(1)
 
 NOISY = LQR(horizon=4, initial_mean=1.0, process_noise=0.1, reward_noise=0.3, discount=0.8)
 STREAM = Stream(5, "test", "gymnasium")
@@ -383,17 +382,7 @@ DISCONTINUOUS = [(Step(edge=0.3), 0.3), (SMALL_CHAIN, 0.7)]
 
 
 def reference(environment: Environment, sigma: float, samples: int = 2**15) -> monte_carlo.MonteCarloReference:
-    policy = make_policy(environment)
-    parameters = torch.full((policy.parameter_count,), 0.1, dtype=torch.float64)
-    return certified_reference(
-        Simulator(environment, policy, parameters, sigma), STREAM, samples, 64, error_budget=0.25
-    )
-
-
-def exact(environment: Environment, sigma: float) -> Tensor:
-    policy = make_policy(environment)
-    parameters = torch.full((policy.parameter_count,), 0.1, dtype=torch.float64)
-    return exact_reference(Simulator(environment, policy, parameters, sigma)).gradient
+    return certified_reference(at(environment, 0.1, sigma), STREAM, samples, 64, error_budget=0.25)
 
 
 @pytest.mark.parametrize(
@@ -407,7 +396,9 @@ def test_a_reference_without_derivatives_is_certified_and_right(
     """Within 5 of its standard errors (6e-7 for one parameter, less for more)."""
     found = reference(environment, sigma)
     assert found.certified_by.startswith(f"agrees with {check}")
-    assert (found.gradients.mean(0) - exact(environment, sigma)).norm() < 5 * found.standard_error
+    assert (
+        found.gradients.mean(0) - exact_reference(at(environment, 0.1, sigma)).gradient
+    ).norm() < 5 * found.standard_error
 
 
 @pytest.mark.parametrize("wrong", ["score_function", "measure_valued"])
@@ -428,12 +419,10 @@ def test_measure_valued_branches_in_every_coordinate() -> None:
     system = LQR(
         horizon=3, dynamics=((1.0, 0.3), (0.0, 0.9)), control=((0.3, 0.1), (1.0, 0.2)), initial_mean=1.0, discount=0.9
     )
-    policy = make_policy(system)
-    parameters = torch.full((4,), 0.1, dtype=torch.float64)
-    found = monte_carlo.measure_valued(Simulator(system, policy, parameters, 0.5), STREAM, 64, 512)
-    error = (found.mean(0) - exact(system, 0.5)).norm()
+    found = monte_carlo.measure_valued(at(system, 0.1, 0.5), STREAM, 64, 512)
+    error = (found.mean(0) - exact_reference(at(system, 0.1, 0.5)).gradient).norm()
     assert error < 5 * (found.var(0).sum() / 64).sqrt()
-    assert error < 0.05 * exact(system, 0.5).norm()
+    assert error < 0.05 * exact_reference(at(system, 0.1, 0.5)).gradient.norm()
 
 
 def test_without_noise_nothing_certifies() -> None:
@@ -448,20 +437,16 @@ def test_without_noise_nothing_certifies() -> None:
     assert "no second estimate" in found.certified_by
     assert found.gradients.shape == (64, 1)
     # averaging over perturbations of 0.01 moves this gradient by far less than the error of the estimate
-    assert (found.gradients.mean(0) - exact(system, 0.0)).norm() < 5 * found.standard_error
-    assert found.standard_error < 0.05 * exact(system, 0.0).norm()
+    assert (found.gradients.mean(0) - exact_reference(at(system, 0.1, 0.0)).gradient).norm() < 5 * found.standard_error
+    assert found.standard_error < 0.05 * exact_reference(at(system, 0.1, 0.0)).gradient.norm()
 
 
 @pytest.mark.slow
 def test_gymnasiums_pendulum_has_the_gradient_of_ours() -> None:
     """Measure-valued in Gymnasium against reverse mode in torch: start distribution and dynamics are the same."""
-    parameters = torch.tensor([0.5, 0.5, -0.3], dtype=torch.float64)
-
-    def simulator(environment: Environment) -> Simulator:
-        return Simulator(environment, make_policy(environment, "linear"), parameters, 0.5)
-
-    theirs = monte_carlo.measure_valued(simulator(Gymnasium(horizon=4)), STREAM, 64, 32)
-    ours = monte_carlo.reverse_mode(simulator(Pendulum(horizon=4)), STREAM, 64, 512)
+    both = (at(environment(horizon=4), [0.5, 0.5, -0.3], 0.5, "linear") for environment in (Gymnasium, Pendulum))
+    theirs = monte_carlo.measure_valued(next(both), STREAM, 64, 32)
+    ours = monte_carlo.reverse_mode(next(both), STREAM, 64, 512)
     assert null_distance(theirs - ours) < monte_carlo.AGREEMENT
     assert null_distance(theirs - 1.2 * ours) > monte_carlo.AGREEMENT, "an error of 20 % would go unnoticed"
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
+from tests.helpers.problems import label
 from torch import Tensor
 
 from scorepath.environments import double_pendulum, hopper
@@ -19,8 +20,6 @@ from scorepath.environments.hopper import Hopper
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator
 
-torch.set_num_threads(1)
-
 NO_NOISE = torch.zeros(0)
 INSTANCES: list[SequentialEnvironment] = [
     DoublePendulum(),
@@ -29,11 +28,6 @@ INSTANCES: list[SequentialEnvironment] = [
     Hopper(process_noise=0.1),
     Hopper(stiffness=20000.0),
 ]
-
-
-def label(value: object) -> str | None:
-    """Readable test names."""
-    return type(value).__name__ if isinstance(value, Environment) else None
 
 
 # --- both --------------------------------------------------------------------------------------------------

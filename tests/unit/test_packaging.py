@@ -64,11 +64,6 @@ def test_one_version_everywhere() -> None:
     assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1] == version
 
 
-def test_the_packaged_schema_is_the_workflows() -> None:
-    packaged = ROOT / "src/scorepath/config.schema.yaml"
-    assert packaged.read_text() == (ROOT / "workflow/schemas/config.schema.yaml").read_text()
-
-
 def test_make_and_ci_are_runnable() -> None:
     script = ROOT / ".ci/run"
     assert script.stat().st_mode & 0o111

@@ -15,6 +15,7 @@ import pytest
 from scorepath.cli import commands as cli
 from scorepath.stages._measurements import read_rows
 from scorepath.store.files import atomic_write, write_rows
+from scorepath.store.paths import TABLES
 from scorepath.store.records import (
     Record,
     all_records,
@@ -26,7 +27,7 @@ from scorepath.store.records import (
     require_intact,
     sha256,
 )
-from scorepath.store.tables import read_table
+from scorepath.store.tables import Tables
 
 RESULT = Path("results/gradients/lqr/pathwise/sigma=0.1.csv")
 
@@ -101,7 +102,7 @@ def test_a_changed_table_is_refused() -> None:
     make(Path("results/tables/cells.csv"))
     flip(Path("results/tables/cells.csv"))
     with pytest.raises(ValueError, match=r"cells.csv is damaged"):
-        read_table(Path("results/tables"), "cells")
+        Tables(TABLES).read("cells")
 
 
 def test_an_unreadable_record_condemns_its_result() -> None:

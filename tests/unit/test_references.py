@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tests.helpers.problems import at
+from tests.helpers.small_studies import small_plan
 
-from scorepath.rollout import Simulator
 from scorepath import registry
 from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cosine import Cosine
@@ -17,18 +18,17 @@ from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.step import Step
 from scorepath.noise import Stream
-from scorepath.references import monte_carlo
-from scorepath.references.checkpoints import reference_policies
+from scorepath.references import checkpoints, monte_carlo
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import MonteCarloReference, certified_reference
+from scorepath.rollout import Simulator
+from scorepath.stages._instances import make_environment
 from scorepath.stages._references import load_policies, load_reference
 from scorepath.stages.plan import make_plan
-from scorepath.stages.reference import make_reference
-from scorepath.stages.reference_policies import make_policies
+from scorepath.stages.reference import reference
+from scorepath.stages.reference_policies import reference_policies
 from scorepath.store.paths import policies_path, reference_path
-from scorepath.study.settings import EnvironmentEntry, GradientSettings, ReferenceSettings, Study, TrainingSettings
-
-torch.set_num_threads(1)
+from scorepath.study.settings import Study
 
 SYSTEM = LQR(horizon=4, initial_mean=1.0, initial_std=0.3, discount=0.9)
 GAIN = torch.tensor([0.2], dtype=torch.float64)
@@ -39,9 +39,7 @@ def certify(
     environment: Environment, parameters: torch.Tensor, sigma: float = 0.5, samples: int = 2**15
 ) -> MonteCarloReference:
     stream = Stream(3, "test", "reference/0")
-    return certified_reference(
-        Simulator(environment, make_policy(environment), parameters, sigma), stream, samples, 64, BUDGET
-    )
+    return certified_reference(at(environment, parameters, sigma), stream, samples, 64, BUDGET)
 
 
 # --- certification --------------------------------------------------------------------------------------------------
@@ -51,7 +49,7 @@ def certify(
 def test_a_certified_reference_agrees_with_the_exact_gradient(sigma: float) -> None:
     """LQR treated as if nothing exact were known: certified, and within 5 of its standard errors (6e-7)."""
     found = certify(SYSTEM, GAIN, sigma)
-    exact = exact_reference(Simulator(SYSTEM, make_policy(SYSTEM), GAIN, sigma)).gradient
+    exact = exact_reference(at(SYSTEM, GAIN, sigma)).gradient
     assert found.gradients.shape == (64, 1)
     assert found.gradients.dtype == torch.float64
     assert found.certified
@@ -83,9 +81,7 @@ def test_the_more_precise_estimate_is_the_reference(frequency: float, rejected: 
 
 def test_an_error_beyond_the_budget_is_not_certified() -> None:
     """Both estimates agree, but know too little."""
-    found = certified_reference(
-        Simulator(SYSTEM, make_policy(SYSTEM), GAIN, 0.5), Stream(3, "test", "few"), 128, 64, 1e-3
-    )
+    found = certified_reference(at(SYSTEM, GAIN, 0.5), Stream(3, "test", "few"), 128, 64, 1e-3)
     assert not found.certified
     assert found.certified_by.startswith("not certified: its error exceeds 0.001 of its length; agrees with")
 
@@ -112,9 +108,7 @@ def test_a_gradient_blind_to_jumps_is_not_certified(environment: Environment, ce
     found = certify(environment, torch.zeros(1, dtype=torch.float64), sigma=0.1)
     assert found.certified == certified
     if certified:
-        exact = exact_reference(
-            Simulator(environment, make_policy(environment), torch.zeros(1, dtype=torch.float64), 0.1)
-        )
+        exact = exact_reference(at(environment, 0.0, 0.1))
         assert (found.gradients.mean(0) - exact.gradient).norm().item() < 5 * found.standard_error
 
 
@@ -148,10 +142,10 @@ EXACT = [
 def test_checkpoints_lie_at_their_gaps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every environment of the default study that has an exact objective, at the gaps and noise level stated there."""
     monkeypatch.setattr("scorepath.references.quadrature.MOST_NODES", 2**13)
-    environment, policy = registry.make_environment(STUDY.environments[name])
+    environment, policy = make_environment(STUDY.environments[name])
     gaps, sigma = STUDY.references.return_gaps, STUDY.references.noise_level
     stream = Stream(STUDY.seed, name, "reference policies")
-    found = reference_policies(environment, policy, sigma, gaps, stream)
+    found = checkpoints.reference_policies(environment, policy, sigma, gaps, stream)
     assert found.best_return > found.initial_return
     start = policy.initial_parameters(stream.generator(0, "initial parameters"))
     assert torch.equal(found.parameters[0], start)
@@ -165,7 +159,7 @@ def test_checkpoints_lie_at_their_gaps(name: str, monkeypatch: pytest.MonkeyPatc
 def test_the_climb_reaches_the_optimum_of_lqr() -> None:
     environment = LQR()
     policy = make_policy(environment)
-    found = reference_policies(environment, policy, 0.3, (1.0,), Stream(1, "lqr", ""))
+    found = checkpoints.reference_policies(environment, policy, 0.3, (1.0,), Stream(1, "lqr", ""))
     gains = torch.linspace(-2, 0, 51, dtype=torch.float64)
     best = max(environment.expected_return(policy, gain[None], 0.3).item() for gain in gains)
     assert found.best_return >= best - 1e-9
@@ -177,28 +171,13 @@ def test_checkpoints_of_a_simulated_climb(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("scorepath.references.checkpoints.CMA_GENERATIONS", 6)
     environment = Pendulum(horizon=10)
     policy = make_policy(environment, hidden=(4,))
-    found = reference_policies(environment, policy, 0.3, (0.0, 0.5, 0.95), Stream(1, "pendulum", ""))
+    found = checkpoints.reference_policies(environment, policy, 0.3, (0.0, 0.5, 0.95), Stream(1, "pendulum", ""))
     assert found.best_return > found.initial_return
     covered = (found.returns.numpy() - found.initial_return) / (found.best_return - found.initial_return)
     assert covered == pytest.approx([0.0, 0.5, 0.95], abs=0.02)
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
-
-
-def study_of(name: str, family: str, **knobs: object) -> Study:
-    return Study(
-        seed=1,
-        noise_levels=(0.0, 0.1),
-        environments={name: EnvironmentEntry(name, family, knobs)},
-        estimators={},
-        gradients=GradientSettings(256, 16, "float32"),
-        references=ReferenceSettings(0.1, (0.0, 0.5), 640, BUDGET),
-        training=TrainingSettings((), (), (), "adam", (0.1,), 1, 1, 1),
-        cost_repeats=1,
-        resamples=10,
-        false_discovery_rate=0.05,
-    )
 
 
 @pytest.fixture
@@ -208,20 +187,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_stored_exact_references_come_back(folder: Path) -> None:
-    study = study_of("mine", "lqr", horizon=4)
-    make_policies(study, "mine")
+    plan = small_plan([{"name": "mine", "family": "lqr", "horizon": 4}])
+    reference_policies(plan, "mine")
     policies = load_policies("mine")
     assert policies.parameters.dtype == torch.float64
     assert policies.parameters.shape == (2, 1)
     assert policies.initial_return <= policies.returns[1].item() <= policies.best_return
-    make_reference(study, "mine", 0.1)
-    reference = load_reference("mine", 0.1)
-    assert (reference.reference_class, reference.samples) == ("recursion", 0)
-    assert reference.certified_by == ["exact", "exact"]
-    assert reference.gradients.shape == (2, 1, 1)
-    for parameters, gradient in zip(policies.parameters, reference.gradients[:, 0], strict=True):
+    reference(plan, "mine", 0.1)
+    found = load_reference("mine", 0.1)
+    assert (found.reference_class, found.samples) == ("recursion", 0)
+    assert found.certified_by == ["exact", "exact"]
+    assert found.gradients.shape == (2, 1, 1)
+    for parameters, gradient in zip(policies.parameters, found.gradients[:, 0], strict=True):
         environment = LQR(horizon=4)
-        exact = exact_reference(Simulator(environment, make_policy(environment), parameters, 0.1)).gradient
+        exact = exact_reference(at(environment, parameters, 0.1)).gradient
         assert torch.equal(gradient, exact)
     # nothing but the results is left, also of what was written before it was complete
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {"policies.npz", "sigma=0.1.npz"}
@@ -229,22 +208,22 @@ def test_stored_exact_references_come_back(folder: Path) -> None:
 
 def test_stored_monte_carlo_references_come_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorepath.references.checkpoints.CMA_GENERATIONS", 2)
-    study = study_of("mine", "pendulum", horizon=3)
-    make_policies(study, "mine")
-    make_reference(study, "mine", 0.1)
-    reference = load_reference("mine", 0.1)
-    assert (reference.reference_class, reference.samples) == ("certified_monte_carlo", 640)
-    assert reference.gradients.shape == (2, 16, load_policies("mine").parameters.shape[1])
-    assert reference.standard_error.shape == (2,)
-    assert all(text.startswith("agrees") for text in reference.certified_by)
+    plan = small_plan([{"name": "mine", "family": "pendulum", "horizon": 3}])
+    reference_policies(plan, "mine")
+    reference(plan, "mine", 0.1)
+    found = load_reference("mine", 0.1)
+    assert (found.reference_class, found.samples) == ("certified_monte_carlo", 640)
+    assert found.gradients.shape == (2, 16, load_policies("mine").parameters.shape[1])
+    assert found.standard_error.shape == (2,)
+    assert all(text.startswith("agrees") for text in found.certified_by)
 
 
 def test_equal_studies_write_equal_bytes(folder: Path) -> None:
-    study = study_of("mine", "lqr", horizon=4)
+    plan = small_plan([{"name": "mine", "family": "lqr", "horizon": 4}])
     contents = []
     for _ in range(2):
-        make_policies(study, "mine")
-        make_reference(study, "mine", 0.1)
+        reference_policies(plan, "mine")
+        reference(plan, "mine", 0.1)
         with np.load(reference_path("mine", 0.1)) as one, np.load(policies_path("mine")) as two:
             contents.append([one[key].tobytes() for key in one.files] + [two[key].tobytes() for key in two.files])
     assert contents[0] == contents[1]
@@ -257,8 +236,8 @@ def test_a_missing_file_names_the_command_that_makes_it(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut in half"])
 def test_an_unreadable_file_is_named(folder: Path, damage: str) -> None:
-    study = study_of("mine", "quadratic")
-    make_policies(study, "mine")
+    plan = small_plan([{"name": "mine", "family": "quadratic"}])
+    reference_policies(plan, "mine")
     path = policies_path("mine")
     match damage:
         case "empty":

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import runpy
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from tests.helpers.small_tables import write_tables
 
-from scorepath.figures import draw_figures
+from scorepath.figures import FIGURES
 from scorepath.reporting.answer import answer_sentences, boundaries, decisions, measured_reasons
 from scorepath.reporting.page import number, render_report
-
-write_tables = runpy.run_path(str(Path(__file__).parents[1] / "small_tables.py"))["write_tables"]
+from scorepath.store.tables import Tables
+from scorepath.study.cells import Plan
 
 
 class Page(HTMLParser):
@@ -46,12 +47,13 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def render(tables: Path, *, figures: bool = False, plan: object = None) -> str:
+def render(tables: Path, *, figures: bool = False, config: Mapping[str, Any] | None = None) -> str:
     folder = tables.parent
     if figures:
-        draw_figures(tables, folder / "figures", ["verdict_map", "cost"])
-    (folder / "plan.json").write_text(json.dumps(plan or {"config": {"seed": 7}}), encoding="utf-8")
-    render_report(tables, folder / "figures", folder / "plan.json", folder / "report.html", {"commit": "<b>abc</b>"})
+        for name in ("verdict_map", "cost"):
+            FIGURES[name].draw(Tables(tables), folder / "figures" / f"{name}.svg")
+    plan, provenance = Plan("", config or {"seed": 7}, ()), {"commit": "<b>abc</b>"}
+    render_report(Tables(tables), folder / "figures", plan, folder / "report.html", provenance)
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -79,7 +81,7 @@ def test_page_is_well_formed_accessible_and_offline(tmp_path: Path) -> None:
 def test_hostile_text_is_escaped(tmp_path: Path) -> None:
     hostile = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
     tables = write_tables(tmp_path / "tables", (hostile, "edge"), status="failed", reason=hostile)
-    text = render(tables, figures=True, plan={"config": {"name": hostile}})
+    text = render(tables, figures=True, config={"name": hostile})
     assert "<script>alert" not in text
     assert "<img src=x" not in text
     assert "<b>abc</b>" not in text
@@ -109,8 +111,8 @@ def test_no_tables_at_all_still_give_a_report(tmp_path: Path) -> None:
     text = render(tmp_path / "tables")
     assert "No comparison has been computed yet" in text
     assert Page(text).open == []
-    render_report(tmp_path / "tables", tmp_path / "none", tmp_path / "none.json", tmp_path / "out" / "report.html")
-    assert "Python" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    render_report(Tables(tmp_path / "tables"), tmp_path / "none", None, tmp_path / "out" / "report.html", {})
+    assert Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).open == []
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_answer_follows_the_data(tmp_path: Path) -> None:
-    first, where, flips = answer_sentences(write_tables(tmp_path / "one"))
+    first, where, flips = answer_sentences(Tables(write_tables(tmp_path / "one")))
     assert "in 4 of 8 decided comparisons" in first
     assert "2 environments, 0 undecided" in first
     assert where == (
@@ -127,10 +129,10 @@ def test_answer_follows_the_data(tmp_path: Path) -> None:
         "It loses where it is biased (up to 100 % of the gradient, in edge) every one in edge."
     )
     assert flips == "In no environment does the winner change with the noise level."
-    first, where, _ = answer_sentences(write_tables(tmp_path / "two", losers=()))
+    first, where, _ = answer_sentences(Tables(write_tables(tmp_path / "two", losers=())))
     assert "in 8 of 8 decided comparisons" in first
     assert where == "It wins every decided comparison in smooth and edge."
-    assert "in 0 of 4 decided" in answer_sentences(write_tables(tmp_path / "three", ("edge",)))[0]
+    assert "in 0 of 4 decided" in answer_sentences(Tables(write_tables(tmp_path / "three", ("edge",))))[0]
 
 
 def lose_edge_at_large_noise(tables: Path) -> None:
@@ -143,13 +145,13 @@ def lose_edge_at_large_noise(tables: Path) -> None:
 def test_answer_names_where_the_winner_changes(tmp_path: Path) -> None:
     tables = write_tables(tmp_path / "tables", losers=())
     lose_edge_at_large_noise(tables)
-    _, where, flips = answer_sentences(tables)
+    _, where, flips = answer_sentences(Tables(tables))
     assert flips == (
         "The winner changes with the noise level in 1 environment, always from pathwise at the smaller to the score "
         "function at the larger noise: between σ = 0.1 and 1."
     )
     assert where == "It wins every decided comparison in smooth. It loses some in edge."
-    rows, columns = decisions(tables)
+    rows, columns = decisions(Tables(tables))
     edge = next(row for row in rows if row.environment == "edge")
     assert edge.boundary == ("0.1 P → 1 S",)
     assert [mark.code for mark in edge.marks["equal_samples"]] == ["P", "S"]
@@ -168,10 +170,10 @@ def test_a_larger_variance_is_told_only_where_the_intervals_are_apart(
     for name, share in (("variance", 1.0), ("variance_low", 0.9), ("variance_high", 1.1)):
         statistics.loc[changed, name] = share * variance
     statistics.to_csv(tables / "gradient_statistics.csv", index=False)
-    assert {name: str(reason) for name, reason in measured_reasons(tables).items()} == words
+    assert {name: str(reason) for name, reason in measured_reasons(Tables(tables)).items()} == words
     lose_edge_at_large_noise(tables)
     told = "where its variance is the larger (up to 1.2 times its rival’s, in edge) some in edge."
-    assert (told in answer_sentences(tables)[1]) == bool(words)
+    assert (told in answer_sentences(Tables(tables))[1]) == bool(words)
 
 
 def test_undecided_is_said_as_such(tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_undecided_is_said_as_such(tmp_path: Path) -> None:
         table = pd.read_csv(tables / f"{name}.csv", keep_default_na=False)
         table.loc[table["verdict"] == "pathwise", "verdict"] = "undecided"
         table.to_csv(tables / f"{name}.csv", index=False)
-    sentences = answer_sentences(tables)
+    sentences = answer_sentences(Tables(tables))
     assert "none of the 4 comparisons" in sentences[0]
     assert not any("wins" in sentence for sentence in sentences)
 

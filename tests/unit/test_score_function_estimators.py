@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.helpers.comparisons import assert_close
+from tests.helpers.problems import BATCHES, SAMPLES, SIGMA, earlier, generic_quadratic, noise, simulator
 from torch import Tensor
 
 from scorepath import registry
-from scorepath.environments.base import Environment, make_policy
+from scorepath.conformance.problems import gradients
+from scorepath.environments.base import Environment
 from scorepath.environments.chain import Chain
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.grid import Grid
@@ -30,41 +33,7 @@ from scorepath.estimators.reward_to_go import RewardToGo
 from scorepath.estimators.spsa import SPSA
 from scorepath.estimators.state_value_baseline import StateValueBaseline
 from scorepath.estimators.zero_noise_baseline import ZeroNoiseBaseline
-from scorepath.noise import Noise, Stream
 from scorepath.pullback import per_trajectory_gradients
-from scorepath.rollout import Simulator, Trajectories
-
-torch.set_num_threads(1)
-
-BATCHES, SAMPLES, SIGMA = 3, 8, 0.4
-QUADRATIC = Quadratic(dimension=3, offset=1.0)
-
-
-def simulator(environment: Environment, sigma: float = SIGMA, batches: int = 0, kind: str | None = None) -> Simulator:
-    """A policy in generic position: one for all batches, or one for each."""
-    policy = make_policy(environment, kind, (4,))
-    shape = (batches, policy.parameter_count) if batches else (policy.parameter_count,)
-    draws = torch.randn(*shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    return Simulator(environment, policy, 0.3 * draws, sigma)
-
-
-def noise(environment: Environment, samples: int = SAMPLES, batches: int = BATCHES, purpose: str = "now") -> Noise:
-    return Noise(environment, Stream(1, "test", purpose), range(batches), samples, torch.float64)
-
-
-def gradients(estimator, start: Simulator, draws: Noise, past: Trajectories | None = None) -> Tensor:
-    return torch.cat(list(estimator.gradients(start, draws, past)))
-
-
-def assert_close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-11)
-
-
-def quadratic() -> tuple[Simulator, Noise, Tensor, Tensor]:
-    """`R = -|d + sigma eps|^2`: the simulator, its noise, d (3,) and eps (batches, samples, 3)."""
-    start, draws = simulator(QUADRATIC), noise(QUADRATIC)
-    return start, draws, start.parameters - QUADRATIC.offset, draws.rollout.action[..., 0, :]
-
 
 # --- baselines --------------------------------------------------------------------------------------------------------
 
@@ -92,7 +61,7 @@ def test_alone_the_optimal_constant_is_reinforce() -> None:
 
 def test_the_zero_noise_baseline_leaves_what_the_noise_changed() -> None:
     """`R - R(0) = -(2 sigma d.eps + sigma^2 |eps|^2)` on the quadratic."""
-    start, draws, distance, eps = quadratic()
+    start, draws, distance, eps = generic_quadratic()
     difference = -2 * SIGMA * eps @ distance - SIGMA**2 * eps.square().sum(-1)
     assert_close(gradients(ZeroNoiseBaseline(), start, draws), difference[..., None] * eps / SIGMA)
 
@@ -116,15 +85,11 @@ def test_the_zero_noise_baseline_shares_all_other_noise() -> None:
 # --- generalised advantages -------------------------------------------------------------------------------------------
 
 
-def past_of(start: Simulator) -> Trajectories:
-    return start.rollout(noise(start.environment, samples=30, purpose="past").rollout)
-
-
 @pytest.mark.parametrize("batches", [0, BATCHES], ids=["shared", "population"])
 def test_without_decay_advantages_are_the_state_value_baselines(batches: int) -> None:
     environment = LQR(horizon=5, discount=0.9, process_noise=0.2)
     start, draws = simulator(environment, batches=batches), noise(environment)
-    past = past_of(start)
+    past = earlier(start)
     expected = gradients(StateValueBaseline(), start, draws, past)
     assert_close(gradients(GeneralisedAdvantage(decay=1.0), start, draws, past), expected)
     assert GeneralisedAdvantage(decay=1.0).identical_to(environment, SIGMA) == "state_value_baseline"
@@ -135,7 +100,7 @@ def test_without_decay_advantages_are_the_state_value_baselines(batches: int) ->
 def test_over_one_step_there_is_nothing_to_decay() -> None:
     environment = Cosine()
     start, draws = simulator(environment), noise(environment)
-    past, estimator = past_of(start), GeneralisedAdvantage(decay=0.3)
+    past, estimator = earlier(start), GeneralisedAdvantage(decay=0.3)
     found, expected = (gradients(e, start, draws, past) for e in (estimator, StateValueBaseline()))
     assert torch.equal(found, expected)
     assert estimator.unbiased(environment)
@@ -182,7 +147,7 @@ def test_values_count_for_nothing_after_an_episodes_end() -> None:
 
 def test_an_antithetic_pair_keeps_what_is_odd_in_the_noise() -> None:
     """On the quadratic only the linear part is left, `g = -2 (d.eps) eps`: neither |d|^2 nor |eps|^2 appears."""
-    start, draws, distance, eps = quadratic()
+    start, draws, distance, eps = generic_quadratic()
     assert_close(gradients(Antithetic(), start, draws), -2 * (eps @ distance)[..., None] * eps)
 
 
@@ -207,7 +172,7 @@ def test_mirrored_gumbel_noise_has_the_opposite_probability() -> None:
 @pytest.mark.parametrize("samples", [1, 16, 64])
 def test_sobol_points_fill_every_interval_once(samples: int) -> None:
     environment = LQR(horizon=7)
-    points = shifted_sobol_points(noise(environment, samples), 7)
+    points = shifted_sobol_points(noise(environment, samples=samples), 7)
     assert points.shape == (BATCHES, samples, 7)
     cells = (points * samples).long().sort(dim=1).values
     assert (cells == torch.arange(samples)[:, None]).all()
@@ -255,7 +220,7 @@ def test_pgpe_subtracts_the_mean_return_of_the_others() -> None:
     assert_close(gradients(PGPE(perturbation=0.2), start, draws), expected)
 
 
-def test_simultaneous_perturbation_is_exact_for_one_parameter_of_a_quadratic() -> None:
+def test_simultaneous_perturbation_is_exact_for_one_parameter_of_a_generic_quadratic() -> None:
     """Every sample is `dR / da`; with more parameters it is `(D . dR / da) D`."""
     for dimension in (1, 3):
         environment = Quadratic(dimension=dimension)
@@ -267,15 +232,15 @@ def test_simultaneous_perturbation_is_exact_for_one_parameter_of_a_quadratic() -
         assert len(signs.flatten(0, 1).unique(dim=0)) == 2 ** (dimension - 1)
 
 
-def test_central_differences_are_exact_on_a_quadratic() -> None:
+def test_central_differences_are_exact_on_a_generic_quadratic() -> None:
     """Each sample is the derivative by one coordinate times their number, and every coordinate has its turn."""
-    start, draws, distance, eps = quadratic()
+    start, draws, distance, eps = generic_quadratic()
     found = gradients(CentralDifferences(perturbation=0.3), start, draws)
     chosen = found != 0
     assert (chosen.sum(-1) == 1).all()
     assert_close(found, torch.where(chosen, 3 * -2 * (distance + SIGMA * eps), 0.0))
     # 3000 draws: 1000 each, give or take six standard deviations (false alarms: 6e-9)
-    counts = (gradients(CentralDifferences(), start, noise(QUADRATIC, samples=1000)) != 0).sum((0, 1))
+    counts = (gradients(CentralDifferences(), start, noise(start.environment, samples=1000)) != 0).sum((0, 1))
     assert ((counts - 1000).abs() < 6 * (3000 * 2 / 9) ** 0.5).all()
 
 

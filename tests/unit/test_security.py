@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import subprocess
@@ -16,9 +15,11 @@ import pandas as pd
 import pytest
 from tests.helpers.small_tables import write_tables
 
-from scorepath.figures import FIGURES, draw_figures
+from scorepath.figures import FIGURES
 from scorepath.reporting.page import render_report
 from scorepath.stages.plan import make_plan
+from scorepath.store.tables import Tables
+from scorepath.study.cells import Cell, Plan
 from scorepath.study.wording import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -250,13 +251,12 @@ def audit(folder: Path, text: str) -> tuple[Audit, str]:
         if path.stem == "cells":
             table["status"] = ["failed", *[text] * (len(table) - 1)][: len(table)]
         table.to_csv(path, index=False)
-    draw_figures(tables, folder / "figures", FIGURES)
-    cell = {"environment": text, "estimator": "pathwise", "sigma": 0.1, "stage": "gradients", "horizon": 2, "steps": 2}
-    cell |= {"status": "not_applicable", "reason": text}
-    plan = {"config": {text: text, "plugins": [text]}, "columns": list(cell), "cells": [list(cell.values())]}
-    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    for name, figure in FIGURES.items():
+        figure.draw(Tables(tables), folder / "figures" / f"{name}.svg")
+    cell = Cell("gradients", text, "pathwise", 0.1, "not_applicable", text, "pathwise", text, False, 2.0, 2, text)
+    plan = Plan(text, {text: text, "plugins": [text]}, (cell,))
     provenance = {"versions": {text: text}, "commit": text, "machine": [text, {"name": text}]}
-    render_report(tables, folder / "figures", folder / "plan.json", folder / "report.html", provenance)
+    render_report(Tables(tables), folder / "figures", plan, folder / "report.html", provenance)
     page = (folder / "report.html").read_text(encoding="utf-8")
     return Audit(page), page
 
@@ -288,7 +288,7 @@ def test_nothing_breaks_out_of_the_report(text: str, plain: Audit, tmp_path: Pat
 
 def test_a_job_that_fails_shows_no_markup_of_the_shell(tmp_path: Path) -> None:
     """An argument by hand that is no number or name ends in a sentence, and nothing it says is run."""
-    command = [sys.executable, "-m", "scorepath.cli", "gradients", "$(touch sprung)", "`touch sprung`", "0.1"]
+    command = [sys.executable, "-m", "scorepath", "gradients", "$(touch sprung)", "`touch sprung`", "0.1"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr

@@ -7,19 +7,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.helpers.problems import label, noise, simulator
+from tests.helpers.rules import central_differences
 from torch import Tensor
 
 from scorepath.environments._tabular import TabularEnvironment
-from scorepath.environments.base import make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.grid import Grid
-from scorepath.noise import Noise, Stream
 from scorepath.pullback import per_trajectory_gradients
 from scorepath.references import tabular
 from scorepath.references.exact import exact_reference
-from scorepath.rollout import Simulator
-
-torch.set_num_threads(1)
 
 INSTANCES: list[TabularEnvironment] = [
     Chain(states=4, slip=0.2, left_reward=0.3),
@@ -30,22 +27,8 @@ INSTANCES: list[TabularEnvironment] = [
 ]
 
 
-def label(value: object) -> str | None:
-    return type(value).__name__ if isinstance(value, TabularEnvironment) else None
-
-
 def one_hot(index: int, count: int) -> Tensor:
     return torch.eye(count, dtype=torch.float64)[index]
-
-
-def noise(environment: TabularEnvironment, dtype: torch.dtype = torch.float64) -> Noise:
-    return Noise(environment, Stream(1, "test", "tabular"), range(2), 30, dtype)
-
-
-def simulator(environment: TabularEnvironment, sigma: float = 0.5, kind: str | None = None) -> Simulator:
-    policy = make_policy(environment, kind, (3,))
-    theta = torch.randn(policy.parameter_count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return Simulator(environment, policy, 0.4 * theta, sigma)
 
 
 @pytest.mark.parametrize("environment", INSTANCES, ids=label)
@@ -96,17 +79,15 @@ def test_steps_are_linear_in_state_and_action(environment: TabularEnvironment, d
 @pytest.mark.parametrize("environment", [Chain(horizon=4), Grid(horizon=4)], ids=label)
 def test_reward_noise_is_added_and_changes_no_gradient(environment: TabularEnvironment) -> None:
     noisy = replace(environment, reward_noise=0.3, discount=0.8)
-    quiet, start = simulator(replace(noisy, reward_noise=0.0)), simulator(noisy)
-    draws = noise(noisy).rollout
+    quiet, start = simulator(replace(noisy, reward_noise=0.0), 0.5), simulator(noisy, 0.5)
+    draws = noise(noisy, 2, 30).rollout
     trajectories = start.rollout(draws)
     added = trajectories.rewards - quiet.rollout(draws).rewards
     expected = 0.3 * 0.8 ** torch.arange(4, dtype=torch.float64) * draws.reward[..., 0]
     if trajectories.active is not None:
         expected = expected * trajectories.active  # after its end an episode pays nothing
     torch.testing.assert_close(added, expected)
-    exact, same = (
-        exact_reference(Simulator(s.environment, s.policy, s.parameters, 0.5)).gradient for s in (start, quiet)
-    )
+    exact, same = (exact_reference(each).gradient for each in (start, quiet))
     assert torch.equal(exact, same)
 
 
@@ -133,8 +114,8 @@ def test_moves_on_a_grid() -> None:
 @pytest.mark.parametrize("cliff", [False, True])
 def test_a_grid_ends_at_the_goal_and_below_the_cliff(cliff: bool) -> None:
     environment = Grid(rows=2, columns=3, horizon=12, cliff=cliff)
-    start = simulator(environment)
-    trajectories = start.rollout(noise(environment).rollout)
+    start = simulator(environment, 0.5)
+    trajectories = start.rollout(noise(environment, 2, 30).rollout)
     assert trajectories.active is not None
     ended = ~trajectories.active
     square = trajectories.observations.argmax(-1)
@@ -152,15 +133,13 @@ def test_a_grid_ends_at_the_goal_and_below_the_cliff(cliff: bool) -> None:
 @pytest.mark.parametrize("cliff", [False, True])
 def test_grid_gradients_agree_three_ways(kind: str, cliff: bool) -> None:
     environment = Grid(rows=2, columns=3, horizon=6, discount=0.9, cliff=cliff)
-    start = simulator(environment, kind=kind)
+    start = simulator(environment, 0.5, kind)
     policy, theta, sigma = start.policy, start.parameters, start.sigma
-    solved = exact_reference(Simulator(environment, policy, theta, sigma)).gradient
+    solved = exact_reference(start).gradient
     assert solved.norm() > 0.01
     theorem = tabular.policy_gradient_theorem(environment, policy, theta, sigma)
     torch.testing.assert_close(theorem, solved, rtol=1e-11, atol=1e-12)
-    steps = 1e-5 * torch.eye(len(theta), dtype=torch.float64)
-    ends = [[tabular.expected_return(environment, policy, theta + s, sigma).item() for s in (d, -d)] for d in steps]
-    differences = torch.tensor([(above - below) / 2e-5 for above, below in ends], dtype=torch.float64)
+    differences = central_differences(lambda x: tabular.expected_return(environment, policy, x, sigma), theta)
     torch.testing.assert_close(differences, solved, rtol=1e-6, atol=1e-8)
 
 
@@ -187,7 +166,7 @@ def test_grid_value_matches_every_possible_history(sigma: float, cliff: bool) ->
                 total += probability * (reward + 0.8 * value(*to, remaining - 1))
         return total
 
-    exact = exact_reference(Simulator(environment, start.policy, start.parameters, sigma))
+    exact = exact_reference(start)
     assert exact.objective == pytest.approx(value(1, 0, 4), rel=1e-12)
     assert (exact.gradient.norm().item() > 0.01) == (sigma > 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from tests.helpers.small_studies import small_plan
 
 from scorepath import registry
 from scorepath.environments.base import Environment, make_policy
@@ -18,19 +18,9 @@ from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
 from scorepath.noise import Stream
-from scorepath.stages.train import train_cell
+from scorepath.stages.train import train as train_cell
 from scorepath.store.paths import cell_path
-from scorepath.study.settings import (
-    EnvironmentEntry,
-    EstimatorEntry,
-    GradientSettings,
-    ReferenceSettings,
-    Study,
-    TrainingSettings,
-)
 from scorepath.training import Trainer
-
-torch.set_num_threads(1)
 
 UNSTABLE = {"horizon": 20, "dynamics": ((1e3,),)}
 
@@ -121,19 +111,14 @@ def test_one_member_that_fails_leaves_the_others_alone() -> None:
 
 def train(folder: Path, rates: tuple[float, ...], family: str = "quadratic", **knobs: Any) -> list[Mapping[str, str]]:
     """The rows of one training cell."""
-    study = Study(
-        seed=1,
-        noise_levels=(0.1,),
-        environments={"mine": EnvironmentEntry("mine", family, knobs)},
-        estimators={"pathwise": EstimatorEntry("pathwise", "pathwise", {})},
-        gradients=GradientSettings(64, 16, "float32"),
-        references=ReferenceSettings(0.1, (0.0,), 100, 0.25),
-        training=TrainingSettings(("mine",), ("pathwise",), (0.1,), "adam", rates, 2, 3, 20),
-        cost_repeats=1,
-        resamples=10,
-        false_discovery_rate=0.05,
+    plan = small_plan(
+        [{"name": "mine", "family": family, **knobs}],
+        noise_levels=[0.1],
+        estimators=["pathwise"],
+        gradients={"samples": 64, "batch_size": 16},
+        training={"learning_rates": list(rates), "tuning_seeds": 2, "seeds": 3, "iterations": 20},
     )
-    train_cell(study, "mine", "pathwise", 0.1)
+    train_cell(plan, "mine", "pathwise", 0.1)
     with open(folder / cell_path("training", "mine", "pathwise", 0.1), newline="") as file:
         return list(csv.DictReader(file))
 

@@ -6,13 +6,14 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from scorepath.study.validation import REQUIRED, KnobTable, validate
+from scorepath.study.validation import SCHEMA_PATH, KnobTable, validate
 from scorepath.study.wording import ConfigError
 from scorepath.study.yaml import load_yaml
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 FAMILIES: dict[str, KnobTable] = {
     "quadratic": {"discount": 1.0, "dimension": 1, "offset": 0.0},
-    "lqr": {"discount": 1.0, "horizon": 20, "dynamics": REQUIRED, "control": ((0.5,),), "process_noise": 0.0},
+    "lqr": {"discount": 1.0, "horizon": 20, "dynamics": MISSING, "control": ((0.5,),), "process_noise": 0.0},
     "angle_doubling": {"discount": 1.0, "doublings": 6, "noise_at": "every_step", "wrap": True},
 }
 METHODS: dict[str, KnobTable] = {
@@ -196,7 +197,7 @@ def test_the_default_config_has_the_schemas_shape_and_defaults() -> None:
     config = load_yaml(ROOT / "config.yaml")
     families = {e.get("family", e["name"]): {} for e in config["environments"]}
     for entry in config["environments"]:
-        knobs = {key: REQUIRED for key in entry if key not in ("name", "family", "policy")}
+        knobs = {key: MISSING for key in entry if key not in ("name", "family", "policy")}
         families[entry.get("family", entry["name"])] |= dict.fromkeys(knobs)
     entries = [{"name": e} if isinstance(e, str) else e for e in config["estimators"]]
     methods = {e.get("method", e["name"]): dict.fromkeys(e) for e in entries}
@@ -266,7 +267,7 @@ def schema_keys(schema: dict[str, Any], path: str = "") -> dict[str, dict[str, A
 
 
 def test_the_schema_and_its_documentation_agree() -> None:
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    schema = yaml.safe_load(SCHEMA_PATH.read_text())
     rows = {}
     for line in (ROOT / "docs/configuration.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -282,7 +283,7 @@ def test_the_schema_and_its_documentation_agree() -> None:
 
 
 def test_the_schema_is_closed() -> None:
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    schema = yaml.safe_load(SCHEMA_PATH.read_text())
     assert schema["additionalProperties"] is False
     for key, inner in schema_keys(schema).items():
         assert inner.get("description"), key

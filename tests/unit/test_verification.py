@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from scorepath.provenance.verify import difference, sample
-from scorepath.study.jobs import Job
+from scorepath.study.jobs import RULES, Job
 
 ENVIRONMENTS = [f"environment_{number}" for number in range(12)]
 ESTIMATORS = [f"estimator_{number}" for number in range(9)]
 JOBS = [
-    Job("gradients", Path(f"{place}/{name}/{sigma}"), "", (), place, name)
+    Job(RULES["gradients"], Path(f"{place}/{name}/{sigma}"), "", (), place, name)
     for place in ENVIRONMENTS
     for name in ESTIMATORS
     for sigma in range(4)

@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.helpers.processes import alive, until
+from tests.helpers.processes import alive, mentioning, until
 
-from scorepath.running import protocol as client
+from scorepath.cli.main import SIGKILLED, delegate
+from scorepath.running.protocol import SOCKET
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 
 SERVER = """
 import os, socket, sys, time, warnings
-from scorepath.running.worker import serve
+from scorepath.running.worker import Jobs, serve
 
 def job(arguments):
     what, *rest = arguments
@@ -58,9 +59,10 @@ listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1] + ".part")
 listener.listen(64)
 os.rename(sys.argv[1] + ".part", sys.argv[1])
-serve(listener, int(sys.argv[2]), job, int(sys.argv[3]))
+jobs = Jobs(job, lambda command: command != "plan", lambda command: command in ("gradients", "train"))
+serve(listener, int(sys.argv[2]), jobs, int(sys.argv[3]))
 """
-CLIENT = "import sys; from scorepath.running.protocol import delegate; sys.exit(delegate(sys.argv[1:]))"
+CLIENT = "import sys; from scorepath.cli.main import delegate; sys.exit(delegate(sys.argv[1:]))"
 OWNER = """
 import os, subprocess, sys, time
 owned, owner = os.pipe()
@@ -70,20 +72,6 @@ os.close(owned)
 time.sleep(60)
 """
 PATIENCE = 10.0
-
-
-def mentioning(text: str) -> list[int]:
-    """Processes whose command line contains a text (a socket's path, which is no one else's)."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
-            try:
-                line = (folder / "cmdline").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if text in line and alive(int(folder.name)):
-                found.append(int(folder.name))
-    return found
 
 
 @pytest.fixture
@@ -113,7 +101,7 @@ def server(address: str, request: pytest.FixtureRequest) -> Iterator[subprocess.
 
 
 def ask(address: str, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
-    environment = {**os.environ, client.SOCKET: address}
+    environment = {**os.environ, SOCKET: address}
     return subprocess.Popen(
         [sys.executable, "-c", CLIENT, *arguments],
         env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -209,18 +197,18 @@ def test_a_cell_lets_go_of_its_clients_files(address: str, server: subprocess.Po
 @pytest.mark.parametrize("address", [None, "", "/nonexistent/worker"])
 def test_without_a_worker_there_is_no_answer(address: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if address is None:
-        monkeypatch.delenv(client.SOCKET, raising=False)
+        monkeypatch.delenv(SOCKET, raising=False)
     else:
-        monkeypatch.setenv(client.SOCKET, address)
-    assert client.delegate(["gradients", "a", "b", "1"]) is None
+        monkeypatch.setenv(SOCKET, address)
+    assert delegate(["gradients", "a", "b", "1"]) is None
 
 
 def test_an_abandoned_socket_is_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "worker")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
-    monkeypatch.setenv(client.SOCKET, path)
-    assert client.delegate(["echo"]) is None
+    monkeypatch.setenv(SOCKET, path)
+    assert delegate(["echo"]) is None
 
 
 # --- what dies with what ----------------------------------------------------------------------------------------------
@@ -238,7 +226,7 @@ def test_a_killed_job_is_told_to_its_client(address: str, server: subprocess.Pop
     process, job = sleeping(address, tmp_path / "pid")
     os.kill(job, signal.SIGKILL)
     _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == client.SIGKILLED
+    assert process.returncode == SIGKILLED
     assert "out of memory?" in err
 
 
@@ -250,7 +238,7 @@ def test_a_killed_job_is_told_to_its_client_while_later_jobs_go_on(
     os.kill(first_job, signal.SIGKILL)
     try:
         first.communicate(timeout=PATIENCE)
-        assert first.returncode == client.SIGKILLED
+        assert first.returncode == SIGKILLED
         assert alive(second_job)
         assert second.poll() is None
     finally:
@@ -271,7 +259,7 @@ def test_a_worker_and_its_jobs_end_when_its_owner_is_killed(address: str, tmp_pa
     until(lambda: not any(map(alive, serving)), "the end of the worker")
     until(lambda: not alive(job), "the end of the job")
     process.communicate(timeout=PATIENCE)
-    assert process.returncode == client.SIGKILLED
+    assert process.returncode == SIGKILLED
 
 
 def test_a_killed_workers_jobs_go_on_and_end_with_their_clients(address: str, tmp_path: Path) -> None:
@@ -297,7 +285,7 @@ def test_a_job_asked_of_a_worker_that_dies_before_it_hears_is_not_lost(
 ) -> None:
     """Early jobs wait for the worker's imports, during which it may be killed."""
     path = str(tmp_path / "worker")
-    monkeypatch.setenv(client.SOCKET, path)
+    monkeypatch.setenv(SOCKET, path)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(1)
@@ -319,7 +307,7 @@ def test_a_client_that_says_nothing_does_no_harm(address: str, server: subproces
 
 IMPORTS = 60.0
 """Seconds that the worker may take to import all it holds, on a busy machine."""
-RUN = "import sys; from scorepath.running.protocol import run; run(sys.argv[1:])"
+RUN = "import sys; from scorepath.cli.run import run; run(sys.argv[1:])"
 STAND_IN = """
 import os, subprocess, sys, time
 path = os.environ.get("SCOREPATH_WORKER", "")
@@ -331,7 +319,7 @@ os.rename("started.part", "started")
 if sys.argv[1] == "wait":
     time.sleep(60)
 # a job without a plan: an error that a person can mend
-job = subprocess.run([sys.executable, "-m", "scorepath.running.protocol", "reference-policies", "lqr"], stderr=subprocess.PIPE)
+job = subprocess.run([sys.executable, "-m", "scorepath", "reference-policies", "lqr"], stderr=subprocess.PIPE)
 with open("job", "wb") as file:
     file.write(b"%d " % job.returncode + job.stderr)
 sys.exit(7)
@@ -352,7 +340,7 @@ def project(tmp_path: Path) -> Path:
 def start(project: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
     """Start `scorepath run` with one argument; it becomes Snakemake, and is ended if the test leaves it running."""
     environment = {**os.environ, "PYTHONPATH": str(project / "stand-in")}
-    environment.pop(client.SOCKET, None)
+    environment.pop(SOCKET, None)
     made: list[subprocess.Popen[bytes]] = []
 
     def make(what: str) -> subprocess.Popen[bytes]:

@@ -11,7 +11,7 @@ import platform
 import shutil
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -19,12 +19,9 @@ import rocrate
 import yaml
 from rocrate_validator import services
 from rocrate_validator.utils.http import HttpRequester
-
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
+from tests.helpers.project import ROOT, Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
-ROOT = Path(__file__).parents[2]
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 LEFT_OUT = {
     "process-run-crate-0.5_3.2": "libraries and the workflow have no address of their own here",
@@ -102,7 +99,7 @@ def test_it_is_true_to_the_study(finished: Project) -> None:
             "reports/report.html",
             "Snakefile",
             "workflow/rules/common.smk",
-            "src/scorepath/cli.py",
+            "src/scorepath/cli/main.py",
         ):
             assert archive.read(name) == finished.path(name).read_bytes()
         checked = {name: entity["sha256"] for name, entity in entities.items() if "sha256" in entity}
@@ -159,7 +156,7 @@ def test_it_names_no_person_machine_or_place(finished: Project, tmp_path: Path) 
 
 
 def test_it_needs_no_torch(finished: Project) -> None:
-    ended = finished.execute("python", "-X", "importtime", "-m", "scorepath.running.protocol", "crate")
+    ended = finished.execute("python", "-X", "importtime", "-m", "scorepath", "crate")
     assert ended.status == 0, ended.output
     imported = {
         line.rpartition("|")[2].strip() for line in ended.output.splitlines() if line.startswith("import time:")

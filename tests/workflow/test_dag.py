@@ -7,25 +7,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from tests.helpers.project import ROOT, Project
 
 from scorepath.study.cells import Plan
 
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
-
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def default_plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """The plan of config.yaml."""
     folder = tmp_path_factory.mktemp("default")
-    command = [sys.executable, "-m", "scorepath.cli", "plan", str(ROOT / "config.yaml")]
+    command = [sys.executable, "-m", "scorepath", "plan", str(ROOT / "config.yaml")]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return Plan.load(folder / "results/plan.json")
 

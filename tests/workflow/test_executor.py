@@ -8,13 +8,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from tests.helpers.processes import alive, until
-
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
+from tests.helpers.project import Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from tests.helpers.project import Project
 
 from scorepath.figures import FIGURES
-
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 ENVIRONMENTS = ("cosine", "lqr", "swing")
 ESTIMATORS = ("reinforce", "leave_one_out", "pathwise", "inverse_variance")
 
-REPORT = {"html_report", "crate", "all"}
+REPORT = {"report", "crate", "all"}
 DRAWN = {f"figure {name}" for name in FIGURES} | REPORT
 GATHERED = {"tables", "claims", "cost_tables"} | DRAWN
 COSTS = {f"costs {name}" for name in ENVIRONMENTS}
@@ -114,7 +112,14 @@ def test_words_and_wrappers_rerun_nothing(finished: Project) -> None:
     finished.append("config.yaml", COMMENT)
     finished.append("workflow/rules/gradients.smk", COMMENT)
     finished.append("workflow/report/bias.rst", "\nA remark.\n")
-    for module in ("cli", "worker", "planning", "validation"):
+    for module in (
+        "cli/commands",
+        "cli/worker",
+        "running/worker",
+        "running/display",
+        "stages/plan",
+        "study/validation",
+    ):
         finished.append(f"src/scorepath/{module}.py", COMMENT)
     finished.append("src/snakemake_logger_plugin_scorepath/__init__.py", COMMENT)
     assert finished.dry_run() == set()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
+from tests.helpers.project import Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
 from jinja2 import Environment, StrictUndefined
+from tests.helpers.project import ROOT, Project
 
 from scorepath.figures import FIGURES
 
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
-
-ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow/report"
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from tests.helpers.project import Project
 
-from scorepath.provenance.trace import GATHERS
-
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
+from scorepath.study.jobs import RULE_OF_TABLE
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -39,7 +37,7 @@ def result(command: str) -> str:
 
 
 PLACES = {"environment": "swing", "sigma": "0.5"}
-CHOSEN = {
+CHOSEN: dict[str, list[dict[str, str]]] = {
     "cells": [PLACES | {"estimator": "inverse_variance"}, {"stage": "training", "estimator": "pathwise"}],
     "references": [PLACES],
     "gradient_statistics": [PLACES | {"estimator": "leave_one_out", "checkpoint": "0.5"}],
@@ -103,7 +101,7 @@ def test_timings_are_traced_too(finished: Project) -> None:
 
 def test_every_table_can_be_traced(finished: Project) -> None:
     tables = {path.stem for path in finished.path("results/tables").glob("*.csv")}
-    assert tables == GATHERS.keys()
+    assert tables == RULE_OF_TABLE.keys()
 
 
 def test_what_cannot_be_traced_is_said_in_one_sentence(finished: Project) -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from tests.workflow.conftest import Project
+from tests.helpers.project import Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 CELL = "gradients/swing/inverse_variance/sigma=0.5.csv"
@@ -47,8 +44,8 @@ def test_a_whole_study_is_verified_and_left_alone(finished: Project) -> None:
     ended = finished.execute("scorepath", "verify", "--all", "--cores", "2")
     assert ended.status == 0, ended.output
     assert state(finished) == before
-    for stage, count in {"policies": 3, "references": 6, "gradients": 15, "training": 2}.items():
-        assert f"{stage}: {count} of {count} identical (the study has {count})" in ended.output
+    for rule, count in {"reference_policies": 3, "reference": 6, "gradients": 15, "train": 2}.items():
+        assert f"{rule}: {count} of {count} identical (the study has {count})" in ended.output
     assert "All 26 identical, byte for byte" in ended.output
     assert "Note:" not in ended.output
 

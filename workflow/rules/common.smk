@@ -13,7 +13,7 @@ from scorepath.running.protocol import SOCKET
 from scorepath.store.paths import PLAN, costs_path, policies_path, reference_path, table_path
 from scorepath.study.cells import Plan
 from scorepath.study.digests import plan_key
-from scorepath.study.jobs import RULES
+from scorepath.study.jobs import RULE_OF_TABLE, RULES
 from scorepath.study.wording import ConfigError
 from scorepath.study.yaml import check_plain
 
@@ -94,6 +94,9 @@ def own_digest(rule):
         return found
 
     return digest
+
+
+every_table = list(map(table_path, RULE_OF_TABLE))
 
 
 def existing(paths):

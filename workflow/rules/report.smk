@@ -1,7 +1,5 @@
 # Figures and the report: they read tables only.
 
-TABLES = [table for rule in ("tables", "cost_tables", "exact_curves", "claims") for table in RULES[rule].results]
-
 
 rule figure:
     input:
@@ -32,7 +30,7 @@ rule figure:
 
 rule report:
     input:
-        TABLES,
+        every_table,
         figures=expand(RULES["figure"].results, figure=FIGURES),
     output:
         report(
@@ -56,7 +54,7 @@ rule report:
 
 rule crate:
     input:
-        TABLES,
+        every_table,
         RULES["report"].results,
     output:
         RULES["crate"].results,

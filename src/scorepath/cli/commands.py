@@ -93,11 +93,7 @@ def trace(arguments: argparse.Namespace) -> None:
         print(line)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Run Snakemake with all further arguments beside a warm worker, which spares each job the import of torch."""
-    from scorepath.cli import run
-
-    run.run(arguments.snakemake_arguments)
+RUN = "Run Snakemake with all further arguments beside a warm worker, which spares each job the import of torch."
 
 
 @cache
@@ -118,8 +114,8 @@ def parser() -> argparse.ArgumentParser:
     ) -> argparse.ArgumentParser:
         return command(function.__name__, function.__doc__, function, torch, makes)
 
-    # the entry point hands `run` on before arguments are parsed, which are Snakemake's; it stands here for --help
-    other(run).add_argument("snakemake_arguments", nargs="*")
+    # the entry point takes `run` before arguments are parsed, which are Snakemake's; it stands here for --help
+    commands.add_parser("run", help=RUN)
     planner = other(plan, makes=True)
     planner.add_argument("config", nargs="?", default="config.yaml", help="a YAML file, or - for JSON on stdin")
     planner.add_argument("files", nargs="*", help="YAML files behind that JSON, to be checked themselves")

@@ -105,7 +105,7 @@ def shapes(estimator: Estimator, problem: Problem) -> Iterator[str]:
             if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], Trajectories)):
                 yield "signal() must return two things: the trajectories and the action signal on them"
                 return
-            expected, shape = tuple(noise.rollout.action.shape), getattr(returned[1], "shape", None)
+            expected, shape = tuple(returned[0].actions.shape), getattr(returned[1], "shape", None)
             if shape != expected:
                 yield (
                     f"signal() returns a signal of shape {shape and tuple(shape)} where actions have shape {expected}: "

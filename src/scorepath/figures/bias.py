@@ -35,6 +35,7 @@ def relative_bias(tables: Tables) -> pd.DataFrame:
 
 
 def draw(tables: Tables, output: Path) -> None:
+    """Draw the figure."""
     rows = relative_bias(tables)
     rows = rows[rows["checkpoint"] == rows["checkpoint"].min()].dropna(subset=["relative"])
     seen = rows[(rows["relative_low"] > 0) & (rows["relative"] > FLOOR)]

@@ -15,6 +15,7 @@ TITLE = "Time for one sample (one trajectory and its gradient), one thread"
 
 
 def draw(tables: Tables, output: Path) -> None:
+    """Draw the figure."""
     costs = tables.read("costs")
     costs = costs[costs["seconds_per_sample"] > 0]
     environments = in_order(costs, "environment")

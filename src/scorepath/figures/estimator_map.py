@@ -40,6 +40,7 @@ def distances(tables: Tables) -> pd.DataFrame:
 
 
 def draw(tables: Tables, output: Path) -> None:
+    """Draw the figure."""
     found = distances(tables)
     if found.empty:
         style.empty(output, TITLE)

@@ -36,6 +36,7 @@ def projections(tables: Tables) -> pd.DataFrame:
 
 
 def draw(tables: Tables, output: Path) -> None:
+    """Draw the figure."""
     rows = projections(tables).dropna(subset=["ratio"])
     environments = in_order(rows, "environment")
     if not environments:

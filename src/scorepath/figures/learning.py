@@ -33,6 +33,7 @@ def curve(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def draw_steps(tables: Tables, output: Path) -> None:
+    """Draw the curves over environment steps."""
     training = tables.read("training")
     training["x"] = training["environment_steps"]
     _draw(
@@ -42,6 +43,7 @@ def draw_steps(tables: Tables, output: Path) -> None:
 
 
 def draw_seconds(tables: Tables, output: Path) -> None:
+    """Draw the curves over seconds of gradient computation."""
     training = tables.read("training")
     costs = tables.read("costs").drop_duplicates(["environment", "estimator"])
     costs = costs[["environment", "estimator", "batch_size", "seconds_per_sample"]]

@@ -58,6 +58,8 @@ DASHES = ("-", (0, (5, 1.2)), (0, (2.2, 1)), (0, (6, 1.2, 1.5, 1.2)))
 
 @dataclass(frozen=True)
 class EstimatorStyle:
+    """How an estimator looks in every figure."""
+
     family: str
     colour: str
     marker: str
@@ -147,6 +149,7 @@ def grid(
 
 
 def heading(figure: Figure, title: str) -> None:
+    """The title, top left."""
     inches = figure.get_size_inches()[1]
     figure.text(0.006, 1 - 0.08 / inches, title, ha="left", va="top", fontsize=10.5, fontweight="bold")
 
@@ -159,6 +162,7 @@ def note(figure: Figure, text: str) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 5) -> None:
+    """A legend under the title, in rows."""
     if handles:
         inches = figure.get_size_inches()[1]
         figure.legend(

@@ -54,6 +54,7 @@ def group_of(verdicts: list[str]) -> str:
 
 
 def draw(tables: Tables, output: Path) -> None:
+    """Draw the figure."""
     verdicts = tables.read_verdicts()
     verdicts = verdicts[verdicts["comparison"] == "pathwise_vs_best_score_function"]
     verdicts = verdicts[verdicts["criterion"].isin([criterion for criterion, _ in PANELS])]

@@ -18,6 +18,7 @@ def checkpoint_name(checkpoint: float) -> str:
 
 
 def checkpoints_in(frame: pd.DataFrame) -> list[float]:
+    """The checkpoints of a frame, ascending."""
     return sorted(frame["checkpoint"].dropna().unique().tolist())
 
 

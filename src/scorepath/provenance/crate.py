@@ -27,7 +27,7 @@ from scorepath.store.files import atomic_write
 from scorepath.store.paths import PACKAGE, PLAN, REPORT, REPORTS, RESULTS, TABLES, stage_of
 from scorepath.store.records import Record, all_records, jobs_by_stage, load_record, record_path, sha256
 from scorepath.study.cells import Plan
-from scorepath.study.jobs import COMPUTED, all_jobs
+from scorepath.study.jobs import FOLDERS, all_jobs
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -78,7 +78,7 @@ def _records(plan: Plan) -> Iterator[Record]:
     """The records of this study: a result that it has no more may still lie there."""
     own = {job.result.as_posix() for job in all_jobs(plan)}
     for record in all_records():
-        if record.file in own or stage_of(Path(record.file)) not in COMPUTED:
+        if record.file in own or stage_of(Path(record.file)) not in FOLDERS:
             yield record
 
 

@@ -19,6 +19,7 @@ def duration(seconds: float) -> str:
 
 
 def jobs(number: int) -> str:
+    """So many jobs, in words."""
     return "1 job" if number == 1 else f"{number} jobs"
 
 

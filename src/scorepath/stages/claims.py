@@ -238,7 +238,10 @@ CLAIMS: tuple[Callable[[Evidence], Iterator[dict[str, Any]]], ...] = (
 
 
 def claims(plan: Plan) -> None:
-    """Judge the claims ledger from the tables: every claim that the study has data for."""
+    """Judge the claims ledger from the tables.
+
+    A claim that the study has no data for has no row.
+    """
     tables = Tables(TABLES, plan.methods)
     evidence = Evidence(
         statistics=tables.read("gradient_statistics"),

@@ -39,7 +39,10 @@ def estimators_of(plan: Plan, environment: str) -> list[str]:
 
 
 def costs(plan: Plan, environment: str) -> None:
-    """Time all estimators of an environment in turn, single-threaded, after a call to warm up and one for memory."""
+    """Time all estimators of an environment.
+
+    In turn, single-threaded, after a call of each to warm up and one for memory.
+    """
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
     parameters = load_policies(environment).parameters[0]

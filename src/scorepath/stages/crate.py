@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def crate(plan: Plan) -> None:
-    """Pack the run into one archive."""
+    """Pack the run with its results and sources, described for machines (RO-Crate)."""
     write_crate(CRATE)

@@ -24,7 +24,10 @@ TOLERANCE = 1e-3
 
 
 def exact_curves(plan: Plan) -> None:
-    """Exact variance and gradient norm at the first checkpoint of every environment that has them, on a fine grid."""
+    """Write the exact curves that figures draw over measurements.
+
+    Variance and gradient norm at the first checkpoint of every environment that has them, on a fine grid.
+    """
     study = plan.study
     rows = []
     for name, entry in study.environments.items():

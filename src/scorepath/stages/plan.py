@@ -70,7 +70,15 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
 
 
 def plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
-    """Plan the study of a configuration and store the plan; see `make_plan`."""
+    """Check the configuration and settle every cell's fate.
+
+    Args:
+        raw: the configuration.
+        files: where it stands.
+
+    Returns:
+        The plan, which is stored as well.
+    """
     made = make_plan(raw, files)
     made.save()
     return made

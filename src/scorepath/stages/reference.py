@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def reference(plan: Plan, environment: str, sigma: float) -> None:
-    """Compute the reference gradients of an environment at one noise level, at every checkpoint."""
+    """Compute the reference gradients of an environment at one noise level.
+
+    At every checkpoint.
+    """
     study = plan.study
     settings = study.references
     instance, policy = make_environment(study.environments[environment])

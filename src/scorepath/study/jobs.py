@@ -196,7 +196,7 @@ def cell_job(cell: Cell) -> Job:
     return Job(rule, cell.path, command, cell.inputs, cell.environment, cell.estimator)
 
 
-COMPUTED = frozenset(
+FOLDERS = frozenset(
     stage_of(Path(RULES[name].results[0])) for name in ("reference_policies", "reference", "gradients", "train")
 )
 """Where the results of `all_jobs` lie."""

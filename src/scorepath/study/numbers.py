@@ -65,6 +65,7 @@ def by_schema(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def leaves(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], object]]:
+    """Every value of a tree that is no list or mapping, with its path."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from leaves(item, (*path, key))

@@ -24,6 +24,7 @@ class ConfigError(ValueError):
 
 
 def kind_of(value: object) -> str:
+    """What a value is, in words."""
     match value:
         case None:
             return "nothing"
@@ -58,6 +59,7 @@ def shown(value: object) -> str:
 
 
 def suggestion(word: object, choices: Iterable[str]) -> str:
+    """The nearest of the choices as a question, or nothing."""
     near = difflib.get_close_matches(str(word)[:100], list(choices), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
 
@@ -69,6 +71,7 @@ def dotted(path: Iterable[object]) -> str:
 
 
 def listing(choices: Iterable[str]) -> str:
+    """Choices as an enumeration."""
     return ", ".join(choices) or "none"
 
 
@@ -93,6 +96,7 @@ RANGES: dict[str, Callable[[Any], str]] = {
 
 
 def unknown_key(path: Sequence[object], key: object, known: Iterable[str], what: str) -> ConfigError:
+    """The error for a key that nothing knows."""
     known = sorted(known)
     return ConfigError(
         f"{dotted([*path, key])} is not {what}.{suggestion(key, known)} "
