@@ -26,7 +26,7 @@ from scorepath.rollout import Simulator, Trajectories
 MOST_DERIVATIVES = 16_384
 """Entries of one step's `f_s` (trajectories x state_dim^2) up to which the derivatives of all steps are quicker than a
 graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1 to 20
-coordinates (benchmarks/README.md), and fixed: results must not depend on the machine."""
+coordinates (benchmarks/RESULTS.md), and fixed: results must not depend on the machine."""
 
 
 @dataclass(frozen=True)

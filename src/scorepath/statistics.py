@@ -6,6 +6,7 @@ Per-batch contributions average to the statistic, so that a paired bootstrap ove
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,29 @@ def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float, float
         return (float("nan") if np.any(np.isnan(values)) else float("inf"),) * 3
     low, high = limits(draws @ values)
     return float(values.mean()), float(low), float(high)
+
+
+COLUMNS_AT_ONCE = 500
+"""Of many statistics, so many are resampled at a time: 8 MB at 2,000 resamples."""
+
+
+def intervals(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """`interval` of many statistics at once, with the same resamples: (columns, 3).
+
+    Args:
+        values: (columns, batches) contributions, a row for each statistic.
+        draws: (resamples, batches), as there.
+    """
+    found = np.empty((len(values), 3))
+    for start in range(0, len(values), COLUMNS_AT_ONCE):
+        part = values[start : start + COLUMNS_AT_ONCE]
+        finite = np.isfinite(part).all(1)
+        rest = np.where(np.isnan(part).any(1), math.nan, math.inf)
+        rows = np.repeat(rest[:, None], 3, axis=1)
+        rows[finite, 0] = part[finite].mean(1)
+        rows[finite, 1:] = np.quantile(part[finite] @ draws.T, [0.025, 0.975], axis=1).T
+        found[start : start + COLUMNS_AT_ONCE] = rows
+    return found
 
 
 def limits(draws: np.ndarray) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ forms in one Gaussian vector.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -59,17 +59,20 @@ def exact_variance(method: str, simulator: Simulator, batch_size: int, tolerance
     return None
 
 
-class ScoreMoments(NamedTuple):
+Number = TypeVar("Number", float, Tensor)
+
+
+class ScoreMoments(NamedTuple, Generic[Number]):
     """What the variances of score-function estimators are made of: moments of the return R and the score S."""
 
-    gradient_square: float  # |E[R S]|^2
-    second: float  # E[R^2 |S|^2]
-    centred: float  # E[(R - E R)^2 |S|^2]
-    return_variance: float  # Var R
-    score_square: float  # E|S|^2
+    gradient_square: Number  # |E[R S]|^2
+    second: Number  # E[R^2 |S|^2]
+    centred: Number  # E[(R - E R)^2 |S|^2]
+    return_variance: Number  # Var R
+    score_square: Number  # E|S|^2
 
 
-def score_function_variance(method: str, moments: ScoreMoments, batch_size: int) -> float:
+def score_function_variance(method: str, moments: ScoreMoments[Number], batch_size: int) -> Number:
     """Variance of `R S`, or of the leave-one-out `(R_i - mean_{j != i} R_j) S_i` as N × the variance of its batch mean.
 
     The batch mean of leave-one-out is the unbiased sample covariance of R and S, whose variance is
@@ -175,12 +178,12 @@ def _scalar_lqr(
     scalar = environment.state_dim == environment.action_dim == 1 and environment.initial_mean == 0
     if not scalar or getattr(policy, "sizes", None) != (1, 1) or policy.parameter_count != 1:
         return None
+    # over several steps leave-one-out uses rewards to go with a baseline per step, which these forms do not describe
+    if method not in ("pathwise", "reinforce") and not (method == "leave_one_out" and environment.horizon == 1):
+        return None
     a, b, m = lqr_forms(environment, parameters.item(), sigma)
     if method == "pathwise":
         return 2 * _trace(m, m)
-    # over several steps leave-one-out uses rewards to go with a baseline per step, which these forms do not describe
-    if method != "reinforce" and not (method == "leave_one_out" and environment.horizon == 1):
-        return None
     ab, bb = a @ b, b @ b
     mean, gradient = a.trace().item(), 2 * _trace(a, b)
     # E[(R - E R)^2 S^2] for S with mean 0, by Isserlis' theorem

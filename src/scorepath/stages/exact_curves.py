@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scorepath.references.exact import exact_reference
-from scorepath.references.variances import exact_variance
+from scorepath.references import curves
 from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment
 from scorepath.stages._references import load_policies
@@ -18,9 +17,7 @@ from scorepath.store.tables import COLUMNS
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
 
-NOISE_LEVELS = np.geomspace(0.005, 2.0, 25)
-TOLERANCE = 1e-3
-"""Relative; far below a line's width. Discontinuous returns converge slowly."""
+NOISE_LEVELS = tuple(map(float, np.geomspace(0.005, 2.0, 25)))
 
 
 def exact_curves(plan: Plan) -> None:
@@ -29,34 +26,22 @@ def exact_curves(plan: Plan) -> None:
     Variance and gradient norm at the first checkpoint of every environment that has them, on a fine grid.
     """
     study = plan.study
+    # the formulas are those of the methods' defaults
+    methods = {name: entry.method for name, entry in study.estimators.items() if not entry.options}
     rows = []
     for name, entry in study.environments.items():
         environment, policy = make_environment(entry)
         if environment.reference_class == "certified_monte_carlo" or not policies_path(name).exists():
             continue  # nothing exact; or a partial study
-        parameters = load_policies(name).parameters[0]
-        for sigma in map(float, NOISE_LEVELS):
-            norm = exact_reference(Simulator(environment, policy, parameters, sigma)).gradient.norm().item()
-            rows.append(
-                {"environment": name, "estimator": "", "quantity": "gradient_norm", "sigma": sigma, "value": norm}
-            )
-            for estimator, method in study.estimators.items():
-                if method.options:
-                    continue  # the formulas are those of the defaults
-                value = exact_variance(
-                    method.method,
-                    Simulator(environment, policy, parameters, sigma),
-                    study.gradients.batch_size,
-                    TOLERANCE,
-                )
-                if value is not None:
-                    rows.append(
-                        {
-                            "environment": name,
-                            "estimator": estimator,
-                            "quantity": "variance",
-                            "sigma": sigma,
-                            "value": float(value),
-                        }
-                    )
+        simulator = Simulator(environment, policy, load_policies(name).parameters[0], NOISE_LEVELS[0])
+        found = curves.exact_curves(simulator, NOISE_LEVELS, methods.values(), study.gradients.batch_size)
+        lines = {("", "gradient_norm"): found.gradient_norm} | {
+            (estimator, "variance"): found.variances[method]
+            for estimator, method in methods.items()
+            if method in found.variances
+        }
+        for level, sigma in enumerate(NOISE_LEVELS):
+            for (estimator, quantity), values in lines.items():
+                row = (name, estimator, quantity, sigma, values[level].item())
+                rows.append(dict(zip(COLUMNS["exact_curves"], row, strict=True)))
     write_rows(table_path("exact_curves"), rows, COLUMNS["exact_curves"])

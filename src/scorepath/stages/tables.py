@@ -14,7 +14,7 @@ import pandas as pd
 
 from scorepath.stages._measurements import UNCERTIFIED, Measurements
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
-from scorepath.statistics import interval
+from scorepath.statistics import intervals
 from scorepath.store.paths import log_path
 from scorepath.store.tables import COLUMNS, save
 from scorepath.study.jobs import cell_job
@@ -85,36 +85,45 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
     """One row per measured cell and checkpoint; `_low` and `_high` are 95 % bootstrap limits over batches."""
     settings = measurements.study.gradients
     budget = settings.batch_size
-    draws = measurements.bootstrap_weights(settings.batches)
+    found = measurements.gradients
+    limits = _limits(measurements)
     rows = []
-    for measured in measurements.gradients:
-        cell, place, group, components = measured
-        # against a reference that is not certified there is nothing to say about bias or direction
-        directed = dict.fromkeys(("squared_bias", "projection", "cosine_similarity"), math.nan)
-        judged = group if measurements.certified[place] else group.assign(**directed)
-        variance = interval(components.variances, draws)
-        bias = interval(judged["squared_bias"].to_numpy(float), draws)
-        projection = interval(judged["projection"].to_numpy(float), draws)
+    for index, (cell, place, batches, components) in enumerate(found):
+        variance = components.variances.mean()
         norm = measurements.norms[place]
+        # against a reference that is not certified there is nothing to say about bias or direction
+        directed = measurements.certified[place] and norm > 0
         squared_bias_used = np.maximum(0.0, float(components.biases.mean()))
-        first = group.iloc[0]
         rows.append({
             "environment": cell.environment, "estimator": cell.estimator, "sigma": cell.sigma,
             "checkpoint": place.checkpoint, "samples": settings.samples, "batch_size": settings.batch_size,
             "environment_steps_per_sample": cell.steps,
-            **_with_limits("squared_bias", bias), **_with_limits("projection", projection),
-            **_with_limits("variance", variance),
-            "tail_share": first["tail_share"],
-            "nsr": ratio(variance[0], norm**2),
+            **{f"{name}{end}": row[index, column]
+               for name, row in limits.items() for column, end in enumerate(("", "_low", "_high"))},
+            "tail_share": batches["tail_share"][0],
+            "nsr": ratio(variance, norm**2),
             "budget": budget,
-            "mse_equal_samples": squared_bias_used + variance[0] / budget,
-            "mse_equal_steps": squared_bias_used + variance[0] * measured.steps / budget,
-            "cosine_similarity": judged["cosine_similarity"].mean() if norm > 0 else math.nan,
-            "nonfinite_fraction": group["nonfinite_fraction"].mean(),
-            "zero_fraction": group["zero_fraction"].mean(),
-            "float32_relative_error": first["float32_relative_error"],
+            "mse_equal_samples": squared_bias_used + variance / budget,
+            "mse_equal_steps": squared_bias_used + variance * found[index].steps / budget,
+            "cosine_similarity": batches["cosine_similarity"].mean() if directed else math.nan,
+            "nonfinite_fraction": batches["nonfinite_fraction"].mean(),
+            "zero_fraction": batches["zero_fraction"].mean(),
+            "float32_relative_error": batches["float32_relative_error"][0],
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _limits(measurements: Measurements) -> dict[str, np.ndarray]:
+    """Every interval of the table at once, (rows, 3) for each quantity."""
+    draws = measurements.bootstrap_weights(measurements.study.gradients.batches)
+    empty = np.full(draws.shape[1], math.nan)
+    values: dict[str, list[np.ndarray]] = {"squared_bias": [], "projection": [], "variance": []}
+    for measured in measurements.gradients:
+        judged = measurements.certified[measured.place]
+        for name in ("squared_bias", "projection"):
+            values[name].append(measured.rows[name] if judged else empty)
+        values["variance"].append(measured.components.variances)
+    return {name: intervals(np.reshape(rows, (-1, draws.shape[1])), draws) for name, rows in values.items()}
 
 
 def training_table(measurements: Measurements) -> pd.DataFrame:
@@ -124,7 +133,3 @@ def training_table(measurements: Measurements) -> pd.DataFrame:
         for cell, rows in measurements.training
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["training"])
-
-
-def _with_limits(name: str, values: tuple[float, float, float]) -> dict[str, float]:
-    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
