@@ -1,6 +1,7 @@
 # make run    the whole study: environment, results/, reports/report.html
 # make check  the quick ones, in under two minutes: lint, format, types, import contracts, unit tests (CONTRIBUTING.md)
 # make test   every check
+# make docs   the documentation site, in site/
 # make verify compute a tenth of the results again and compare them byte for byte; ARGS='--fraction 0.2 --seed 1'
 # make provenance  reports/provenance.zip, Snakemake's own report (`make run` ends with it)
 # make faults interrupt a small study 100 times and compare (half an hour to an hour; docs/faults.md); ARGS='--seed 2'
@@ -24,7 +25,7 @@ INSTALL = $(VENV)/bin/python -m pip install -qq --constraint requirements.lock
 SNAKEMAKE = scorepath run --cores $(CORES) $(ARGS) --config $(CONFIG)
 PROVENANCE = snakemake --report reports/provenance.zip --quiet all $(ARGS) --config $(CONFIG)
 
-.PHONY: run lint check test faults verify provenance benchmarks lock clean-results
+.PHONY: run lint check test docs faults verify provenance benchmarks lock clean-results
 .DEFAULT_GOAL := run
 
 # After failed jobs a second pass reports on what exists; a study that cannot start (a wrong config) has none.
@@ -52,8 +53,13 @@ check: lint
 
 test: lint
 	snakemake --lint
+	mkdocs build --strict
 	python -m pytest -n auto --dist worksteal
 	python -m benchmarks.regression
+
+docs: $(VENV)/.installed-test
+	@mkdocs build --strict # with --quiet it would overlook its warnings
+	@echo "The site: site/index.html"
 
 faults: $(VENV)/.installed-test
 	@python -m tests.faults.harness --interruptions 100 --seed 1 $(ARGS)

@@ -51,7 +51,7 @@ def ratio(ours: Run, baseline: Run, floor: float = 0.0) -> float:
     return statistics.median(ratios)
 
 
-def races() -> Iterator[tuple[str, tuple[Run, Run]]]:
+def races() -> Iterator[tuple[str, Run, Run]]:
     """Each estimator's two ways of doing the same work, both warmed up."""
     with tempfile.TemporaryDirectory(prefix="scorepath-regression-") as folder:
         data = Path(folder) / "inputs.npz"
@@ -60,15 +60,15 @@ def races() -> Iterator[tuple[str, tuple[Run, Run]]]:
             case = Case(ENVIRONMENT, estimator, HORIZON, SAMPLES, str(data))
             ours, baseline = core.prepare(case), torch_func.prepare(case)
             ours(), baseline()
-            yield estimator, (ours, baseline)
+            yield estimator, ours, baseline
 
 
 def slowdowns(recorded: dict[str, float]) -> list[str]:
     """A sentence for every estimator that has become slower."""
     found = []
-    for estimator, pair in races():
+    for estimator, ours, baseline in races():
         floor = recorded[estimator] / TOLERANCE
-        measured = ratio(*pair, floor)
+        measured = ratio(ours, baseline, floor)
         verdict = "ok" if measured >= floor else "SLOWER"
         print(f"{estimator:22} {measured:.2f} times as fast as torch.func; recorded {recorded[estimator]}: {verdict}")
         if measured < floor:
@@ -85,7 +85,9 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # moving between cores is most of the noise
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if record:
-        RECORD.write_text(json.dumps({name: round(ratio(*pair), 2) for name, pair in races()}, indent=2) + "\n")
+        RECORD.write_text(
+            json.dumps({name: round(ratio(ours, baseline), 2) for name, ours, baseline in races()}, indent=2) + "\n"
+        )
     elif slower := slowdowns(json.loads(RECORD.read_text(encoding="utf-8"))):
         sys.exit(
             "The core has become slower: " + "; ".join(slower) + ".\nIf that is the price of something better, "

@@ -1,6 +1,6 @@
 """What Snakemake costs at scale: a generated study, its real Snakefile, and jobs that only create their results.
 
-    python benchmarks/scale.py --cells 20000 [--csv costs.csv]
+    python -m benchmarks.scale --cells 20000 [--csv costs.csv]
 
 The study is config.yaml with its environments repeated under new names until there are enough cells. Core-seconds and
 peak memory are those of the command itself and the processes that it waited for; on a busy machine they tell more than

@@ -53,7 +53,6 @@ def prepare(case: Case) -> Run:
         return environment.step(state, action, action[..., :0])
 
     def run() -> dict[str, Tensor]:
-        parameters.grad = None
         state = storch.denote_independent(environment.initial_state(arrays["initial"]), 0, "trajectories")
         total = 0.0
         for t in range(case.horizon):
@@ -62,7 +61,8 @@ def prepare(case: Case) -> Run:
             total = total + reward
         storch.add_cost(total, "return")
         storch.backward()
-        assert parameters.grad is not None
-        return {"mean_gradient": parameters.grad}
+        gradient, parameters.grad = parameters.grad, None
+        assert gradient is not None
+        return {"mean_gradient": gradient}
 
     return run

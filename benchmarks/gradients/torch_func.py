@@ -27,7 +27,7 @@ def quadratic_features(inputs: Tensor) -> Tensor:
 
 
 def fit_values(observations: Tensor, rewards_to_go: Tensor) -> tuple[Tensor, ...]:
-    """The ridge regression of `scorepath.estimators._critics` as centre, scale, weights and target centre, per batch and step."""
+    """The ridge regression of `scorepath.estimators._critics` as centre, scale, weights and target centre."""
     features = quadratic_features(observations).transpose(-3, -2)
     targets = rewards_to_go.double().mT
     samples = features.shape[-2]

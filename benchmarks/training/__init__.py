@@ -1,1 +1,1 @@
-"""Training: the contestants, one module each with `answer(request)` (see `protocol`), and their comparison (`compare`)."""
+"""Training: the contestants, one module each with `answer(request)` (see `protocol`), and who compares them."""

@@ -14,10 +14,21 @@ from torch import Tensor
 from scorepath import registry
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.bump import Bump
 from scorepath.environments.cartpole import CartPole
+from scorepath.environments.cosine import Cosine
+from scorepath.environments.fourier_field import FourierField
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
+from scorepath.environments.random_walk_call import RandomWalkCall
+from scorepath.environments.random_walk_digital import RandomWalkDigital
+from scorepath.environments.relu import Relu
+from scorepath.environments.ripple import Ripple
+from scorepath.environments.soft_step import SoftStep
+from scorepath.environments.step import Step
+from scorepath.environments.tanh_ridge import TanhRidge
+from scorepath.environments.uniform_support import UniformSupport
 from scorepath.estimators.base import Estimator
 from scorepath.noise import Noise, Stream
 from scorepath.references.variances import exact_variance
@@ -43,6 +54,33 @@ DIFFERENTIABLE: list[tuple[Environment, str]] = [
     (CartPole(horizon=5), "mlp"),
 ]
 """Environments with derivatives and the kinds of their policies: every kind of dynamics with every kind of policy."""
+ONE_DECISION = [
+    Quadratic(offset=0.3),
+    Cosine(frequency=4.0, phase=1.0),
+    Ripple(frequency=8.0),
+    Step(),
+    SoftStep(),
+    SoftStep(edge=-0.2, width=1.5),
+    AngleDoubling(doublings=2, noise_at="start", discount=0.9),
+]
+"""One decision about one number, with an exact objective."""
+SMOOTH_LANDSCAPES: list[Environment] = [
+    Bump(steepness=3.0),
+    Relu(),
+    UniformSupport(offset=0.4),
+    TanhRidge(dimension=2, lipschitz=2.0),
+    FourierField(dimension=2, correlation_length=0.7, waves=5),
+    RandomWalkCall(horizon=3, discount=0.9),
+    RandomWalkCall(horizon=2, process_noise=0.2),
+    RandomWalkDigital(horizon=2, process_noise=0.2).smoothed(0.5),
+    AngleDoubling(doublings=2, process_noise=0.1),
+]
+LANDSCAPES = [
+    *SMOOTH_LANDSCAPES,
+    RandomWalkDigital(horizon=3, discount=0.9),
+    RandomWalkDigital(horizon=2, process_noise=0.2),
+]
+"""One decision or a few without feedback, in one dimension or two, with and without process noise."""
 
 
 def system(value: object) -> str | None:
@@ -84,7 +122,9 @@ def at(
 def in_generic_position(environment: Environment, sigma: float) -> Simulator:
     """An open-loop policy whose actions all differ, and none of which is 0."""
     policy = make_policy(environment, "open_loop")
-    return Simulator(environment, policy, torch.linspace(0.17, -0.08, policy.parameter_count, dtype=torch.float64), sigma)
+    return Simulator(
+        environment, policy, torch.linspace(0.17, -0.08, policy.parameter_count, dtype=torch.float64), sigma
+    )
 
 
 def quadratic(distance: float, sigma: float, dimension: int = 1) -> Simulator:

@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PATIENCE = 10.0
+"""Seconds that a process may take for what takes none."""
 
-def until(condition: Callable[[], object], what: str, patience: float = 10.0) -> None:
+
+def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Wait so many seconds at most until something is so."""
     deadline = time.monotonic() + patience
     while not condition():

@@ -8,6 +8,8 @@ variances are short: all at one mean and one noise level.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -66,20 +68,9 @@ PROBLEMS = {
     )
 }
 
-LQR_WITH_NOISE = Problem(
-    LQR(
-        horizon=3,
-        dynamics=((1.0, 0.3), (0.0, 0.9)),
-        control=((0.3,), (1.0,)),
-        initial_mean=1.0,
-        initial_std=0.2,
-        process_noise=0.2,
-        reward_noise=0.1,
-        discount=0.8,
-    ),
-    0.5,
-    (0.3, 0.2),
-)
+_lqr = _SHARED["lqr"].environment
+assert isinstance(_lqr, LQR)
+LQR_WITH_NOISE = replace(_SHARED["lqr"], environment=replace(_lqr, process_noise=0.2, reward_noise=0.1))
 """That of `PROBLEMS` with noise in its dynamics and rewards."""
 LQR_WITHOUT_RANDOMNESS = Problem(
     LQR(horizon=6, process_noise=0.0, initial_mean=1.0, initial_std=0.0, discount=0.8), 0.5, -0.4

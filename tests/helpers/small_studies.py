@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tests.helpers.places import ROOT
 
 from scorepath.stages.plan import make_plan
 from scorepath.study.cells import Plan
+from scorepath.study.yaml import load_yaml
 
 SMALL: dict[str, Any] = {
     "seed": 1,
@@ -22,3 +25,11 @@ SMALL: dict[str, Any] = {
 def small_plan(environments: Sequence[object], **sections: object) -> Plan:
     """A study of these environments; other sections of the configuration as given, or small."""
     return make_plan(SMALL | {"environments": list(environments)} | sections)
+
+
+def default_plan(environments: Sequence[Mapping[str, object]]) -> Plan:
+    """The default study with these environments and four estimators."""
+    raw = load_yaml(ROOT / "config.yaml")
+    estimators = ["leave_one_out", "measure_valued", "evolution_strategies", "pathwise"]
+    training = raw["training"] | {"environments": [environments[0]["name"]], "estimators": ["leave_one_out"]}
+    return make_plan(raw | {"environments": list(environments), "estimators": estimators, "training": training})

@@ -28,7 +28,8 @@ def write_tables(
     `reason` and `status` go to the first environment's measure-valued gradient cell at sigma = 0.1.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cells, references, statistics, runs, costs, verdicts, compute, curves = ([] for _ in range(8))
+    empty: list[list[dict[str, object]]] = [[] for _ in range(8)]
+    cells, references, statistics, runs, costs, verdicts, compute, curves = empty
     for environment in environments:
         lost = environment in losers
         for sigma in SIGMAS:

@@ -1,7 +1,17 @@
-"""What all unit tests share: torch on one thread, as the tests themselves run side by side."""
+"""What all unit tests share."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # the tests themselves run side by side
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in: results lie in `results` of wherever a study runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -20,6 +20,7 @@ from scorepath.environments.chain import Chain
 from scorepath.environments.double_pendulum import DoublePendulum
 from scorepath.environments.fourier_field import FourierField
 from scorepath.environments.hopper import Hopper
+from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.random_walk_digital import RandomWalkDigital
 from scorepath.environments.uniform_support import UniformSupport
@@ -29,8 +30,6 @@ from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator
 
 HORIZON = 6
-
-
 CASES: list[tuple[Environment, str, Callable[[Tensor], Tensor] | None]] = [
     (matrix_lqr(HORIZON, process_noise=0.1, reward_noise=0.2), "linear", None),
     (matrix_lqr(HORIZON), "open_loop", None),
@@ -141,3 +140,13 @@ def test_layer_signals_of_the_only_action_serve_the_pull_back(
     for reduce in (pullback.mean_gradients, pullback.trace_variances, pullback.step_trace_variances):
         expected = reduce(replace(trajectories, unit_signals=()), signal)
         torch.testing.assert_close(reduce(trajectories, signal), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_window_cuts_credit_at_its_blocks() -> None:
+    """With blocks of one step an action is credited with its own reward only; the last one also with the terminal."""
+    environment = LQR(horizon=3, process_noise=0.0)
+    start, draws = simulator(environment), noise(environment, 1, 2).rollout
+    trajectories, found = backpropagate(start, draws, window=1)
+    own_cost = -2 * environment.action_cost * trajectories.actions
+    torch.testing.assert_close(found[:, :, :2], own_cost[:, :, :2])
+    assert not torch.allclose(found[:, :, 2], own_cost[:, :, 2])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from benchmarks import regression
-from benchmarks.contestants.protocol import Run
+from benchmarks.gradients.protocol import Run
 
 
 def work(seconds: float) -> Run:

@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from scorepath.statistics import bootstrap_weights, interval, null_distance, squared_bias, tail_share, two_sided_p
+from scorepath import statistics
+from scorepath.statistics import (
+    bootstrap_indices,
+    bootstrap_weights,
+    interquartile_mean,
+    interval,
+    intervals,
+    limits,
+    null_distance,
+    squared_bias,
+    tail_share,
+    two_sided_p,
+)
 
 REPEATS = 2000
 
@@ -23,9 +35,6 @@ def errors_of(blocks: int, bias: torch.Tensor, seed: int) -> torch.Tensor:
     count = len(bias)
     mixing = torch.randn(count, count, generator=torch.Generator().manual_seed(99), dtype=torch.float64)
     return bias + torch.randn(blocks, count, generator=generator, dtype=torch.float64) @ mixing
-
-
-# --- squared bias -----------------------------------------------------------------------------------------------------
 
 
 def test_squared_bias_is_the_mean_over_all_pairs_of_blocks() -> None:
@@ -92,9 +101,6 @@ def test_null_distance_sees_a_bias_and_its_absence_in_constants() -> None:
     assert null_distance(1e6 * errors) == pytest.approx(null_distance(errors), rel=1e-9)
 
 
-# --- intervals --------------------------------------------------------------------------------------------------------
-
-
 def test_bootstrap_intervals_cover() -> None:
     """1000 data sets of 64 blocks: nominal 95 %, known to fall short by about 1 % at this size.
 
@@ -136,9 +142,6 @@ def test_pseudo_values_carry_the_interval_of_a_squared_bias() -> None:
     assert 445 <= covered <= 493
 
 
-# --- tails and p-values ------------------------------------------------------------------------------------------
-
-
 def test_tail_share() -> None:
     assert tail_share(torch.ones(1000)) == pytest.approx(0.01)
     assert tail_share(torch.cat([torch.zeros(999), torch.ones(1)])) == 1.0
@@ -171,3 +174,58 @@ def test_p_values_are_uniform_without_an_effect() -> None:
     p = np.array([two_sided_p(weights @ generator.standard_normal(64)) for _ in range(2000)])
     assert 0.025 < (p < 0.05).mean() < 0.085
     assert 0.45 < (p < 0.5).mean() < 0.57
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_intervals_of_many_statistics_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are resampled at a time, and with some that are not finite among them."""
+    generator = np.random.default_rng(11)
+    values, weights = generator.standard_normal((7, 20)), bootstrap_weights(20, 300, generator)
+    values[2, 3], values[5, 0], values[6, :2] = np.inf, np.nan, (np.inf, np.nan)
+    expected = [interval(row, weights) for row in values]
+    for at_once in (1, 3, 500):
+        monkeypatch.setattr(statistics, "COLUMNS_AT_ONCE", at_once)
+        np.testing.assert_allclose(intervals(values, weights), expected, rtol=1e-12)
+
+
+def test_limits_leave_out_a_fortieth_on_either_side() -> None:
+    low, high = limits(np.arange(1001.0)[:, None] * np.array([1.0, -2.0]))
+    assert low.tolist() == pytest.approx([25.0, -1950.0])
+    assert high.tolist() == pytest.approx([975.0, -50.0])
+
+
+def test_bootstrap_indices_draw_with_replacement() -> None:
+    """Of each member's 2000 × 5 chances, each 1 / 5, within six standard deviations (false alarms: 2e-9 each)."""
+    drawn = bootstrap_indices(5, 2000, np.random.default_rng(2))
+    assert drawn.shape == (2000, 5)
+    counts = np.bincount(drawn.ravel(), minlength=5)
+    assert len(counts) == 5
+    assert (abs(counts - 2000) < 6 * (10_000 * 0.2 * 0.8) ** 0.5).all()
+    assert any(len(set(row)) < 5 for row in drawn.tolist())
+
+
+# --- the middle half --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [
+        ([100.0, 1, 2, 3, 4, 5, 6, -100], 3.5),
+        ([0.0, 1, 2, 3, 4, 100], (0.5 * 1 + 2 + 3 + 0.5 * 4) / 3),
+        ([7.0], 7.0),
+        # of five the middle two and a half count: all of the third, three quarters of its neighbours
+        ([-9.0, 1, 2, 4, 50], (0.75 * 1 + 2 + 0.75 * 4) / 2.5),
+        # of three one and a half: all of the second, a quarter of the others
+        ([0.0, 1, 5], (0.25 * 0 + 1 + 0.25 * 5) / 1.5),
+        # of seven three and a half
+        ([-50.0, 1, 2, 3, 4, 6, 80], (0.25 * 1 + 2 + 3 + 4 + 0.25 * 6) / 3.5),
+        ([1.0, 3.0], 2.0),
+    ],
+)
+def test_interquartile_mean_is_the_mean_of_the_middle_half(values: list[float], mean: float) -> None:
+    assert interquartile_mean(np.array(values)) == pytest.approx(mean)
+    assert interquartile_mean(np.array(values)[::-1]) == pytest.approx(mean)
+    many = np.stack([np.array(values), 2 * np.array(values)])
+    assert interquartile_mean(many).tolist() == pytest.approx([mean, 2 * mean])

@@ -1,0 +1,79 @@
+"""Every figure draws, from full, partial and empty tables, the same bytes each time, and refers to nothing outside."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from tests.helpers.small_tables import write_tables
+
+from scorepath.figures import FIGURES
+from scorepath.store.records import require_intact
+from scorepath.store.tables import COLUMNS, Tables
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tables(tmp_path_factory.mktemp("study") / "tables")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_draws_the_same_self_contained_svg_each_time(name: str, tables: Path, tmp_path: Path) -> None:
+    FIGURES[name].draw(Tables(tables), tmp_path / "one.svg")
+    FIGURES[name].draw(Tables(tables), tmp_path / "two.svg")
+    text = (tmp_path / "one.svg").read_text(encoding="utf-8")
+    assert text == (tmp_path / "two.svg").read_text(encoding="utf-8")
+    root = ElementTree.fromstring(text)
+    assert root.findtext(f"{SVG}title")
+    assert "no data" not in (root.findtext(f"{SVG}desc") or "").lower()
+    assert len(text) < 300_000
+    links = re.findall(r'(?:href|src)="([^"]*)"|url\(([^)]*)\)', text)
+    assert all((one or other).startswith("#") for one, other in links)
+    assert "<!DOCTYPE" not in text
+    assert "<metadata>" not in text
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_empty_tables_give_a_figure_that_says_so(name: str, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    FIGURES[name].draw(Tables(tmp_path / "tables"), tmp_path / "out.svg")
+    assert "no data yet" in (tmp_path / "out.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_names_that_look_like_markup_are_text(name: str, tmp_path: Path) -> None:
+    hostile = "<script>$x^{&"
+    tables = write_tables(tmp_path / "tables", (hostile, "edge"), losers=(hostile, "edge"))
+    FIGURES[name].draw(Tables(tables), tmp_path / "out.svg")
+    root = ElementTree.fromstring((tmp_path / "out.svg").read_text(encoding="utf-8"))
+    assert not list(root.iter(f"{SVG}script"))
+    assert any(hostile in (node.text or "") for node in root.iter(f"{SVG}text"))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_reads_the_tables_that_it_names_and_no_others(
+    name: str, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = set()
+
+    def note(path: Path) -> None:
+        opened.add(Path(path).stem)
+        require_intact(path)
+
+    monkeypatch.setattr("scorepath.store.tables.require_intact", note)
+    FIGURES[name].draw(Tables(tables), tmp_path / "out.svg")
+    assert opened == set(FIGURES[name].reads)
+
+
+@pytest.mark.parametrize("missing", sorted(set(COLUMNS) - {"cells"}))  # without which there is no study
+def test_a_missing_table_stops_no_figure(missing: str, tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables", ("smooth",), losers=())
+    (tables / f"{missing}.csv").unlink()
+    for name in FIGURES:
+        FIGURES[name].draw(Tables(tables), tmp_path / f"{name}.svg")
+        assert (tmp_path / f"{name}.svg").is_file()

@@ -1,0 +1,195 @@
+"""Certified Monte Carlo: right where it certifies, and never certain of what is wrong. Seeds are fixed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from tests.helpers.problems import at
+from torch import Tensor
+
+from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.chain import Chain
+from scorepath.environments.cosine import Cosine
+from scorepath.environments.gymnasium import Gymnasium
+from scorepath.environments.lqr import LQR
+from scorepath.environments.pendulum import Pendulum
+from scorepath.environments.step import Step
+from scorepath.noise import Stream
+from scorepath.references import monte_carlo
+from scorepath.references.exact import exact_reference
+from scorepath.references.monte_carlo import MonteCarloReference, certified_reference
+from scorepath.rollout import Simulator
+from scorepath.statistics import null_distance
+
+SYSTEM = LQR(horizon=4, initial_mean=1.0, initial_std=0.3, discount=0.9)
+GAIN = torch.tensor([0.2], dtype=torch.float64)
+BUDGET = 0.25
+
+
+def certify(
+    environment: Environment, parameters: torch.Tensor, sigma: float = 0.5, samples: int = 2**15
+) -> MonteCarloReference:
+    stream = Stream(3, "test", "reference/0")
+    return certified_reference(at(environment, parameters, sigma), stream, samples, 64, BUDGET)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 0.0])
+def test_a_certified_reference_agrees_with_the_exact_gradient(sigma: float) -> None:
+    """LQR treated as if nothing exact were known: certified, and within 5 of its standard errors (6e-7)."""
+    found = certify(SYSTEM, GAIN, sigma)
+    exact = exact_reference(at(SYSTEM, GAIN, sigma)).gradient
+    assert found.gradients.shape == (64, 1)
+    assert found.gradients.dtype == torch.float64
+    assert found.certified
+    assert found.certified_by.startswith("agrees with")
+    assert "finite differences" in found.certified_by
+    assert ("score function" in found.certified_by) == (sigma > 0)
+    assert (found.gradients.mean(0) - exact).norm().item() < 5 * found.standard_error
+    assert found.standard_error < 0.01 * exact.norm().item()
+    # the stated error is that of the mean of independent blocks
+    assert found.standard_error == pytest.approx(found.gradients.std().item() / 8, rel=1e-6)
+
+
+def test_a_policy_with_hidden_layers_is_certified() -> None:
+    policy = make_policy(Pendulum(horizon=5), hidden=(8,))
+    parameters = policy.initial_parameters(np.random.default_rng(0))
+    found = certified_reference(
+        Simulator(Pendulum(horizon=5), policy, parameters, 0.3), Stream(3, "test", ""), 2**14, 64, BUDGET
+    )
+    assert found.certified
+
+
+@pytest.mark.parametrize(("frequency", "rejected"), [(2.0, "score function"), (20.0, "reverse mode")])
+def test_the_more_precise_estimate_is_the_reference(frequency: float, rejected: str) -> None:
+    """Where ripples are finer than the noise, the derivative's variance k^2 / 2 exceeds the score's 1 / (2 sigma^2)."""
+    found = certify(Cosine(frequency=frequency, phase=1.0), torch.zeros(1, dtype=torch.float64), 0.3, 2**13)
+    assert rejected in found.certified_by
+    assert 2**13 * found.standard_error**2 < min(frequency**2 / 2, 1 / (2 * 0.3**2)) * 1.5
+
+
+def test_an_error_beyond_the_budget_is_not_certified() -> None:
+    """Both estimates agree, but know too little."""
+    found = certified_reference(at(SYSTEM, GAIN, 0.5), Stream(3, "test", "few"), 128, 64, 1e-3)
+    assert not found.certified
+    assert found.certified_by.startswith("not certified: its error exceeds 0.001 of its length; agrees with")
+
+
+@pytest.mark.parametrize("wrong", ["reverse_mode", "finite_differences", "score_function"])
+def test_a_wrong_estimate_is_not_certified(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 % off in any of the three is enough to refuse; the same samples certify what is right."""
+    right = getattr(monte_carlo, wrong)
+    monkeypatch.setattr(monte_carlo, wrong, lambda *arguments: 1.1 * right(*arguments))
+    found = certify(SYSTEM, GAIN, samples=2**18)
+    assert not found.certified
+    assert found.certified_by.startswith("not certified: disagrees with")
+
+
+class CalledContinuous(Step):
+    """A step that claims to have none."""
+
+    continuous = True
+
+
+@pytest.mark.parametrize(("environment", "certified"), [(CalledContinuous(), False), (Step(), True)])
+def test_a_gradient_blind_to_jumps_is_not_certified(environment: Environment, certified: bool) -> None:
+    """Reverse mode is wrong at jumps, and the score function says so; where jumps are declared it is not asked."""
+    found = certify(environment, torch.zeros(1, dtype=torch.float64), sigma=0.1)
+    assert found.certified == certified
+    if certified:
+        exact = exact_reference(at(environment, 0.0, 0.1))
+        assert (found.gradients.mean(0) - exact.gradient).norm().item() < 5 * found.standard_error
+
+
+def test_the_estimates_share_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three streams, none of them that of the measurement, so that agreement is evidence."""
+    purposes = []
+    for name in ("reverse_mode", "finite_differences", "score_function"):
+        original = getattr(monte_carlo, name)
+
+        def record(simulator: Simulator, stream: Stream, *rest: Any, original: Any = original) -> Tensor:
+            purposes.append(stream.purpose)
+            found: Tensor = original(simulator, stream, *rest)
+            return found
+
+        monkeypatch.setattr(monte_carlo, name, record)
+    certify(SYSTEM, GAIN, samples=256)
+    assert len(set(purposes)) == 3
+    assert all(purpose.startswith("reference/0/") for purpose in purposes)
+
+
+STREAM = Stream(5, "test", "gymnasium")
+SMALL_CHAIN = Chain(states=3, horizon=3, discount=0.8)
+DISCONTINUOUS = [(Step(edge=0.3), 0.3), (SMALL_CHAIN, 0.7)]
+
+
+def reference(environment: Environment, sigma: float, samples: int = 2**15) -> monte_carlo.MonteCarloReference:
+    return certified_reference(at(environment, 0.1, sigma), STREAM, samples, 64, error_budget=0.25)
+
+
+@pytest.mark.parametrize(
+    ("environment", "sigma", "check"),
+    [(*DISCONTINUOUS[0], "score function"), (*DISCONTINUOUS[1], "measure-valued derivative")],
+    ids=["step", "chain"],
+)
+def test_a_reference_without_derivatives_is_certified_and_right(
+    environment: Environment, sigma: float, check: str
+) -> None:
+    """Within 5 of its standard errors (6e-7 for one parameter, less for more)."""
+    found = reference(environment, sigma)
+    assert found.certified_by.startswith(f"agrees with {check}")
+    assert (
+        found.gradients.mean(0) - exact_reference(at(environment, 0.1, sigma)).gradient
+    ).norm() < 5 * found.standard_error
+
+
+@pytest.mark.parametrize("wrong", ["score_function", "measure_valued"])
+@pytest.mark.parametrize(("environment", "sigma"), DISCONTINUOUS, ids=["step", "chain"])
+def test_a_wrong_one_is_not_certified(
+    environment: Environment, sigma: float, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10 % off in either is enough to refuse."""
+    right = getattr(monte_carlo, wrong)
+    monkeypatch.setattr(monte_carlo, wrong, lambda *arguments: 1.1 * right(*arguments))
+    found = reference(environment, sigma, samples=2**17)
+    assert not found.certified
+    assert found.certified_by.startswith("not certified: disagrees with")
+
+
+def test_measure_valued_branches_in_every_coordinate() -> None:
+    """Two actions, three steps, discounting: within 5 standard errors of the exact gradient."""
+    system = LQR(
+        horizon=3, dynamics=((1.0, 0.3), (0.0, 0.9)), control=((0.3, 0.1), (1.0, 0.2)), initial_mean=1.0, discount=0.9
+    )
+    found = monte_carlo.measure_valued(at(system, 0.1, 0.5), STREAM, 64, 512)
+    error = (found.mean(0) - exact_reference(at(system, 0.1, 0.5)).gradient).norm()
+    assert error < 5 * (found.var(0).sum() / 64).sqrt()
+    assert error < 0.05 * exact_reference(at(system, 0.1, 0.5)).gradient.norm()
+
+
+def test_without_noise_nothing_certifies() -> None:
+    """The estimate itself is right where the return is smooth: a LQR that says its steps cannot be differentiated."""
+
+    class Opaque(LQR):
+        differentiable: ClassVar[bool] = False
+
+    system = Opaque(horizon=4, initial_mean=1.0, initial_std=0.3)
+    found = reference(system, 0.0)
+    assert not found.certified
+    assert "no second estimate" in found.certified_by
+    assert found.gradients.shape == (64, 1)
+    # averaging over perturbations of 0.01 moves this gradient by far less than the error of the estimate
+    assert (found.gradients.mean(0) - exact_reference(at(system, 0.1, 0.0)).gradient).norm() < 5 * found.standard_error
+    assert found.standard_error < 0.05 * exact_reference(at(system, 0.1, 0.0)).gradient.norm()
+
+
+@pytest.mark.slow
+def test_gymnasiums_pendulum_has_the_gradient_of_ours() -> None:
+    """Measure-valued in Gymnasium against reverse mode in torch: start distribution and dynamics are the same."""
+    both = (at(environment(horizon=4), [0.5, 0.5, -0.3], 0.5, "linear") for environment in (Gymnasium, Pendulum))
+    theirs = monte_carlo.measure_valued(next(both), STREAM, 64, 32)
+    ours = monte_carlo.reverse_mode(next(both), STREAM, 64, 512)
+    assert null_distance(theirs - ours) < monte_carlo.AGREEMENT
+    assert null_distance(theirs - 1.2 * ours) > monte_carlo.AGREEMENT, "an error of 20 % would go unnoticed"

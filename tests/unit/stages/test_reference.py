@@ -1,0 +1,61 @@
+"""The stored references of an environment at one noise level, exact or by simulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.helpers.problems import at
+from tests.helpers.small_studies import small_plan
+
+from scorepath.environments.lqr import LQR
+from scorepath.references.exact import exact_reference
+from scorepath.stages._references import load_policies, load_reference
+from scorepath.stages.reference import reference
+from scorepath.stages.reference_policies import reference_policies
+from scorepath.store.paths import policies_path, reference_path
+
+
+def test_stored_exact_references_come_back(folder: Path) -> None:
+    plan = small_plan([{"name": "mine", "family": "lqr", "horizon": 4}])
+    reference_policies(plan, "mine")
+    policies = load_policies("mine")
+    assert policies.parameters.dtype == torch.float64
+    assert policies.parameters.shape == (2, 1)
+    assert policies.initial_return <= policies.returns[1].item() <= policies.best_return
+    reference(plan, "mine", 0.1)
+    found = load_reference("mine", 0.1)
+    assert (found.reference_class, found.samples) == ("recursion", 0)
+    assert found.certified_by == ["exact", "exact"]
+    assert found.gradients.shape == (2, 1, 1)
+    for parameters, gradient in zip(policies.parameters, found.gradients[:, 0], strict=True):
+        environment = LQR(horizon=4)
+        exact = exact_reference(at(environment, parameters, 0.1)).gradient
+        assert torch.equal(gradient, exact)
+    # nothing but the results is left, also of what was written before it was complete
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {"policies.npz", "sigma=0.1.npz"}
+
+
+def test_stored_monte_carlo_references_come_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorepath.references.checkpoints.CMA_GENERATIONS", 2)
+    plan = small_plan([{"name": "mine", "family": "pendulum", "horizon": 3}])
+    reference_policies(plan, "mine")
+    reference(plan, "mine", 0.1)
+    found = load_reference("mine", 0.1)
+    assert (found.reference_class, found.samples) == ("certified_monte_carlo", 640)
+    assert found.gradients.shape == (2, 16, load_policies("mine").parameters.shape[1])
+    assert found.standard_error.shape == (2,)
+    assert all(text.startswith("agrees") for text in found.certified_by)
+
+
+def test_equal_studies_write_equal_bytes(folder: Path) -> None:
+    plan = small_plan([{"name": "mine", "family": "lqr", "horizon": 4}])
+    contents = []
+    for _ in range(2):
+        reference_policies(plan, "mine")
+        reference(plan, "mine", 0.1)
+        with np.load(reference_path("mine", 0.1)) as one, np.load(policies_path("mine")) as two:
+            contents.append([one[key].tobytes() for key in one.files] + [two[key].tobytes() for key in two.files])
+    assert contents[0] == contents[1]
