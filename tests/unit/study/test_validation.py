@@ -138,6 +138,13 @@ def test_a_bad_config_is_named_in_one_line(edit: Edit, fragments: list[str]) -> 
     assert len(message) < 400
 
 
+def test_another_methods_name_is_refused() -> None:
+    """It would be taken for that method by every reader, and was by the answer."""
+    config = GOOD | {"estimators": [{"name": "pathwise", "method": "reinforce"}]}
+    with pytest.raises(ConfigError, match=r"estimators\[0\].name is 'pathwise', which is another method's name"):
+        validate(config, FAMILIES, METHODS)
+
+
 def test_defaults_and_numbers() -> None:
     given = copy.deepcopy(GOOD)
     study = validate(given, FAMILIES, METHODS)

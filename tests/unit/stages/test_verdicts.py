@@ -1,0 +1,135 @@
+"""Protagonists are found by method, whatever a configuration calls them: in verdicts, figures, claims and traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.helpers.small_studies import small_plan
+
+from scorepath.provenance.trace import trace
+from scorepath.reporting.rows import declared_facts, identity_rows
+from scorepath.stages.claims import claims
+from scorepath.stages.cost_tables import cost_tables
+from scorepath.stages.costs import costs
+from scorepath.stages.exact_curves import exact_curves
+from scorepath.stages.figure import figure
+from scorepath.stages.gradients import gradients
+from scorepath.stages.reference import reference
+from scorepath.stages.reference_policies import reference_policies
+from scorepath.stages.tables import tables
+from scorepath.stages.train import train
+from scorepath.store.paths import TABLES, table_path
+from scorepath.store.tables import Tables
+from scorepath.study.cells import Plan
+
+OWN_NAMES = [
+    {"name": "williams", "method": "reinforce"},
+    "leave_one_out",
+    {"name": "bptt", "method": "pathwise"},
+    {"name": "mixed", "method": "inverse_variance"},
+]
+METHODS = ["reinforce", "leave_one_out", "pathwise", "inverse_variance"]
+
+
+def compute(plan: Plan) -> None:
+    """Every job of a study but its report, in this process."""
+    for environment in plan.study.environments:
+        reference_policies(plan, environment)
+        for sigma in plan.study.noise_levels:
+            reference(plan, environment, sigma)
+        costs(plan, environment)
+    for cell in plan.cells:
+        if cell.status == "run":
+            stage = gradients if cell.stage == "gradients" else train
+            stage(plan, cell.environment, cell.estimator, cell.sigma)
+    exact_curves(plan)
+    tables(plan)
+    cost_tables(plan)
+    claims(plan)
+
+
+def study(estimators: list[object]) -> Plan:
+    names = [entry["name"] if isinstance(entry, dict) else str(entry) for entry in estimators]
+    training = {
+        "environments": ["cosine"], "estimators": names[:3], "noise_levels": [0.1], "learning_rates": [0.1],
+        "tuning_seeds": 1, "seeds": 3, "iterations": 4,
+    }  # fmt: skip
+    return small_plan(["cosine", "step"], estimators=estimators, training=training)
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
+    """A study under names of its own, computed in a folder that is the current one during the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("names"))
+        plan = study(list(OWN_NAMES))
+        compute(plan)
+        yield plan
+
+
+def test_a_cell_carries_its_method(plan: Plan) -> None:
+    assert {cell.estimator: cell.method for cell in plan.cells} == {
+        "williams": "reinforce", "leave_one_out": "leave_one_out", "bptt": "pathwise", "mixed": "inverse_variance",
+    }  # fmt: skip
+
+
+def test_other_names_change_no_number(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed = {name: pd.read_csv(table_path(name)) for name in ("verdicts", "claims", "gradient_statistics")}
+    monkeypatch.chdir(tmp_path)
+    compute(study(list(METHODS)))
+    back = {"williams": "reinforce", "bptt": "pathwise", "mixed": "inverse_variance"}
+    for name, table in renamed.items():
+        # what is said in words may name an estimator, too
+        pd.testing.assert_frame_equal(table.replace(back), pd.read_csv(table_path(name)), check_exact=True)
+
+
+@pytest.mark.parametrize("criterion", ["equal_samples", "equal_steps", "training"])
+def test_verdicts_compare_by_method(plan: Plan, criterion: str) -> None:
+    verdicts = pd.read_csv(table_path("verdicts"))
+    own = verdicts[(verdicts["criterion"] == criterion) & (verdicts["sigma"] > 0)]
+    own = own[own["environment"] == "cosine"]
+    assert set(own.loc[own["comparison"] == "pathwise_vs_reinforce", "rival"]) == {"williams"}
+    assert (own["verdict"] != "not_applicable").all()
+
+
+def test_equal_seconds_are_those_of_the_method(plan: Plan) -> None:
+    verdicts = pd.read_csv(table_path("verdicts_compute"))
+    own = verdicts[(verdicts["sigma"] > 0) & (verdicts["environment"] == "cosine")]
+    assert (own["verdict"] != "not_applicable").all()
+
+
+def test_the_report_speaks_of_methods(plan: Plan) -> None:
+    found = Tables(TABLES, plan.methods)
+    assert (found.called("pathwise"), found.called("reinforce")) == ("bptt", "williams")
+    assert found.called("measure_valued") == "measure_valued"  # the study has none
+    rows = identity_rows(found)
+    assert rows
+    assert all({"reinforce", "pathwise"} <= set(row) for row in rows)
+    assert "the return jumps" in declared_facts(plan)["step"]
+
+
+def test_figures_show_both_sides(plan: Plan) -> None:
+    figure(plan, "identity")
+    picture = Path("results/figures/identity.svg").read_text()
+    assert "The 95 % interval of bptt contains 1" in picture
+    assert "The 95 % interval of williams contains 1" in picture
+    figure(plan, "variance")
+    assert "Noise levels at which pathwise has" in Path("results/figures/variance.svg").read_text()
+
+
+def test_claims_find_their_estimators(plan: Plan) -> None:
+    ledger = pd.read_csv(table_path("claims"))
+    assert {"step-bias", "ivw-blind"} <= set(ledger["claim"])
+
+
+def test_a_trace_names_the_cells_by_their_names(plan: Plan) -> None:
+    verdicts = pd.read_csv(table_path("verdicts"))
+    chosen = (verdicts["comparison"] == "pathwise_vs_reinforce") & (verdicts["sigma"] > 0)
+    (number, *_) = verdicts.index[chosen & (verdicts["environment"] == "cosine")]
+    commands = trace(plan, Path("verdicts"), int(number) + 1)
+    assert "scorepath gradients cosine williams 0.1" in commands
+    assert "scorepath gradients cosine bptt 0.1" in commands
+    assert not [command for command in commands if "leave_one_out" in command or "mixed" in command]

@@ -1,0 +1,110 @@
+"""Digests: an edit of any source that a result is made of changes that result's digest, and no other's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scorepath.stages.plan import make_plan
+from scorepath.store.paths import PACKAGE
+from scorepath.study import digests
+from scorepath.study.cells import Plan
+from scorepath.study.jobs import RULES
+
+RULES_WITH_DIGESTS = sorted(set(RULES) - {"plan"})
+
+
+@pytest.fixture(scope="module")
+def config() -> dict[str, object]:
+    return {
+        "noise_levels": [0.1],
+        "environments": ["cosine", "lqr"],
+        "estimators": ["reinforce", "pathwise"],
+        "training": {"environments": ["cosine"], "noise_levels": [0.1]},
+    }
+
+
+def all_digests(plan: Plan) -> dict[str, str]:
+    """Every job's digest by rule, environment and estimator."""
+    found = dict(plan.digests)
+    for cell in plan.cells:
+        rule = "gradients" if cell.stage == "gradients" else "train"
+        found[f"{rule}/{cell.environment}/{cell.estimator}"] = cell.digest
+    return found
+
+
+def edited(monkeypatch: pytest.MonkeyPatch, config: dict[str, object], *files: str) -> set[str]:
+    """The jobs whose digests change when these files of the package are edited."""
+    before = all_digests(make_plan(config))
+    real = digests._file_digest
+    paths = {PACKAGE / name for name in files}
+    assert all(path.is_file() for path in paths)
+
+    def as_if_edited(path: Path) -> str:
+        return "edited" if path in paths else real(path)
+
+    monkeypatch.setattr(digests, "_file_digest", as_if_edited)
+    digests._source_digests.cache_clear()
+    try:
+        after = all_digests(make_plan(config))
+    finally:
+        monkeypatch.undo()
+        digests._source_digests.cache_clear()
+    return {name for name, digest in after.items() if digest != before[name]}
+
+
+@pytest.mark.parametrize("rule", RULES_WITH_DIGESTS)
+def test_a_rules_results_depend_on_its_own_module(
+    rule: str, monkeypatch: pytest.MonkeyPatch, config: dict[str, object]
+) -> None:
+    """What writes a result is where its digest starts: for reference policies it once started elsewhere."""
+    changed = {name.partition("/")[0] for name in edited(monkeypatch, config, f"stages/{rule}.py")}
+    assert rule in changed
+    assert changed == {rule}, "stages import no other rule's module"
+
+
+def test_reference_policies_depend_on_what_writes_their_file(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, object]
+) -> None:
+    changed = edited(monkeypatch, config, "stages/_references.py")
+    assert {"reference_policies/cosine", "reference_policies/lqr"} <= changed
+    assert "train/cosine/pathwise" not in changed
+
+
+def test_an_environment_reruns_its_own_jobs(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:
+    changed = edited(monkeypatch, config, "environments/cosine.py")
+    # the claims say of every environment what its knobs are
+    assert {name for name in changed if "/" not in name} <= {"claims", "exact_curves"}
+    assert {name.split("/")[1] for name in changed if "/" in name} == {"cosine"}
+
+
+def test_an_estimator_reruns_its_own_cells_and_the_timings(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, object]
+) -> None:
+    changed = edited(monkeypatch, config, "estimators/pathwise.py")
+    cells = {f"gradients/{name}/pathwise" for name in ("cosine", "lqr")} | {"train/cosine/pathwise"}
+    assert changed == cells | {"costs/cosine", "costs/lqr"}
+
+
+def test_references_depend_on_no_estimator(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:
+    changed = edited(monkeypatch, config, "estimators/base.py")
+    assert not {name for name in changed if name.startswith(("reference", "exact_curves"))}
+    assert {"gradients/cosine/pathwise", "gradients/lqr/reinforce", "costs/cosine"} <= changed
+
+
+def test_the_public_face_reruns_nothing(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:
+    """A new public name, environment or estimator is no reason to compute anything again."""
+    stubs = ("__init__.pyi", "environments/__init__.pyi", "estimators/__init__.pyi")
+    assert not edited(monkeypatch, config, "_face.py", "inquiry.py", *stubs)
+
+
+def test_figures_depend_on_every_module_of_theirs_and_on_the_names_of_methods(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, object]
+) -> None:
+    assert edited(monkeypatch, config, "figures/bias.py") >= {"figure"}
+    assert edited(monkeypatch, config, "reporting/templates/report.css") == {"report"}
+    before = make_plan(config).digests
+    after = make_plan(config | {"estimators": ["reinforce", {"name": "bptt", "method": "pathwise"}]}).digests
+    for rule in ("figure", "report", "claims", "tables"):
+        assert before[rule] != after[rule]
