@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +82,10 @@ class Study:
         places = [str(folder) for folder in folders if folder.is_dir() and any(folder.iterdir())]
         for place in places:
             self._require(self._mount("--bind", place, place))
-            self._require(self._mount("-o", "remount,bind,ro", place))
+            patience = time.monotonic() + 10
+            while not self._mount("-o", "remount,bind,ro", place):  # a file that was opened since is being written
+                self._require(time.monotonic() < patience)
+                time.sleep(0.01)
         try:
             yield
         finally:
