@@ -43,3 +43,17 @@ rule all:
         rules.report.input,
         RULES["report"].results,
         RULES["crate"].results,
+
+
+# Snakemake has its lock here: what another run in this folder reads is changed no sooner.
+onstart:
+    if replaced := take_up(plan):
+        print(replaced, file=sys.stderr)
+
+
+onsuccess:
+    print_efficiency()
+
+
+onerror:
+    print_efficiency()

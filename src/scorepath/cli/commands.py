@@ -25,9 +25,20 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 
 def stage(rule: Rule, arguments: argparse.Namespace) -> None:
-    """Run the function that `scorepath.stages` has for a rule."""
+    """Run the function that `scorepath.stages` has for a rule.
+
+    Raises:
+        ValueError: if the job was asked for by a run whose plan is another one.
+    """
+    wildcards = {name: getattr(arguments, name) for name in rule.wildcards}
+    loaded = Plan.load()
+    if arguments.digest and arguments.digest != loaded.digest(rule.name, wildcards):
+        raise ValueError(
+            f"this job belongs to another study than the plan {loaded.key}: its configuration or the sources have "
+            "changed since it was asked for; run the same command again"
+        )
     function = getattr(import_module(f"scorepath.stages.{rule.name}"), rule.name)
-    function(Plan.load(), **{name: getattr(arguments, name) for name in rule.wildcards})
+    function(loaded, **wildcards)
 
 
 def plan(arguments: argparse.Namespace) -> None:
@@ -38,6 +49,8 @@ def plan(arguments: argparse.Namespace) -> None:
     files = [Path(name) for name in ([] if arguments.config == "-" else [arguments.config]) + arguments.files]
     read = [load_yaml(path) for path in files]  # refuses duplicate keys, which Snakemake's own parser lets pass
     made = plan(json.load(sys.stdin) if arguments.config == "-" else read[0], files)
+    if not arguments.for_run:
+        made.save(PLAN)
     running = {stage: len(made.running(stage)) for stage in ("gradients", "training")}
     print(f"{PLAN}: {running['gradients']} gradient cells and {running['training']} training cells to run")
 
@@ -119,12 +132,14 @@ def parser() -> argparse.ArgumentParser:
     planner = other(plan, makes=True)
     planner.add_argument("config", nargs="?", default="config.yaml", help="a YAML file, or - for JSON on stdin")
     planner.add_argument("files", nargs="*", help="YAML files behind that JSON, to be checked themselves")
+    planner.add_argument("--for-run", action="store_true", help="leave it to a run to take the plan up when it starts")
     for rule in RULES.values():
         if rule.name == plan.__name__:
             continue
         job = command(rule.command, rule.summary, partial(stage, rule), rule.torch, makes=True)
         for name in rule.wildcards:
             job.add_argument(name, type=float if name == "sigma" else str)
+        job.add_argument("--digest", help="refuse a plan that does not hold the job with this digest")
     for function in (answer, catalogue, repair):
         other(function)
     other(check, torch=True).add_argument("file")
@@ -139,6 +154,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def by_hand(arguments: Sequence[str]) -> list[str]:
+    """A subcommand's arguments without those by which a run asks for it."""
+    kept = [argument for argument in arguments if argument != "--for-run"]
+    if "--digest" in kept:
+        position = kept.index("--digest")
+        del kept[position : position + 2]
+    return kept
+
+
 def run_here(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand in this process; errors that a person can mend are one sentence, exit status 1."""
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -149,7 +173,7 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
 
             torch.set_num_threads(1)
             keep_freed_memory()
-        with recorded(given) if parsed.makes else nullcontext():
+        with recorded(by_hand(given)) if parsed.makes else nullcontext():
             parsed.run(parsed)
     except (ValueError, LookupError, OSError) as error:
         if os.environ.get("SCOREPATH_TRACEBACK"):

@@ -24,8 +24,8 @@ from rocrate.rocrate import ROCrate
 
 from scorepath.provenance.origin import commit
 from scorepath.store.files import atomic_write
-from scorepath.store.paths import PACKAGE, PLAN, REPORT, REPORTS, RESULTS, TABLES, stage_of
-from scorepath.store.records import Record, all_records, jobs_by_stage, load_record, record_path, sha256
+from scorepath.store.paths import PACKAGE, PLAN, PLANS, REPORT, REPORTS, RESULTS, TABLES, stage_of
+from scorepath.store.records import Record, all_records, config_files, jobs_by_stage, sha256
 from scorepath.study.cells import Plan
 from scorepath.study.jobs import FOLDERS, all_jobs
 
@@ -78,7 +78,8 @@ def _records(plan: Plan) -> Iterator[Record]:
     """The records of this study: a result that it has no more may still lie there."""
     own = {job.result.as_posix() for job in all_jobs(plan)}
     for record in all_records():
-        if record.file in own or stage_of(Path(record.file)) not in FOLDERS:
+        path = Path(record.file)
+        if record.file in own or path == PLAN or stage_of(path) not in {*FOLDERS, PLANS.name}:
             yield record
 
 
@@ -94,7 +95,7 @@ def _fill(stage: Path, plan: Plan, records: Iterable[Record]) -> list[str]:
     plugins = {entry.plugin for entry in study.environments.values()} | {
         entry.plugin for entry in study.estimators.values()
     }
-    configs = [place for name in config_files() if (place := _copy(Path(name), stage))]
+    configs = [place for name in config_files(PLAN) if (place := _copy(Path(name), stage))]
     outcome = [PLAN, REPORT, *sorted(TABLES.glob("*.csv"))]
     for path in [*map(Path, sorted(plugins)), *outcome]:
         _copy(path, stage)
@@ -104,13 +105,6 @@ def _fill(stage: Path, plan: Plan, records: Iterable[Record]) -> list[str]:
         writer.writeheader()
         writer.writerows(asdict(record) | {"command": _anonymous(record.command)} for record in records)
     return configs
-
-
-def config_files() -> list[str]:
-    """The files that the plan was made from, by its own record."""
-    record = record_path(PLAN)
-    words = shlex.split(load_record(record).command)[2:] if record.is_file() else []
-    return [word for word in words if word != "-"] or ["config.yaml"]
 
 
 def _place(path: Path) -> Path:

@@ -15,7 +15,7 @@ from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
 from scorepath.policies import Policy
 from scorepath.stages._instances import make_environment, make_estimator
-from scorepath.store.paths import Stage
+from scorepath.store.paths import Stage, plan_path
 from scorepath.study.cells import Cell, Plan
 from scorepath.study.digests import cell_digest, digests, plan_key
 from scorepath.study.settings import EnvironmentEntry, EstimatorEntry, Study
@@ -77,10 +77,10 @@ def plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
         files: where it stands.
 
     Returns:
-        The plan, which is stored as well.
+        The plan, which is stored under its key.
     """
     made = make_plan(raw, files)
-    made.save()
+    made.save(plan_path(made.key))
     return made
 
 

@@ -18,6 +18,9 @@ TABLES = RESULTS / "tables"
 FIGURES = RESULTS / "figures"
 
 PLAN = RESULTS / "plan.json"
+"""That of the latest run, and of whatever is done by hand."""
+PLANS = RESULTS / "plans"
+"""Plans under their keys: a run and all its jobs keep to one, whatever else happens in the folder."""
 POLICIES = "results/references/{environment}/policies.npz"
 REFERENCE = "results/references/{environment}/sigma={sigma}.npz"
 GRADIENTS = "results/gradients/{environment}/{estimator}/sigma={sigma}.csv"
@@ -57,6 +60,11 @@ def costs_path(environment: str) -> Path:
     return Path(COSTS.format(environment=environment))
 
 
+def plan_path(key: str) -> Path:
+    """Where the plan of this key lies."""
+    return PLANS / f"{key}.json"
+
+
 def table_path(table: str) -> Path:
     """Where a table lies."""
     return Path(TABLE.format(table=table))
@@ -69,5 +77,7 @@ def log_path(result: Path) -> Path:
 
 
 def stage_of(result: Path) -> str:
-    """What a result belongs to, by its folder: references, gradients, training, costs, tables, figures or reports."""
+    """What a result belongs to, by its folder: plans, references, gradients, training, costs, tables, figures, reports."""
+    if result == PLAN:
+        return PLANS.name
     return result.parts[1] if result.is_relative_to(RESULTS) else result.parts[0]

@@ -75,7 +75,7 @@ class Rule:
     def shell(self) -> str:
         """The shell command of a job as Snakemake formats it."""
         arguments = [f"{{wildcards.{name}}}" for name in self.wildcards]
-        return " ".join(["scorepath", self.command, *arguments, "> {log} 2>&1"])
+        return " ".join(["scorepath", self.command, *arguments, "--digest {params.digest} > {log} 2>&1"])
 
     def by_hand(self, **wildcards: str) -> str:
         """The command that repeats one job."""
