@@ -18,7 +18,7 @@ from scorepath.running.launch import (
     usable_cores,
     worker_is_there,
 )
-from scorepath.store.paths import PLAN, costs_path, policies_path, reference_path, table_path
+from scorepath.store.paths import PLAN, costs_path, curves_path, policies_path, reference_path, table_path
 from scorepath.store.records import repair
 from scorepath.study.cells import STUDY, Plan
 from scorepath.study.digests import plan_key

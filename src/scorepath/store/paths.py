@@ -26,6 +26,7 @@ REFERENCE = "results/references/{environment}/sigma={sigma}.npz"
 GRADIENTS = "results/gradients/{environment}/{estimator}/sigma={sigma}.csv"
 TRAINING = "results/training/{environment}/{estimator}/sigma={sigma}.csv"
 COSTS = "results/costs/{environment}.csv"
+CURVES = "results/exact_curves/{environment}.csv"
 TABLE = "results/tables/{table}.csv"
 FIGURE = "results/figures/{figure}.svg"
 REPORT = REPORTS / "report.html"
@@ -60,6 +61,11 @@ def costs_path(environment: str) -> Path:
     return Path(COSTS.format(environment=environment))
 
 
+def curves_path(environment: str) -> Path:
+    """Where an environment's exact curves lie."""
+    return Path(CURVES.format(environment=environment))
+
+
 def plan_path(key: str) -> Path:
     """Where the plan of this key lies."""
     return PLANS / f"{key}.json"
@@ -77,7 +83,7 @@ def log_path(result: Path) -> Path:
 
 
 def stage_of(result: Path) -> str:
-    """What a result belongs to, by its folder: plans, references, gradients, training, costs, tables, figures, reports."""
+    """What a result belongs to, by its folder: plans, references, gradients, training, costs, tables, figures, ..."""
     if result == PLAN:
         return PLANS.name
     return result.parts[1] if result.is_relative_to(RESULTS) else result.parts[0]

@@ -166,6 +166,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
             "reference_policies": [study.references.noise_level, study.references.return_gaps],
             "reference": [study.references.samples, study.references.error_budget, study.gradients.batches],
             "costs": [study.cost_repeats, study.gradients, study.estimators],
+            "exact_curves": [study.estimators, study.gradients.batch_size],
         }
         for rule, settings in own.items():
             facts = [{"seed": study.seed, "environment": entry}, settings]
@@ -178,7 +179,6 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     shared = {
         "tables": analysis,
         "cost_tables": analysis,
-        "exact_curves": [study.environments, study.estimators, study.gradients],
         "claims": [study.environments, methods, study.seed],
         "figure": methods,
         "report": methods,
