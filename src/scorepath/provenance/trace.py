@@ -59,7 +59,8 @@ def _row(path: Path, number: int) -> dict[str, str]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     if not 1 <= number <= len(rows):
-        raise LookupError(f"{path} has rows 1 to {len(rows)} under its header, not {number}")
+        there = f"rows 1 to {len(rows)}" if rows else "no rows"
+        raise LookupError(f"{path} has {there} under its header, and so none with the number {number}")
     return rows[number - 1]
 
 

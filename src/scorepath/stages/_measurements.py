@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from scorepath.study.cells import Cell, Plan
     from scorepath.study.settings import Study
 
-UNCERTIFIED = "uncertified_monte_carlo"
 COMPONENTS = ("variance", "squared_bias", "nonfinite_fraction", "zero_fraction")
 """The columns of a cell that `error_components` takes."""
 

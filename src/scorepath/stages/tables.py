@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scorepath.stages._measurements import UNCERTIFIED, Measurements, read_rows, with_policies
+from scorepath.stages._measurements import Measurements, read_rows, with_policies
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
 from scorepath.statistics import intervals
 from scorepath.store.paths import curves_path, log_path
-from scorepath.store.tables import COLUMNS, save
+from scorepath.store.tables import COLUMNS, UNCERTIFIED, save
 from scorepath.study.jobs import cell_job
 from scorepath.verdicts import ratio
 

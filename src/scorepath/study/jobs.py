@@ -58,6 +58,11 @@ class Rule:
     """Whether its jobs come in hundreds and leave nothing behind but their results: a process may run many of them."""
 
     @property
+    def makes_instances(self) -> bool:
+        """Whether its jobs make environments or estimators: they import the study's plugins first."""
+        return not {"environment", "environments", "estimator", "estimators"}.isdisjoint(self.sources)
+
+    @property
     def command(self) -> str:
         """The subcommand of `scorepath`."""
         return self.name.replace("_", "-")
