@@ -22,7 +22,10 @@ export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALL = $(VENV)/bin/python -m pip install -qq --constraint requirements.lock
-SNAKEMAKE = scorepath run --cores $(CORES) $(ARGS) --config $(CONFIG)
+# e.g. one that a tool without pip has made
+HAS_PIP = $(VENV)/bin/python -m pip --version >/dev/null 2>&1 || \
+	{ echo "The environment $(VENV) has no pip that works: delete it (rm -r $(VENV)), then the same command again."; exit 1; }
+SNAKEMAKE = snakemake --cores $(CORES) $(ARGS) --config $(CONFIG)
 PROVENANCE = snakemake --report reports/provenance.zip --quiet all $(ARGS) --config $(CONFIG)
 
 .PHONY: run lint check test docs faults verify provenance benchmarks lock clean-results
@@ -88,11 +91,13 @@ $(VENV)/bin/python:
 # The stamps stand for finished installations, so that set-up happens once.
 $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies into $(VENV) (once; torch is large, so this takes minutes)"
+	@$(HAS_PIP)
 	@$(INSTALL) --editable '.[gymnasium]'
 	@touch $@
 
 $(VENV)/.installed-test: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies and test tools into $(VENV) (once; torch is large, so this takes minutes)"
+	@$(HAS_PIP)
 	@$(INSTALL) --editable '.[gymnasium,test,cluster,docs]'
 	@touch $@ $(VENV)/.installed
 

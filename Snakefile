@@ -5,6 +5,7 @@
 #   results/references/{environment}/sigma={sigma}.npz            reference gradients at the checkpoints
 #   results/gradients/{environment}/{estimator}/sigma={sigma}.csv gradient statistics, one row per block
 #   results/training/{environment}/{estimator}/sigma={sigma}.csv  learning curves
+#   results/exact_curves/{environment}.csv                        exact lines over the noise level
 #   results/costs/{environment}.csv                               seconds and memory per sample
 #   results/tables/{table}.csv                                    tidy tables (docs/outputs.md)
 #   results/figures/{figure}.svg                                  figures
@@ -38,8 +39,23 @@ rule all:
     input:
         # the report would do, but a result that someone, or `scorepath repair`, has deleted is to be made again
         reference_results,
+        rules.tables.input.curves,
         rules.cost_tables.input.costs,
         cell_results("gradients", "training"),
         rules.report.input,
         RULES["report"].results,
         RULES["crate"].results,
+
+
+# Snakemake has its lock here: what another run in this folder reads is changed no sooner.
+onstart:
+    if replaced := take_up(plan):
+        print(replaced, file=sys.stderr)
+
+
+onsuccess:
+    print_efficiency()
+
+
+onerror:
+    print_efficiency()

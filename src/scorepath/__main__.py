@@ -2,6 +2,9 @@
 
 import sys
 
+if not sys.flags.safe_path:
+    del sys.path[0]  # the folder of a study holds no modules, by whichever name this is called
+
 from scorepath.cli.main import main
 
 sys.exit(main())

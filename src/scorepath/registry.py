@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 import inspect
-import os
-import sys
-import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
+from scorepath import plugins
 
 ENVIRONMENTS = "scorepath.environments"
 ESTIMATORS = "scorepath.estimators"
@@ -45,7 +41,7 @@ def load(package: str, name: str, plugin: str = "") -> type[Any]:
     try:
         module = importlib.import_module(f"{package}.{name}")
     except Exception as error:
-        raise LookupError(f"{package}.{name} cannot be imported: {_cause(error)}") from error
+        raise LookupError(f"{package}.{name} cannot be imported: {plugins.cause(error)}") from error
     return _only_class(module, module.__name__)
 
 
@@ -55,52 +51,65 @@ def load_plugin(path: Path) -> tuple[str, type[Any]]:
     Raises:
         LookupError: if the file does not exist, cannot be imported, or does not define exactly one such class.
     """
-    if path.suffix != ".py" or not (path.stem.isascii() and path.stem.isidentifier()):
-        raise LookupError(f"{path} must be a Python file whose name is a plain identifier, such as my_environment.py")
-    if not os.path.isfile(path):  # unlike Path.is_file, it has no exception for names that no file can have
-        raise LookupError(f"there is no file {path}; the path is relative to the folder that the study is run in")
-    module_name = f"scorepath_plugin_{path.stem}"
-    module = sys.modules.get(module_name)
-    if module is None or module.__file__ != str(path.resolve()):
-        spec = importlib.util.spec_from_file_location(module_name, path.resolve())
-        assert spec is not None  # a .py file always has one
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module  # dataclasses look their module up
-        try:
-            spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:  # the user's code may raise anything
-            del sys.modules[module_name]
-            raise LookupError(f"{path} cannot be imported: {_cause(error)}") from error
-    found = _only_class(module, str(path))
-    ancestors = {ancestor.__module__ for ancestor in found.__mro__}
-    for package in (ENVIRONMENTS, ESTIMATORS):
-        if f"{package}.base" in ancestors:
-            return package, found
-    raise LookupError(f"{path} defines {found.__name__}, which extends neither Environment nor Estimator")
+    if found := plugin_class(path):
+        return found
+    others = _public_dataclasses(plugins.load(path)[0])
+    if len(others) == 1:
+        raise LookupError(f"{path} defines {others[0].__name__}, which extends neither Environment nor Estimator")
+    raise LookupError(f"{path} must define exactly one public dataclass, found {_listed(others)}")
 
 
-def _cause(error: BaseException) -> str:
-    """An error in a file as one line: where and what."""
-    if isinstance(error, SyntaxError):
-        return f"line {error.lineno}: {error.msg}"
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"line {frames[-1].lineno} of {Path(frames[-1].filename).name}: {type(error).__name__}: {error}"
+def plugin_class(path: Path) -> tuple[str, type[Any]] | None:
+    """The same, or None for a file that defines no environment or estimator: one that registers something, say.
+
+    Raises:
+        LookupError: if the file does not exist, cannot be imported, or defines more than one.
+    """
+    module, plugin = plugins.load(path)
+    found = [(package, cls) for cls in _public_dataclasses(module) if (package := _extended(cls))]
+    if len(found) > 1:
+        classes = _listed(cls for _, cls in found)
+        raise LookupError(f"{path} must define exactly one public dataclass, found {classes}")
+    plugins.require_shown(path, plugin, getattr(found[0][1] if found else module, plugins.DATA, ()))
+    return found[0] if found else None
+
+
+def load_plugins(paths: Iterable[str]) -> None:
+    """Import users' files in their order, each once for a process: what they register is there then.
+
+    Raises:
+        LookupError: if one does not exist or cannot be imported.
+    """
+    for path in paths:
+        plugins.load(Path(path))
+
+
+def _extended(cls: type[Any]) -> str:
+    """The package whose protocol a class extends; "" for neither."""
+    ancestors = {ancestor.__module__ for ancestor in cls.__mro__}
+    return next((package for package in (ENVIRONMENTS, ESTIMATORS) if f"{package}.base" in ancestors), "")
 
 
 def _only_class(module: ModuleType, where: str) -> type[Any]:
     """The public dataclass that is defined in a module and not merely imported there."""
-    classes = [
+    classes = _public_dataclasses(module)
+    if len(classes) != 1:
+        raise LookupError(f"{where} must define exactly one public dataclass, found {_listed(classes)}")
+    return classes[0]
+
+
+def _public_dataclasses(module: ModuleType) -> list[type[Any]]:
+    return [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)
         if member.__module__ == module.__name__
         and dataclasses.is_dataclass(member)
         and not member.__name__.startswith("_")
     ]
-    if len(classes) != 1:
-        found = ", ".join(member.__name__ for member in classes) or "none"
-        raise LookupError(f"{where} must define exactly one public dataclass, found {found}")
-    return classes[0]
+
+
+def _listed(classes: Iterable[type[Any]]) -> str:
+    return ", ".join(cls.__name__ for cls in classes) or "none"
 
 
 def knobs(cls: type[Any]) -> dict[str, object]:

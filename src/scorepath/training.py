@@ -7,6 +7,7 @@ parameters only, so one rollout, one signal and one pull-back serve them all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,10 @@ from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
 from scorepath.rollout import Simulator
 
-OPTIMISERS = {"adam": torch.optim.Adam}
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    kind.__name__.lower(): kind for kind in (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.SGD)
+}
+"""By torch's names in small letters. Each takes every parameter by itself, so members of a population do not mix."""
 EVALUATION_TRAJECTORIES = 64
 EVALUATIONS = 10
 """How often a run is evaluated, besides at its start."""
@@ -54,6 +58,8 @@ class Trainer:
     optimiser: str
     batch_size: int
     iterations: int
+    momentum: float | None = None
+    """Of the optimisers that have one; None for the others."""
 
     def run(self, rates: tuple[float, ...], seeds: list[str]) -> History:
         """Train every seed at every rate; a run whose gradients stop being finite keeps its non-finite returns."""
@@ -61,8 +67,9 @@ class Trainer:
             [self.policy.initial_parameters(self.stream.generator(seed, "initial parameters")) for seed in seeds]
         ).float()
         groups = [starts.clone() for _ in rates]
+        options = {} if self.momentum is None else {"momentum": self.momentum}
         optimiser = OPTIMISERS[self.optimiser](
-            [{"params": [group], "lr": rate} for group, rate in zip(groups, rates, strict=True)]
+            [{"params": [group], "lr": rate, **options} for group, rate in zip(groups, rates, strict=True)]
         )
         members = seeds * len(rates)
         shape = (len(rates), len(seeds))

@@ -20,9 +20,29 @@ rule costs:
         RULES["costs"].shell
 
 
+rule exact_curves:
+    input:
+        RULES["exact_curves"].reads,
+    output:
+        RULES["exact_curves"].results,
+    log:
+        RULES["exact_curves"].log,
+    priority: 80  # few and short: `tables` waits for them
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        digest=own_digest("exact_curves"),
+    shell:
+        RULES["exact_curves"].shell
+
+
 rule tables:
     input:
         references=reference_results,
+        curves=existing(map(curves_path, environments())),
         cells=cell_results("gradients", "training"),
     output:
         RULES["tables"].results,
@@ -42,8 +62,8 @@ rule tables:
 rule cost_tables:
     input:
         costs=existing(map(costs_path, environments())),
-        references=reference_results,
-        cells=cell_results("gradients"),
+        # it reads the cells, as `tables` does: through that, for they would be thousands of edges once more
+        cells=table_path("gradient_statistics"),
     output:
         RULES["cost_tables"].results,
     log:
@@ -76,21 +96,3 @@ rule claims:
         digest=plan.digests["claims"],
     shell:
         RULES["claims"].shell
-
-
-rule exact_curves:
-    input:
-        existing(map(policies_path, environments())),
-    output:
-        RULES["exact_curves"].results,
-    log:
-        RULES["exact_curves"].log,
-    conda:
-        "../envs/scorepath.yaml"
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(20),
-    params:
-        digest=plan.digests["exact_curves"],
-    shell:
-        RULES["exact_curves"].shell

@@ -8,17 +8,27 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 from scorepath.figures import FIGURES
-from scorepath.running.launch import put_on_path, start_worker, usable_cores
-from scorepath.running.protocol import SOCKET
-from scorepath.store.paths import PLAN, costs_path, policies_path, reference_path, table_path
-from scorepath.study.cells import Plan
+from scorepath.provenance.efficiency import print_efficiency
+from scorepath.running.launch import (
+    announce_run,
+    locked,
+    put_on_path,
+    runs_jobs,
+    start_worker,
+    usable_cores,
+    worker_is_there,
+)
+from scorepath.store.paths import PLAN, costs_path, curves_path, policies_path, reference_path, table_path
+from scorepath.store.records import repair
+from scorepath.study.cells import STUDY, Plan
 from scorepath.study.digests import plan_key
 from scorepath.study.jobs import RULE_OF_TABLE, RULES
+from scorepath.study.takeover import take_up
 from scorepath.study.wording import ConfigError
 from scorepath.study.yaml import check_plain
 
 put_on_path()  # rules call `scorepath`
-if workflow.remote_exec and not os.path.exists(os.environ.get(SOCKET, "")):
+if workflow.remote_exec and not worker_is_there():
     start_worker(usable_cores(), lazy=True)  # the jobs of a group on a cluster share their imports
 
 # A DAG is millions of objects that live to the end: to look through them again and again takes a tenth of its time.
@@ -30,33 +40,44 @@ if PARTIAL not in ("true", "false"):
     raise WorkflowError(f"partial must be true or false, not {PARTIAL!r}.")
 PARTIAL = PARTIAL == "true"
 
+HERE = runs_jobs(workflow)
+
+
+def scorepath(*arguments, stdin=""):
+    """Run a subcommand, which may need torch, in a process of its own."""
+    ran = subprocess.run([sys.executable, "-m", "scorepath", *arguments], input=stdin, capture_output=True, text=True)
+    if ran.returncode:
+        raise WorkflowError(ran.stderr.strip().removeprefix("scorepath: "))
+
 
 def load_plan():
-    """The study's plan: made anew only when the configuration or the sources have changed."""
+    """The study's plan, under its key: made anew only when the configuration or the sources have changed."""
+    if workflow.remote_exec and os.environ.get(STUDY):
+        return Plan.load()  # that of the run which this job is part of
     try:
         check_plain(config)
     except ConfigError as error:
         raise WorkflowError(str(error))
-    key = plan_key(config, map(Path, workflow.configfiles))
+    key = os.environ[STUDY] = plan_key(config, map(Path, workflow.configfiles))
     try:
-        if (made := Plan.load()).key == key:
-            return made
+        return Plan.load()
     except (OSError, ValueError):
         pass  # none yet, or a damaged one
+    if HERE:
+        start_worker(workflow.resource_settings.cores)  # a new plan means jobs: it gets ready meanwhile
     files = map(os.path.relpath, workflow.configfiles)  # the plan's record names them, and is published
-    made = subprocess.run(
-        [sys.executable, "-m", "scorepath", "plan", "-", *files],
-        input=json.dumps(config),
-        capture_output=True,
-        text=True,
-    )
-    if made.returncode:
-        raise WorkflowError(made.stderr.strip().removeprefix("scorepath: "))
+    scorepath("plan", "-", *files, "--for-run", stdin=json.dumps(config))
     try:
         return Plan.load()
     except ValueError as error:
         raise WorkflowError(str(error))
 
+
+if HERE:
+    announce_run(workflow.resource_settings.cores)
+    if not locked():
+        for path in repair():
+            print(f"{path} was damaged and is deleted; this run makes it again", file=sys.stderr)
 
 plan = load_plan()
 study = plan.study

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from functools import cache, partial
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 from scorepath.memory import keep_freed_memory
@@ -25,9 +26,24 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 
 def stage(rule: Rule, arguments: argparse.Namespace) -> None:
-    """Run the function that `scorepath.stages` has for a rule."""
+    """Run the function that `scorepath.stages` has for a rule.
+
+    Raises:
+        ValueError: if the job was asked for by a run whose plan is another one.
+    """
+    wildcards = {name: getattr(arguments, name) for name in rule.wildcards}
+    loaded = Plan.load()
+    if arguments.digest and arguments.digest != loaded.digest(rule.name, wildcards):
+        raise ValueError(
+            f"this job belongs to another study than the plan {loaded.key}: its configuration or the sources have "
+            "changed since it was asked for; run the same command again"
+        )
+    if rule.makes_instances and loaded.study.plugins:
+        from scorepath.registry import load_plugins
+
+        load_plugins(loaded.study.plugins)
     function = getattr(import_module(f"scorepath.stages.{rule.name}"), rule.name)
-    function(Plan.load(), **{name: getattr(arguments, name) for name in rule.wildcards})
+    function(loaded, **wildcards)
 
 
 def plan(arguments: argparse.Namespace) -> None:
@@ -37,9 +53,24 @@ def plan(arguments: argparse.Namespace) -> None:
 
     files = [Path(name) for name in ([] if arguments.config == "-" else [arguments.config]) + arguments.files]
     read = [load_yaml(path) for path in files]  # refuses duplicate keys, which Snakemake's own parser lets pass
-    made = plan(json.load(sys.stdin) if arguments.config == "-" else read[0], files)
+    made = plan(_from_stdin() if arguments.config == "-" else read[0], files)
+    if not arguments.for_run:
+        made.save(PLAN)
     running = {stage: len(made.running(stage)) for stage in ("gradients", "training")}
     print(f"{PLAN}: {running['gradients']} gradient cells and {running['training']} training cells to run")
+
+
+def _from_stdin() -> dict[str, object]:
+    """The configuration that stands on standard input.
+
+    Raises:
+        ValueError: if that is no JSON.
+    """
+    try:
+        found: dict[str, object] = json.load(sys.stdin)
+    except ValueError as error:
+        raise ValueError(f"what stands on standard input is not valid JSON: {error}") from error
+    return found
 
 
 def catalogue(arguments: argparse.Namespace) -> None:
@@ -81,8 +112,12 @@ def verify(arguments: argparse.Namespace) -> None:
     from scorepath.provenance.verify import verify
 
     seed = random.randrange(10**6) if arguments.seed is None else arguments.seed
-    cores = os.cpu_count() or 1 if arguments.cores == "all" else int(arguments.cores)
-    verify(1.0 if arguments.all else arguments.fraction, seed, cores)
+    verify(1.0 if arguments.all else arguments.fraction, seed, arguments.cores)
+
+
+def cores(text: str) -> int:
+    """A number of cores, or all of this machine's."""
+    return os.cpu_count() or 1 if text == "all" else int(text)
 
 
 def trace(arguments: argparse.Namespace) -> None:
@@ -93,13 +128,14 @@ def trace(arguments: argparse.Namespace) -> None:
         print(line)
 
 
-RUN = "Run Snakemake with all further arguments beside a warm worker, which spares each job the import of torch."
+RUN = "The same as `snakemake`, which takes all further arguments: `snakemake --help` lists them."
 
 
 @cache
 def parser() -> argparse.ArgumentParser:
     """All subcommands and their arguments."""
     top = argparse.ArgumentParser(prog="scorepath", description=__doc__)
+    top.add_argument("--version", action="version", version=f"scorepath {version('scorepath')}")
     commands = top.add_subparsers(required=True, metavar="command")
 
     def command(
@@ -115,16 +151,18 @@ def parser() -> argparse.ArgumentParser:
         return command(function.__name__, function.__doc__, function, torch, makes)
 
     # the entry point takes `run` before arguments are parsed, which are Snakemake's; it stands here for --help
-    commands.add_parser("run", help=RUN)
+    commands.add_parser("run", help=RUN, description=RUN, usage="scorepath run [Snakemake's arguments]")
     planner = other(plan, makes=True)
     planner.add_argument("config", nargs="?", default="config.yaml", help="a YAML file, or - for JSON on stdin")
     planner.add_argument("files", nargs="*", help="YAML files behind that JSON, to be checked themselves")
+    planner.add_argument("--for-run", action="store_true", help="leave it to a run to take the plan up when it starts")
     for rule in RULES.values():
         if rule.name == plan.__name__:
             continue
         job = command(rule.command, rule.summary, partial(stage, rule), rule.torch, makes=True)
         for name in rule.wildcards:
             job.add_argument(name, type=float if name == "sigma" else str)
+        job.add_argument("--digest", help="refuse a plan that does not hold the job with this digest")
     for function in (answer, catalogue, repair):
         other(function)
     other(check, torch=True).add_argument("file")
@@ -132,15 +170,29 @@ def parser() -> argparse.ArgumentParser:
     again.add_argument("--fraction", type=float, default=0.1, help="of each stage's results (default: 0.1)")
     again.add_argument("--all", action="store_true", help="every result")
     again.add_argument("--seed", type=int, help="of the sample; printed, so that the same sample can be taken again")
-    again.add_argument("--cores", default="all", help="how many commands run at a time (default: all cores)")
+    again.add_argument(
+        "--cores", type=cores, default="all", help="how many commands run at a time (default: all cores)"
+    )
     tracer = other(trace)
     tracer.add_argument("table")
     tracer.add_argument("row", type=int, help="1 is the first row under the header")
     return top
 
 
+def by_hand(arguments: Sequence[str]) -> list[str]:
+    """A subcommand's arguments without those by which a run asks for it."""
+    kept = [argument for argument in arguments if argument != "--for-run"]
+    if "--digest" in kept:
+        position = kept.index("--digest")
+        del kept[position : position + 2]
+    return kept
+
+
 def run_here(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand in this process; errors that a person can mend are one sentence, exit status 1."""
+    """Run one subcommand in this process and return its exit status.
+
+    An error ends in one sentence that says whose it is; above that, if nobody has foreseen it, stands its traceback.
+    """
     given = sys.argv[1:] if arguments is None else list(arguments)
     parsed = parser().parse_args(given)
     try:
@@ -149,13 +201,16 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
 
             torch.set_num_threads(1)
             keep_freed_memory()
-        with recorded(given) if parsed.makes else nullcontext():
+        with recorded(by_hand(given)) if parsed.makes else nullcontext():
             parsed.run(parsed)
-    except (ValueError, LookupError, OSError) as error:
-        if os.environ.get("SCOREPATH_TRACEBACK"):
-            traceback.print_exc()
-        text = error.args[0] if isinstance(error, LookupError) and error.args else error
+    except Exception as error:
+        from scorepath.cli.faults import explain
+
+        said = explain(error)
         with suppress(OSError):  # the log may lie on the very disk that is full
-            print(f"scorepath: {text}", file=sys.stderr)
-        return 1
+            sys.stdout.flush()
+            if os.environ.get("SCOREPATH_TRACEBACK") or not said.foreseen:
+                traceback.print_exc()
+            print(f"scorepath: {said.sentence}", file=sys.stderr)
+        return said.status
     return 0

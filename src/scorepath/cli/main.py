@@ -32,7 +32,7 @@ def delegate(arguments: Sequence[str]) -> int | None:
 def main() -> int:
     """Run one subcommand, in the warm worker if there is one; `run` hands its arguments to Snakemake."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["run"]:
+    if arguments[:1] == ["run"] and not {"-h", "--help"} & set(arguments):
         from scorepath.cli.run import run
 
         run(arguments[1:])

@@ -73,6 +73,9 @@ class Environment:
     """The policy used unless `config.yaml` says otherwise: open_loop, linear or mlp."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     """Further sets of knobs worth an entry of their own in the catalogue; conformance checks them too."""
+    data_files: ClassVar[tuple[str, ...]] = ()
+    """Of a plugin: files and folders that it reads (weights, XML, tables), relative to its own folder and below it,
+    written out so that its text shows them. Results depend on them as on the code, and they travel with it."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.discount <= 1.0:

@@ -55,6 +55,9 @@ class Estimator:
     """Names of the estimators whose signals it mixes."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     """Further sets of options worth an entry of their own in the catalogue; conformance checks them too."""
+    data_files: ClassVar[tuple[str, ...]] = ()
+    """Of a plugin: files and folders that it reads, relative to its own folder and below it, written out so that its
+    text shows them. Results depend on them as on the code, and they travel with it."""
 
     def unbiased(self, environment: Environment) -> bool:
         """Whether its expectation is declared to be exactly grad J_sigma in this environment, for sigma > 0."""

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from scorepath.figures import style
-from scorepath.figures.wording import in_order, label
+from scorepath.figures.wording import in_order, label, why_empty
 from scorepath.store.tables import Tables
 
 TITLE = "Squared bias relative to the squared length of the exact gradient, at the start of training"
@@ -44,7 +44,7 @@ def draw(tables: Tables, output: Path) -> None:
     biased = {pair for pair, number in count.items() if number >= min(LEAST, levels[pair])}
     environments = [name for name in in_order(rows, "environment") if any(pair[0] == name for pair in biased)]
     if not environments:
-        style.empty(output, TITLE)
+        style.empty(output, TITLE, why_empty(tables, "no estimator's bias has been told apart from zero"))
         return
     styles = style.estimator_styles(tables)
     positions = style.sigma_positions(rows["sigma"].tolist())

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures import style
-from scorepath.figures.wording import in_order, label
+from scorepath.figures.wording import in_order, label, why_empty
 from scorepath.store.tables import Tables
 
 TITLE = "Time for one sample (one trajectory and its gradient), one thread"
@@ -20,7 +20,7 @@ def draw(tables: Tables, output: Path) -> None:
     costs = costs[costs["seconds_per_sample"] > 0]
     environments = in_order(costs, "environment")
     if not environments:
-        style.empty(output, TITLE)
+        style.empty(output, TITLE, why_empty(tables, "no estimator runs at a noise level above 0"))
         return
     styles = style.estimator_styles(tables)
     estimators = style.featured(styles, set(costs["estimator"]))

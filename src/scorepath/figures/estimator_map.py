@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from scorepath.figures import style
 from scorepath.figures.bias import FLOOR, relative_bias
-from scorepath.figures.wording import in_order, label
+from scorepath.figures.wording import in_order, label, why_empty
 from scorepath.store.tables import Tables
 
 TITLE = "Every estimator everywhere: mean squared error against the best one's, at equal environment steps"
@@ -43,7 +43,7 @@ def draw(tables: Tables, output: Path) -> None:
     """Draw the figure."""
     found = distances(tables)
     if found.empty:
-        style.empty(output, TITLE)
+        style.empty(output, TITLE, why_empty(tables, "no error has been measured at a noise level above 0"))
         return
     styles = style.estimator_styles(tables)
     families = list(style.FAMILIES)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures import style
-from scorepath.figures.wording import in_order, label
+from scorepath.figures.wording import in_order, label, why_empty
 from scorepath.store.tables import Tables
 
 TITLE = "Both sides of the identity: mean gradient along the exact gradient, in units of its length"
@@ -20,6 +20,7 @@ SIDES = ("reinforce", "pathwise")
 """Methods."""
 LIMITS = (-0.6, 2.6)
 COLUMNS = 5
+NEITHER_SIDE = "neither side has been measured at a noise level above 0 along an exact gradient that is not zero"
 
 
 def projections(tables: Tables) -> pd.DataFrame:
@@ -40,10 +41,10 @@ def draw(tables: Tables, output: Path) -> None:
     rows = projections(tables).dropna(subset=["ratio"])
     environments = in_order(rows, "environment")
     if not environments:
-        style.empty(output, TITLE)
+        style.empty(output, TITLE, why_empty(tables, NEITHER_SIDE))
         return
     styles = style.estimator_styles(tables)
-    sides = list(map(tables.called, SIDES))
+    sides = list(map(tables.called, SIDES))  # a study may have only one of them
     positions = style.sigma_positions(rows["sigma"].tolist())
     with style.style():
         figure, facets = style.grid(
@@ -54,6 +55,8 @@ def draw(tables: Tables, output: Path) -> None:
             axes.axhline(0, color="#9a9a9a", lw=0.6, zorder=1)
             for side, shift in zip(sides, (0.93, 1.075), strict=True):
                 own = rows[(rows["environment"] == name) & (rows["estimator"] == side)].sort_values("sigma")
+                if own.empty:
+                    continue
                 x = own["sigma"].map(positions).to_numpy(float) * shift
                 y = own["ratio"].to_numpy(float)
                 look = styles[side]
@@ -73,7 +76,8 @@ def draw(tables: Tables, output: Path) -> None:
             if index >= len(environments) - COLUMNS:
                 axes.set_xlabel("noise level σ", fontsize=8.5)
         style.heading(figure, TITLE)
-        style.legend(figure, style.estimator_handles([side for side in sides if side in styles], styles))
+        present = set(rows["estimator"])
+        style.legend(figure, style.estimator_handles([side for side in sides if side in present], styles))
         style.note(
             figure,
             f"{style.count_words(rows, 'samples')} trajectories per point, start of training; bars are 95 % intervals"

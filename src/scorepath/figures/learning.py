@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from scorepath.figures import style
-from scorepath.figures.wording import in_order, label
+from scorepath.figures.wording import NO_DATA, in_order, label, why_empty
 from scorepath.statistics import bootstrap_indices, interquartile_mean, limits
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
@@ -64,7 +64,7 @@ def _draw(tables: Tables, output: Path, training: pd.DataFrame, *, title: str, u
     order = {name: place for place, name in enumerate(in_order(training, "environment"))}
     facets: list[tuple[str, float]] = sorted({key[:2] for key in cells}, key=lambda facet: (order[facet[0]], facet[1]))
     if not facets:
-        style.empty(output, title)
+        style.empty(output, title, why_empty(tables, NO_DATA, "training"))
         return
     styles = style.estimator_styles(tables)
     estimators = style.featured(styles, set(training["estimator"]))

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from scorepath.figures import style
-from scorepath.figures.wording import in_order, label
+from scorepath.figures.wording import NO_DATA, in_order, label, why_empty
 from scorepath.store.tables import Tables
 
 SPAN = 1e8  # a value further than this factor from the facet's median stands at the edge, with a hollow triangle
@@ -67,6 +67,7 @@ def draw_zero_noise_limit(tables: Tables, output: Path) -> None:
         small_print=f"{style.count_words(statistics, 'samples')} trajectories per point, start of training; bars are"
         " the 95 % interval of the variance. The point at 0 is the deterministic policy.",
         describe=partial(_describe_slope, reinforce=reinforce),
+        nothing="REINFORCE has no noise-to-signal ratio here at a noise level above 0",
     )  # fmt: skip
 
 
@@ -85,11 +86,12 @@ def _with_nsr_limits(statistics: pd.DataFrame) -> pd.DataFrame:
 def _draw(
     tables: Tables, output: Path, statistics: pd.DataFrame, exact: pd.DataFrame | None, *, title: str, column: str,
     unit: str, small_print: str, describe: Callable[[pd.DataFrame], str], columns: int = 4, height: float = 1.5,
+    nothing: str = NO_DATA,
 ) -> None:  # fmt: skip
     statistics = statistics.dropna(subset=[column])
     environments = in_order(statistics, "environment")
     if not environments:
-        style.empty(output, title)
+        style.empty(output, title, why_empty(tables, nothing))
         return
     styles = style.estimator_styles(tables)
     present = set(statistics["estimator"])
@@ -185,6 +187,8 @@ def _describe_winner(tables: Tables, column: str, words: str) -> Callable[[pd.Da
         if not {pathwise, reinforce} <= set(wide.columns):
             return f"{len(set(statistics['environment']))} environments; pathwise and REINFORCE are not both measured."
         wide = wide.dropna(subset=[pathwise, reinforce])
+        if wide.empty:
+            return f"{len(set(statistics['environment']))} environments; pathwise and REINFORCE meet in none of them."
         ahead = (wide[pathwise] < wide[reinforce]).groupby(level=0, sort=False).agg(["sum", "size"])
         parts = [f"{label(str(name))} {row['sum']} of {row['size']}" for name, row in ahead.iterrows()]
         return f"Noise levels at which pathwise has the {words} than REINFORCE, by environment: {', '.join(parts)}."

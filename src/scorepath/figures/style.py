@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from scorepath.figures.wording import in_order, label
+from scorepath.figures.wording import NO_DATA, in_order, label
 from scorepath.store.files import atomic_write
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
@@ -275,14 +275,14 @@ def sigma_axis(axes: Axes, positions: dict[float, float]) -> None:
         axes.set_xlim(low / 1.6, high * 1.6)
 
 
-def empty(output: Path, title: str) -> None:
-    """What a figure is while its table has no rows."""
+def empty(output: Path, title: str, why: str = NO_DATA) -> None:
+    """What a figure is where there is nothing to draw: its title and the reason."""
     with style():
         figure = Figure(figsize=(WIDTH, 1.2))
         FigureCanvasSVG(figure)
         heading(figure, title)
-        figure.text(0.5, 0.4, "no data yet: the table behind this figure has no rows", ha="center", color=QUIET)
-        save(figure, output, title, "No data yet: the table behind this figure has no rows.")
+        figure.text(0.5, 0.4, why, ha="center", color=QUIET)
+        save(figure, output, title, f"{why[0].upper()}{why[1:]}.")
 
 
 def save(figure: Figure, output: Path, title: str, description: str) -> None:

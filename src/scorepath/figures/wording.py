@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from scorepath.store.tables import Tables
+
+NO_DATA = "no data yet: the table behind this figure has no rows"
+NOTHING_TRAINED = "nothing is trained in this study"
+NOTHING_MEASURED = "no estimator of this study can be measured in its environments at its noise levels"
+WANTED = ("run", "failed", "missing")
+"""The statuses of cells that a study computes, whether they have a result or not."""
+
 
 def in_order(frame: pd.DataFrame, column: str) -> list[str]:
     """The distinct values of a text column in order of appearance, which is the order of `config.yaml`."""
@@ -20,6 +28,20 @@ def checkpoint_name(checkpoint: float) -> str:
 def checkpoints_in(frame: pd.DataFrame) -> list[float]:
     """The checkpoints of a frame, ascending."""
     return sorted(frame["checkpoint"].dropna().unique().tolist())
+
+
+def wants(cells: pd.DataFrame, stage: str) -> bool:
+    """Whether a study computes anything in a stage, by its table of cells."""
+    return bool(cells.loc[cells["stage"] == stage, "status"].isin(WANTED).any())
+
+
+def why_empty(tables: Tables, reason: str, stage: str = "gradients") -> str:
+    """Why a figure shows nothing: as `reason` says, unless its stage has nothing to compute or no results yet."""
+    cells = tables.read("cells")
+    if len(cells) and not wants(cells, stage):
+        return NOTHING_TRAINED if stage == "training" else NOTHING_MEASURED
+    own = cells[cells["stage"] == stage]
+    return reason if (own["status"] == "run").any() else NO_DATA
 
 
 def label(name: str) -> str:

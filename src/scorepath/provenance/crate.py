@@ -22,10 +22,11 @@ from urllib.parse import quote
 from rocrate.model import ContextEntity
 from rocrate.rocrate import ROCrate
 
+from scorepath import plugins
 from scorepath.provenance.origin import commit
 from scorepath.store.files import atomic_write
-from scorepath.store.paths import PACKAGE, PLAN, REPORT, REPORTS, RESULTS, TABLES, stage_of
-from scorepath.store.records import Record, all_records, jobs_by_stage, load_record, record_path, sha256
+from scorepath.store.paths import PACKAGE, PLAN, PLANS, REPORT, REPORTS, RESULTS, TABLES, stage_of
+from scorepath.store.records import Record, all_records, config_files, jobs_by_stage, sha256
 from scorepath.study.cells import Plan
 from scorepath.study.jobs import FOLDERS, all_jobs
 
@@ -45,6 +46,7 @@ FORMATS = {
     ".csv": "text/csv", ".html": "text/html", ".json": "application/json", ".md": "text/markdown",
     ".yaml": "application/yaml", ".yml": "application/yaml", ".py": "text/x-python",
 }  # fmt: skip
+BINARY = "application/octet-stream"
 TERMS = {
     "sha256": "http://schema.org/sha256",
     "resourceUsage": "https://w3id.org/ro/terms/workflow-run#resourceUsage",
@@ -78,7 +80,8 @@ def _records(plan: Plan) -> Iterator[Record]:
     """The records of this study: a result that it has no more may still lie there."""
     own = {job.result.as_posix() for job in all_jobs(plan)}
     for record in all_records():
-        if record.file in own or stage_of(Path(record.file)) not in FOLDERS:
+        path = Path(record.file)
+        if record.file in own or path == PLAN or stage_of(path) not in {*FOLDERS, PLANS.name}:
             yield record
 
 
@@ -90,27 +93,19 @@ def _fill(stage: Path, plan: Plan, records: Iterable[Record]) -> list[str]:
             shutil.copytree(CHECKOUT / name, stage / name, ignore=GENERATED)
         elif (CHECKOUT / name).is_file():
             shutil.copy2(CHECKOUT / name, stage / name)
-    study = plan.study
-    plugins = {entry.plugin for entry in study.environments.values()} | {
-        entry.plugin for entry in study.estimators.values()
-    }
-    configs = [place for name in config_files() if (place := _copy(Path(name), stage))]
+    configs = [place for name in config_files(PLAN) if (place := _copy(Path(name), stage))]
     outcome = [PLAN, REPORT, *sorted(TABLES.glob("*.csv"))]
-    for path in [*map(Path, sorted(plugins)), *outcome]:
+    for path in outcome:
         _copy(path, stage)
+    for plugin in filter(Path.is_file, map(Path, plan.study.plugins)):
+        for place, path in plugins.read(plugin).files.items():
+            _copy_to(path, stage / _place(plugin).parent / place)
     with (stage / "jobs.csv").open("w", encoding="utf-8", newline="") as file:
         columns = [name for name in Record.__dataclass_fields__ if name != "versions"]
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(record) | {"command": _anonymous(record.command)} for record in records)
     return configs
-
-
-def config_files() -> list[str]:
-    """The files that the plan was made from, by its own record."""
-    record = record_path(PLAN)
-    words = shlex.split(load_record(record).command)[2:] if record.is_file() else []
-    return [word for word in words if word != "-"] or ["config.yaml"]
 
 
 def _place(path: Path) -> Path:
@@ -123,10 +118,13 @@ def _copy(path: Path, stage: Path) -> str:
     """Copy a file that exists; its place in the crate, or "" if it does not exist."""
     if not path.is_file():
         return ""
-    target = stage / _place(path)
+    _copy_to(path, stage / _place(path))
+    return _place(path).as_posix()
+
+
+def _copy_to(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(path, target)
-    return _place(path).as_posix()
 
 
 def _anonymous(command: str) -> str:
@@ -214,10 +212,16 @@ def _add_part(crate: ROCrate, stage: Path, place: str) -> Any:
     if path.is_dir():
         return crate.add_dataset(path, f"{place}/", properties={"name": f"{place}, as they were"})
     properties: dict[str, Any] = {"name": path.name, "sha256": sha256(path), "contentSize": str(path.stat().st_size)}
-    properties["encodingFormat"] = FORMATS.get(path.suffix, "text/plain")
+    properties["encodingFormat"] = FORMATS.get(path.suffix) or ("text/plain" if _is_text(path) else BINARY)
     if place == "README.md":
         properties["about"] = {"@id": "./"}
     return crate.add_file(path, place, properties=properties)
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file looks like text: a plugin's data may be anything."""
+    with path.open("rb") as file:
+        return b"\0" not in file.read(4096)
 
 
 def _parameter(crate: ROCrate, name: str, values: list[Any]) -> Any:

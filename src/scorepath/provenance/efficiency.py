@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from scorepath.store.paths import PLAN
+from scorepath.store.paths import PLANS
 from scorepath.store.records import RUN, Record, all_records, jobs_by_stage
 from scorepath.study.jobs import is_numerical
 
@@ -88,7 +88,7 @@ def latest_run(records: Iterable[Record]) -> Efficiency | None:
 
     Of earlier runs the records are no longer complete: a result made again has a new one.
     """
-    stages = {name: jobs for name, jobs in jobs_by_stage(records).items() if name != PLAN.name}
+    stages = {name: jobs for name, jobs in jobs_by_stage(records).items() if name != PLANS.name}
     jobs = [job for own in stages.values() for job in own]
     run = max((job.run for job in jobs), default="")
     if not run:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from scorepath.store.paths import PACKAGE, PLAN
+from scorepath.store.paths import PACKAGE, PLAN, PLANS
 from scorepath.store.records import Record, all_records, jobs_by_stage, load_record, processor, record_path, versions
 
 
@@ -45,7 +45,7 @@ def commit() -> str:
 def _use_by_stage() -> dict[str, str]:
     """Jobs, core-seconds and largest memory of each stage, from the records of the last run of every job."""
     stages = jobs_by_stage(all_records())
-    return {stage: _use(jobs) for stage, jobs in stages.items() if stage != PLAN.name} | {
+    return {stage: _use(jobs) for stage, jobs in stages.items() if stage != PLANS.name} | {
         "Planned": datetime.fromisoformat(load_record(record_path(PLAN)).ended).strftime("%Y-%m-%d %H:%M UTC")
     }
 

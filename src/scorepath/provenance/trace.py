@@ -39,10 +39,11 @@ def trace(plan: Plan, table: Path, number: int) -> list[str]:
     rule = RULE_OF_TABLE[name]
     row = _row(table_path(name), number)
     commands = dict.fromkeys(job.command for job in _jobs(plan, name, row))  # each once
-    timings = [RULES["costs"].by_hand(environment=row["environment"])] if rule == RULES["cost_tables"] else []
+    own = {"cost_tables": "costs"}.get(rule.name, "exact_curves" if name == "exact_curves" else "")
+    before = [RULES[own].by_hand(environment=row["environment"])] if own else []
     gathers = [gather.by_hand() for gather in _gathers(rule)]
     remarks = [SHARED] if name.startswith("verdicts") else []
-    return [*commands, *timings, *gathers, *remarks]
+    return [*commands, *before, *gathers, *remarks]
 
 
 def _gathers(rule: Rule) -> list[Rule]:
@@ -58,7 +59,8 @@ def _row(path: Path, number: int) -> dict[str, str]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     if not 1 <= number <= len(rows):
-        raise LookupError(f"{path} has rows 1 to {len(rows)} under its header, not {number}")
+        there = f"rows 1 to {len(rows)}" if rows else "no rows"
+        raise LookupError(f"{path} has {there} under its header, and so none with the number {number}")
     return rows[number - 1]
 
 

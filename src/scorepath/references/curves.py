@@ -23,7 +23,7 @@ from scorepath.references.variances import ScoreMoments, exact_variance, score_f
 from scorepath.rollout import Simulator
 
 NODES = 2**18
-"""A jump or kink at distance a from the mean is placed to within 1e-4 a: errors stay below 1e-3, as a test makes sure."""
+"""A jump or kink at distance a from the mean is placed to within 1e-4 a: errors stay below 1e-3, and a test says so."""
 SCORE_FUNCTION = ("reinforce", "leave_one_out")
 
 

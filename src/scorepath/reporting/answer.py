@@ -89,14 +89,28 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
 
 
 def answer_sentences(tables: Tables) -> list[str]:
-    """Up to three sentences; one that says so when nothing has been compared yet."""
+    """Up to three sentences; one that says so, and why, where nothing has been compared."""
     verdicts = compared(tables)
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
-        return ["No comparison has been computed yet: the tables hold no applicable verdict at equal samples."]
+        return [_nothing(verdicts[verdicts["criterion"] == "equal_samples"])]
     return [
         text for text in (_who(verdicts, samples), _where(samples, measured_reasons(tables)), _flips(samples)) if text
     ]
+
+
+def _nothing(verdicts: pd.DataFrame) -> str:
+    """Why there is no answer: from verdicts none of which applies."""
+    if verdicts.empty:
+        return "No comparison has been computed yet: the tables hold no applicable verdict at equal samples."
+    places = verdicts[verdicts["reason"] != ""].groupby("reason", sort=False)["environment"].nunique()
+    every = verdicts["environment"].nunique()
+    reasons = [
+        str(reason) if count == every else f"{reason} (in {_many(count, 'environment')})"
+        for reason, count in places.items()
+    ]
+    why = f": {'; '.join(reasons)}" if reasons else ""
+    return f"This study makes no comparison of pathwise with a score-function estimator{why}."
 
 
 def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:

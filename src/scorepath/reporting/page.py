@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from scorepath.figures import FIGURES
-from scorepath.figures.wording import label
+from scorepath.figures.wording import label, wants
 from scorepath.provenance.efficiency import latest_run
 from scorepath.reporting.answer import CRITERIA, answer_sentences, decisions
 from scorepath.reporting.rows import (
@@ -83,6 +83,7 @@ def render_report(
         boundary_terms=boundary_terms(tables, facts),
         health=health_rows(tables),
         training=training_rows(tables),
+        trains=cells.empty or wants(cells, "training") or not tables.read("training").empty,
         tallies=tallies(tables),
         cells=cell_rows(tables),
         estimators=estimator_rows(tables, plan),

@@ -11,7 +11,7 @@ import numpy as np
 
 from scorepath.figures.wording import checkpoint_name, in_order, label
 from scorepath.reporting.answer import CRITERIA
-from scorepath.store.tables import Tables
+from scorepath.store.tables import UNCERTIFIED, Tables
 from scorepath.study.cells import Plan
 
 JUMPS = "the return jumps"
@@ -44,7 +44,7 @@ def identity_rows(tables: Tables) -> list[dict[str, Any]]:
     rows = []
     for key, group in statistics.groupby(["environment", "sigma", "checkpoint"], sort=False):
         reference = known.get(key)
-        if reference is None:
+        if reference is None or reference["reference_class"] == UNCERTIFIED:
             continue
         row: dict[str, Any] = {"environment": key[0], "sigma": key[1], "reference": reference}
         for side in group.to_dict("records"):

@@ -1,28 +1,33 @@
 """Snakemake's screen output for a study of many small jobs: how far it is, what runs, when it will be done.
 
-`logger: [scorepath]` in a profile chooses it. The detailed log still goes to `.snakemake/log`. A failed job is shown
-once, with the end of its log and the command that repeats it by hand.
+`logger: [scorepath]` in a profile chooses it. A terminal has live bars below the messages, drawn by rich; elsewhere
+there is a line now and then. The detailed log still goes to `.snakemake/log`. A failed job is shown once, with the end
+of its log and the command that repeats it by hand.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
-from scorepath.running.errors import CHATTER, COMMAND_FAILED, SOME_JOB_FAILED, full_disk, log_tail, plain_error
-from scorepath.running.progress import Progress, Running, jobs, label
+from scorepath.running.errors import CHATTER, COMMAND_FAILED, SOME_JOB_FAILED, failure, plain_error
+from scorepath.running.progress import Jobs, Progress, Running, duration, jobs, recorded_jobs
 from scorepath.store.records import RUN
+
+if TYPE_CHECKING:  # only a terminal needs rich, and every job on a cluster starts a Snakemake that imports this
+    from rich.console import Console, Group
+    from rich.live import Live
 
 USELESS_TIMER = 600
 """Seconds. Every scheduling round starts a timer of the rate limit's length, a thread each: thousands in a long run.
@@ -34,6 +39,28 @@ def cancel_timers(shortest: float = 0) -> None:
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer) and thread.interval >= shortest:
             thread.cancel()
+
+
+def picture(progress: Progress, now: float, console: Console) -> Group:
+    """The live part of a terminal: the time, of what runs what fits, a bar for all jobs and one for each stage."""
+    from rich.console import Group
+    from rich.constrain import Constrain
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    failed = f"{len(progress.failed)} FAILED | " if progress.failed else ""
+    clock = f"{failed}{duration(now - progress.started)} so far | {progress.time_left(now)}"
+    names = [progress.names(most) for most in range(1, min(9, len(progress.running)) + 1)]
+    fitting = max((text for text in names if len(text) < console.width), key=len, default="".join(names[:1]))
+    bars = Bars(TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), console=console)
+    bars.add_task("all jobs", total=progress.total, completed=progress.jobs_done)
+    for rule, total in progress.totals.items():
+        if total > 1:
+            bars.add_task(rule, total=total, completed=progress.done[rule])
+    # what matters most stands first, for a low terminal; the cursor rests on a line of its own, so that the prompt
+    # after a killed run begins on the left
+    return Group(Text(clock), Text(fitting, no_wrap=True, overflow="ellipsis"), Constrain(bars, 60), "")
 
 
 @dataclass
@@ -49,44 +76,32 @@ class LogHandlerSettings(LogHandlerSettingsBase):
 class LogHandler(LogHandlerBase):
     """Turns Snakemake's log records into the display. Snakemake calls `emit` from one thread, under the lock."""
 
-    stream: TextIO
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True  # Snakemake's own filter would hide errors under `--quiet`
+    has_formatter = False  # Snakemake's formatter serves `--debug-dag` and `--verbose`
+    needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
-        self.terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
-        self.colour = self.terminal and not self.common_settings.nocolor and "NO_COLOR" not in os.environ
+        self.stream: TextIO = sys.stdout if self.common_settings.stdout else sys.stderr
+        self.console: Console | None = None
+        self.live: Live | None = None
+        if self.stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
+            from rich.console import Console
+
+            plain = self.common_settings.nocolor or "NO_COLOR" in os.environ
+            self.console = Console(file=self.stream, force_terminal=True, no_color=plain, highlight=False)
         self.quiet = {str(getattr(item, "name", item)).lower() for item in self.common_settings.quiet or ()}
         interval = self.settings.interval if isinstance(self.settings, LogHandlerSettings) else 30
-        self.interval = 1.0 if self.terminal else float(interval)
-        self.progress: Progress | None = None
+        self.interval = 1.0 if self.console else float(interval)
+        self.progress = Progress()
         self.cores: int | None = None
         self.dry_run_table = ""
         self.detailed_log: str | None = None
-        self.line_shown = False
-        self.finished = threading.Event()
         self.ticker: threading.Thread | None = None
+        """Runs from the plan on; there is none where there is nothing to do."""
+        self.finished = threading.Event()
         logging.raiseExceptions = False  # on a full disk the detailed log would answer every line with a traceback
-
-    # --- what Snakemake asks of a plugin ----------------------------------------------------------------------------
-    @property
-    def writes_to_stream(self) -> bool:
-        return True
-
-    @property
-    def writes_to_file(self) -> bool:
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        return True  # Snakemake's own filter would hide errors under `--quiet`
-
-    @property
-    def has_formatter(self) -> bool:
-        return False  # Snakemake's formatter serves `--debug-dag` and `--verbose`
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        return False
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -97,25 +112,19 @@ class LogHandler(LogHandlerBase):
             self.handleError(record)
 
     def close(self) -> None:
-        self.finished.set()
         cancel_timers()  # they have nothing left to wake, but would keep the process alive
+        with suppress(BrokenPipeError, ValueError), self.lock or threading.RLock():
+            self._print(self.dry_run_table)
+            self.dry_run_table = ""
+            self._summarise()  # an interrupted run has no last record
         if self.ticker is not None:
             self.ticker.join(timeout=2)
-        try:
-            with self.lock or threading.RLock():
-                if self.dry_run_table:
-                    self._print(self.dry_run_table)
-                    self.dry_run_table = ""
-                self._summarise()  # an interrupted run has no last record
-        except (BrokenPipeError, ValueError):
-            pass
         super().close()
 
     # --- records ----------------------------------------------------------------------------------------------------
     def _dispatch(self, record: logging.LogRecord) -> None:
         data: dict[str, Any] = record.__dict__
-        event = data.get("event")
-        match event:
+        match data.get("event"):
             case LogEvent.RUN_INFO:
                 self._plan(record, data["stats"])
             case LogEvent.RESOURCES_INFO:
@@ -126,13 +135,14 @@ class LogHandler(LogHandlerBase):
                 if self.common_settings.printshellcmds and data.get("shellcmd"):
                     self._print(f"    {data['shellcmd']}")
             case LogEvent.JOB_FINISHED:
-                if self.progress is not None:
-                    self.progress.finish(data["job_id"], record.created)
+                self.progress.finish(data["job_id"], record.created)
             case LogEvent.PROGRESS:
-                if self.progress is not None:
-                    self.progress.total = data["total"]
+                self.progress.total = data["total"]
             case LogEvent.JOB_ERROR:
-                self._job_error(data)
+                job = self.progress.fail(data["jobid"])
+                head, details = failure(data, job.wildcards if job else {})
+                self._print(head, "red")
+                self._print(details)
             case LogEvent.GROUP_ERROR:
                 if data.get("aux_logs"):
                     self._print(f"A group of jobs failed; its log: {', '.join(data['aux_logs'])}")
@@ -152,56 +162,37 @@ class LogHandler(LogHandlerBase):
             self._summarise()
         if self.common_settings.verbose:
             self._print(message)
-        elif record.levelno >= logging.WARNING:
-            if not CHATTER.match(message):
-                self._print(message, "31" if record.levelno >= logging.ERROR else "33")
-        elif record.levelno >= logging.INFO and "all" not in self.quiet and not CHATTER.match(message):
-            self._print(message)
+        elif not CHATTER.match(message):
+            if record.levelno >= logging.WARNING:
+                self._print(message, "red" if record.levelno >= logging.ERROR else "yellow")
+            elif record.levelno >= logging.INFO and "all" not in self.quiet:
+                self._print(message)
 
     def _plan(self, record: logging.LogRecord, stats: Mapping[str, int]) -> None:
         if self.common_settings.dryrun:
             self.dry_run_table = record.getMessage().rstrip()  # printed last, below the jobs
             return
         totals = {rule: count for rule, count in stats.items() if rule != "total"}
-        self.progress = Progress(started=record.created, totals=totals, total=stats["total"], cores=self.cores)
         # Snakemake's own number has one more, for the job that waits in the worker
-        given = int(os.environ.get(RUN, "").partition(" ")[2] or self.cores or 0)
-        cores = f" on {given} core{'s' if given != 1 else ''}" if given else ""
+        cores = int(os.environ.get(RUN, "").partition(" ")[2] or self.cores or 0)
+        self.progress = Progress(started=record.created, totals=totals, total=stats["total"], cores=cores or None)
         if not self.quiet & {"all", "progress"}:
-            self._print(f"{jobs(stats['total'])}{cores}: " + ", ".join(f"{rule} {n}" for rule, n in totals.items()))
+            on_cores = f" on {cores} core{'s' if cores != 1 else ''}" if cores else ""
+            self._print(f"{jobs(stats['total'])}{on_cores}: " + ", ".join(f"{rule} {n}" for rule, n in totals.items()))
         self.ticker = threading.Thread(target=self._tick, name="scorepath-progress", daemon=True)
         self.ticker.start()
 
     def _job(self, record: logging.LogRecord, data: Mapping[str, Any]) -> None:
-        wildcards = dict(data["wildcards"] or {})
+        job = Running(data["rule_name"], dict(data["wildcards"] or {}), int(data["threads"] or 1), record.created)
         if self.common_settings.dryrun:
             if "rules" not in self.quiet:
                 reason = f"  [{data['reason']}]" if data["reason"] and "reason" not in self.quiet else ""
-                named = " ".join(f"{name}={value}" for name, value in wildcards.items())
-                self._print(f"{data['rule_name']} {named}".rstrip() + reason)
+                named = " ".join(f"{name}={value}" for name, value in job.wildcards.items())
+                self._print(f"{job.rule} {named}".rstrip() + reason)
             return
-        if self.progress is not None:
-            job = Running(data["rule_name"], wildcards, int(data["threads"] or 1), record.created)
-            self.progress.start(data["jobid"], job)
+        self.progress.start(data["jobid"], job)
         if self.common_settings.printshellcmds:
-            self._print(label(data["rule_name"], wildcards))
-
-    def _job_error(self, data: Mapping[str, Any]) -> None:
-        job = self.progress.fail(data["jobid"]) if self.progress is not None else None
-        wildcards = ", ".join(f"{name}={value}" for name, value in job.wildcards.items()) if job else ""
-        head = f"FAILED: {data['rule_name']}" + (f" ({wildcards})" if wildcards else "")
-        logs = [str(path) for path in data["log"] or ()]
-        lines = [f"  log: {', '.join(logs)}"] if logs else ["  The rule has no log file; see the output above."]
-        tail = log_tail(logs)
-        lines += [f"  | {line}" for line in tail] if tail or not logs else [f"  | ({full_disk() or 'empty'})"]
-        if data.get("rule_msg"):
-            lines.append(f"  message: {data['rule_msg']}")
-        lines += [f"  {name}: {value}" for name, value in (data.get("aux") or {}).items()]
-        if data.get("shellcmd"):
-            lines.append(f"  by hand: {data['shellcmd'].strip()}")
-        lines.append("  Jobs that do not need its result go on.")
-        self._print(head, "31")
-        self._print("\n".join(lines))
+            self._print(str(job))
 
     def _error(self, record: logging.LogRecord, exception: str | None) -> None:
         message = record.getMessage()
@@ -209,40 +200,57 @@ class LogHandler(LogHandlerBase):
             if SOME_JOB_FAILED in message or (exception == "RuleException" and COMMAND_FAILED.search(message)):
                 return  # the record of the job itself says more
             message = plain_error(message, exception)
-        self._print(message, "31")
+        self._print(message, "red")
 
     # --- the screen -------------------------------------------------------------------------------------------------
     def _tick(self) -> None:
-        """Shows the status every `interval` seconds, also while a long job sends no record."""
+        """Shows how far the run is every `interval` seconds, also while a long job sends no record."""
+        earlier: Jobs | None = None
         while not self.finished.wait(self.interval):
             cancel_timers(USELESS_TIMER)
             if self.quiet & {"all", "progress"}:
                 continue
+            earlier = recorded_jobs() if earlier is None else earlier  # no sooner: the run may be over by now
             with self.lock or threading.RLock():
-                if self.progress is None or self.finished.is_set():
+                self.progress.remember(earlier)
+                if self.finished.is_set():
                     continue
-                text = self.progress.status(time.time())
-                if self.terminal:
-                    width = shutil.get_terminal_size().columns - 1
-                    self.stream.write(f"\r\x1b[K{text[:width]}")
-                    self.stream.flush()
-                    self.line_shown = True
+                if self.console is None:
+                    self._print(self.progress.status(time.time()))
                 else:
-                    self._print(text)
+                    self._draw(self.console)
 
-    def _print(self, text: str, colour: str = "") -> None:
+    def _draw(self, console: Console) -> None:
+        """Here and not by rich's own thread, so that nobody waits for two locks in another order."""
+        if self.live is None:
+            from rich.live import Live
+
+            out, err = sys.stdout.isatty(), sys.stderr.isatty()
+            self.live = Live(
+                console=console, auto_refresh=False, transient=True, redirect_stdout=out, redirect_stderr=err
+            )
+            self.live.start()
+            console.show_cursor()  # a killed run could not show it again
+        self.live.update(picture(self.progress, time.time(), console), refresh=True)
+
+    def _print(self, text: str, style: str = "") -> None:
         if text in ("", "None"):
             return
-        if self.line_shown:
-            self.stream.write("\r\x1b[K")
-            self.line_shown = False
-        self.stream.write(f"\x1b[{colour}m{text}\x1b[0m\n" if colour and self.colour else f"{text}\n")
-        self.stream.flush()
+        if self.console is None:
+            self.stream.write(f"{text}\n")
+            self.stream.flush()
+        else:
+            from rich.text import Text
+
+            self.console.print(Text.from_ansi(text, style=style), soft_wrap=True)
 
     def _summarise(self) -> None:
-        if self.progress is None:
+        if self.ticker is None or self.finished.is_set():
             return
         self.finished.set()
-        progress, self.progress = self.progress, None
-        if not self.quiet & {"all", "progress"} or progress.failed:
-            self._print(progress.summary(time.time(), self.detailed_log), "31" if progress.failed else "32")
+        if self.live is not None:
+            self.live.update("")  # to stop draws it once more, however low the terminal
+            self.live.stop()
+        if not self.quiet & {"all", "progress"} or self.progress.failed:
+            text = self.progress.summary(time.time(), self.detailed_log)
+            self._print(text, "red" if self.progress.failed else "green")

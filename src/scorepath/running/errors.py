@@ -6,11 +6,15 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from scorepath.store.files import remedy
 
+OURS = "scorepath: "
+"""How a sentence about an error begins, in a log too."""
+TRACEBACK = "Traceback (most recent call last):"
 LOG_LINES = 15
 """How many of the last lines of a failed job's log are shown."""
 
@@ -36,6 +40,22 @@ TRACEBACK_LINE = re.compile(r'^  File ".*", line \d+, in ')
 SYSTEM_ERROR = re.compile(r"^\w+: \[Errno (\d+)\] [^:]*(?:: '(.*)')?$", re.MULTILINE)
 NOTES_READER = os.path.join("snakemake", "persistence", "file.py")
 PLAIN_ERRORS = {"WorkflowError", "ConfigError", "CliException", "ApiError"}
+
+
+def failure(job: Mapping[str, Any], wildcards: Mapping[str, object]) -> tuple[str, str]:
+    """A failed job, by Snakemake's record of it: its name, and what to know of it."""
+    named = ", ".join(f"{name}={value}" for name, value in wildcards.items())
+    logs = [str(path) for path in job["log"] or ()]
+    lines = [f"  log: {', '.join(logs)}"] if logs else ["  The rule has no log file; see the output above."]
+    tail = log_tail(logs)
+    lines += [f"  | {line}" for line in tail] if tail or not logs else [f"  | ({full_disk() or 'empty'})"]
+    if job.get("rule_msg"):
+        lines.append(f"  message: {job['rule_msg']}")
+    lines += [f"  {name}: {value}" for name, value in (job.get("aux") or {}).items()]
+    if job.get("shellcmd"):
+        lines.append(f"  by hand: {job['shellcmd'].strip()}")
+    lines.append("  Jobs that do not need its result go on.")
+    return f"FAILED: {job['rule_name']}" + (f" ({named})" if named else ""), "\n".join(lines)
 
 
 def plain_error(message: str, exception: str | None) -> str:
@@ -74,7 +94,7 @@ def full_disk() -> str | None:
 
 
 def log_tail(paths: Iterable[str]) -> list[str]:
-    """The last lines of the first log that holds any."""
+    """The last lines of the first log that holds any; of a traceback only the sentence below it."""
     for path in paths:
         try:
             lines = Path(path).read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
@@ -82,6 +102,8 @@ def log_tail(paths: Iterable[str]) -> list[str]:
             continue
         if lines and lines[-1] == "KeyboardInterrupt":  # Ctrl-C met Python before it came to our code
             return ["scorepath: stopped"]
+        if lines and lines[-1].startswith(OURS) and TRACEBACK in lines:
+            return lines[-1:]  # it says whose error it is, and where the rest stands
         if lines:
             return lines[-LOG_LINES:]
     return []

@@ -1,8 +1,9 @@
-"""Snakemake's local executor, whose jobs go straight to the warm worker if there is one.
+"""Snakemake's local executor, whose jobs go straight to a warm worker.
 
-`executor: scorepath` in a profile chooses it. A job that is one `scorepath` command needs no shell and no Python of its
-own to reach the worker: a thread of Snakemake's asks and waits, and each job is spared what many a cell takes to
-compute. Without a worker, and for any other job, all is as with `local`.
+`executor: scorepath` in a profile chooses it. The worker is started for the first job that wants it, unless planning
+the study has done so, and ends with Snakemake. A job that is one `scorepath` command needs no shell and no Python of
+its own to reach it: a thread of Snakemake's asks and waits, and each job is spared what many a cell takes to compute.
+Where no worker can be had, and for any other job, all is as with `local`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake.exceptions import SpawnedJobError
 from snakemake.executors import local
 
+from scorepath.running.launch import start_worker, usable_cores, worker_is_there
 from scorepath.running.protocol import LOST, WAS_KILLED, hand_over, status_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Executor(local.Executor):
         self.asked: set[Socket] = set()
         self.cancelled = False
         self.lock = threading.Lock()
+        self.prepared = False
 
     def cached_or_run(self, job: SingleJobExecutorInterface, run_func: Callable[..., object], *args: Any) -> None:
         """Run a job in one of the executor's threads.
@@ -62,8 +65,25 @@ class Executor(local.Executor):
                 except OSError:
                     return None  # a full disk, say: the shell tells it as ever
                 with output:
+                    self.prepare()
                     return self.ask(arguments, output.fileno())
         return None
+
+    def prepare(self) -> None:
+        """See to it, once, that there is a worker, and that one job more than there are cores waits in it.
+
+        When a job ends, the next one is then at hand.
+        """
+        with self.lock:
+            if self.prepared:
+                return
+            self.prepared = True
+            cores = self.workflow.resource_settings.cores or usable_cores()
+            if worker_is_there() or start_worker(cores):
+                scheduler = self.workflow.scheduler
+                with scheduler._lock:
+                    for resources in (scheduler.global_resources, scheduler.resources):
+                        resources["_cores"] += 1
 
     def ask(self, arguments: list[str], output: int) -> int | None:
         """Let the worker run a command that writes to this file, and wait for its exit status."""

@@ -1,16 +1,54 @@
-"""Starting a warm worker beside the process that is to have it."""
+"""What a run sets up before its jobs: whether it is one, which it is, and a warm worker that ends with it."""
 
 from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
+from typing import Any
 
 from scorepath.running.protocol import SOCKET
+from scorepath.store.records import RUN
+
+LOCKS = os.path.join(".snakemake", "locks")
+"""Where Snakemake notes which files a run makes, while it runs."""
+LOOKS = frozenset(
+    f"--{flag}"
+    for flag in (
+        "lint", "list", "list-rules", "list-target-rules", "summary", "detailed-summary", "dag", "rulegraph",
+        "filegraph", "d3dag", "report", "unlock", "touch", "archive", "containerize", "generate-unit-tests",
+        "list-changes", "list-input-changes", "list-params-changes", "list-untracked", "list-conda-envs",
+        "cleanup-metadata", "cleanup-shadow", "delete-all-output", "delete-temp-output", "print-compilation",
+    )
+)  # fmt: skip
+"""Options with which Snakemake runs no job."""
+
+
+def runs_jobs(workflow: Any) -> bool:
+    """Whether this Snakemake is to run jobs on this machine: no dry run, no cluster's, no job's own, no mere look."""
+    settings = workflow.resource_settings
+    here = settings.cores is not None and settings.nodes is None and workflow.exec_mode.name == "DEFAULT"
+    return here and not workflow.output_settings.dryrun and not LOOKS & set(sys.argv)
+
+
+def locked() -> bool:
+    """Whether another run is at work in this folder, or was killed: what looks damaged may be half done."""
+    return os.path.isdir(LOCKS) and bool(os.listdir(LOCKS))
+
+
+def announce_run(cores: int) -> None:
+    """Tell this process's jobs which run they are part of: when it began, and the cores that it has."""
+    os.environ[RUN] = f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {cores}"
 
 
 def usable_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worker_is_there() -> bool:
+    """Whether jobs can be handed to a worker of this process, or of the one that started it."""
+    return os.path.exists(os.environ.get(SOCKET, ""))
 
 
 def start_worker(jobs: int, lazy: bool = False) -> bool:
@@ -34,7 +72,7 @@ def start_worker(jobs: int, lazy: bool = False) -> bool:
             # a session of its own: Ctrl-C reaches Snakemake, which then ends its jobs in order
             subprocess.Popen(command, pass_fds=passed, start_new_session=True)
             os.close(owned)
-    except OSError as error:
+    except (OSError, AttributeError) as error:  # a system without such sockets, say
         print(f"scorepath: jobs run without a warm worker ({error})", file=sys.stderr)
         return False
     os.environ[SOCKET] = path

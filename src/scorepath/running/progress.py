@@ -1,11 +1,26 @@
-"""How far a run is: counts and durations of jobs, and the lines that say so. Knows nothing of screens."""
+"""How far a run is and how long the rest will take: counts and durations of jobs. Knows nothing of screens."""
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import sqrt
+from statistics import fmean
+
+from scorepath.store.paths import RECORDS
+from scorepath.store.records import load_record
+
+Values = tuple[str, ...]
+"""A job among those of its rule: the values of its wildcards, of which the first is most often its environment."""
+Jobs = dict[str, dict[Values, float]]
+"""Core-seconds of jobs, by rule."""
+
+SWAY = 10
+"""The records of a rule weigh as much as so many of its jobs in this run."""
 
 
 def duration(seconds: float) -> str:
@@ -23,9 +38,15 @@ def jobs(number: int) -> str:
     return "1 job" if number == 1 else f"{number} jobs"
 
 
-def label(rule: str, wildcards: Mapping[str, object]) -> str:
-    """A job in few characters: `gradients lqr/pathwise/0.1`."""
-    return " ".join([rule, "/".join(map(str, wildcards.values()))]).strip()
+def recorded_jobs() -> Jobs:
+    """What the jobs of earlier runs took, by their records. What cannot be read is left out: others will say so."""
+    found: defaultdict[str, dict[Values, float]] = defaultdict(dict)
+    for path in RECORDS.rglob("*.json"):
+        with suppress(ValueError, TypeError):
+            record = load_record(path)
+            command, *values = shlex.split(str(record.command))[1:]
+            found[command.replace("-", "_")][tuple(values)] = float(record.core_seconds)
+    return dict(found)
 
 
 @dataclass
@@ -33,35 +54,123 @@ class Running:
     """One job that was started and is not done."""
 
     rule: str
-    wildcards: dict[str, object]
+    wildcards: Mapping[str, object]
     threads: int
     started: float
+    began: float | None = None
+    """When it got its cores: one job more than there are cores waits in the worker."""
+
+    @property
+    def values(self) -> Values:
+        return tuple(map(str, self.wildcards.values()))
+
+    def __str__(self) -> str:
+        """In few characters: `gradients lqr/pathwise/0.1`."""
+        return f"{self.rule} {'/'.join(self.values)}".strip()
+
+    def took(self, now: float) -> float:
+        """Core-seconds so far."""
+        return 0.0 if self.began is None else (now - self.began) * self.threads
+
+
+@dataclass
+class Durations:
+    """What jobs take, in core-seconds: in this run, and by the records of earlier ones.
+
+    Jobs of a rule differ, a cell of one environment may take thirty times one of another, and Snakemake starts large
+    ones first without saying which wait. Where records name jobs that have not started, it is these. Without records,
+    environments are taken to have equally many; one that the rule has not come to is as far from the others as under
+    other rules, but on a logarithmic scale half as far, for no two rules scale alike.
+    """
+
+    here: defaultdict[str, dict[Values, float]] = field(default_factory=lambda: defaultdict(dict))
+    earlier: Jobs = field(default_factory=dict)
+    started: defaultdict[str, set[Values]] = field(default_factory=lambda: defaultdict(set))
+
+    def mean(self, rule: str) -> float | None:
+        """Of a rule's jobs; None if nothing is known of any."""
+        known = self.here[rule] or self.earlier.get(rule)
+        return fmean(known.values()) if known else None
+
+    def pace(self, rule: str) -> float:
+        """How many times longer jobs of a recorded rule take than their records say."""
+        here, earlier = self.here[rule], self.earlier[rule]
+        both, weight = here.keys() & earlier.keys(), SWAY * max(fmean(earlier.values()), 1e-3)
+        return (sum(here[job] for job in both) + weight) / (sum(earlier[job] for job in both) + weight)
+
+    def job(self, rule: str, job: Values) -> float | None:
+        """Of one job: by its own record, by those of its environment, by its rule."""
+        if job in self.earlier.get(rule, {}):
+            return self.earlier[rule][job] * self.pace(rule)
+        return _by_place(self.earlier.get(rule, {}) | self.here[rule]).get(job[:1], self.mean(rule))
+
+    def waiting(self, rule: str, number: int, total: int) -> float | None:
+        """Of so many of a rule's `total` jobs that have not started."""
+        recorded = [seconds for job, seconds in self.earlier.get(rule, {}).items() if job not in self.started[rule]]
+        if 0 < 0.8 * len(recorded) <= number:
+            return number * fmean(recorded) * self.pace(rule)
+        if self.here[rule] and rule not in self.earlier:
+            return number * self._spread(rule, total)
+        each = self.mean(rule)
+        return None if each is None else number * each
+
+    def _spread(self, rule: str, total: int) -> float:
+        """The mean of a rule's waiting jobs, environments having equally many."""
+        here, begun = _by_place(self.here[rule]), Counter(job[:1] for job in self.started[rule])
+        akin = [other for other, found in self.started.items() if not begun.keys().isdisjoint(job[:1] for job in found)]
+        elsewhere = {(*job, other): took for other in akin if other != rule for job, took in self.here[other].items()}
+        sizes = {place: sqrt(took) for place, took in _by_place(elsewhere).items()}
+        both = here.keys() & sizes.keys()
+        scale = sum(here[place] for place in both) / (sum(sizes[place] for place in both) or 1)
+        places = {job[:1] for other in akin for job in self.started[other]}
+        left = {place: max(0.0, total / len(places) - begun[place]) for place in places}
+        each = {place: scale * size for place, size in sizes.items() if both} | here
+        typical = fmean(self.here[rule].values())
+        work = sum(number * each.get(place, typical) for place, number in left.items())
+        return work / sum(left.values()) if any(left.values()) else typical
+
+
+def _by_place(jobs: Mapping[Values, float]) -> dict[Values, float]:
+    """The mean of the jobs whose first wildcard is the same."""
+    found = defaultdict(list)
+    for job, seconds in jobs.items():
+        found[job[:1]].append(seconds)
+    return {place: fmean(taken) for place, taken in found.items()}
 
 
 @dataclass
 class Progress:
-    """Counts and durations of jobs; knows nothing of screens. Times are seconds since the epoch."""
+    """Counts and durations of jobs. Times are seconds since the epoch."""
 
     started: float = field(default_factory=time.time)
     totals: dict[str, int] = field(default_factory=dict)
     total: int = 0
     cores: int | None = None
     done: Counter[str] = field(default_factory=Counter)
-    core_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    durations: Durations = field(default_factory=Durations)
     running: dict[int, Running] = field(default_factory=dict)
     failed: dict[int, Running] = field(default_factory=dict)
     busiest: int = 1
 
+    def remember(self, recorded: Jobs) -> None:
+        """Take what is recorded of those rules of which at least half as many jobs are: other studies tell nothing."""
+        self.durations.earlier = {
+            rule: found for rule, found in recorded.items() if 2 * len(found) >= self.totals.get(rule, 0)
+        }
+
     def start(self, jobid: int, job: Running) -> None:
         self.failed.pop(jobid, None)  # a second attempt
         self.running[jobid] = job
+        self.durations.started[job.rule].add(job.values)
         self.busiest = max(self.busiest, sum(other.threads for other in self.running.values()))
+        self._give_cores(job.started)
 
     def finish(self, jobid: int, now: float) -> None:
         job = self.running.pop(jobid, None)
         if job is not None:
             self.done[job.rule] += 1
-            self.core_seconds[job.rule] += (now - job.started) * job.threads
+            self.durations.here[job.rule][job.values] = job.took(now)
+            self._give_cores(now)
 
     def fail(self, jobid: int) -> Running | None:
         job = self.running.pop(jobid, None)
@@ -69,61 +178,71 @@ class Progress:
             self.failed[jobid] = job
         return self.failed.get(jobid)
 
+    def _give_cores(self, now: float) -> None:
+        """The jobs that were started first have the cores."""
+        free = self.cores or self.busiest
+        for job in self.running.values():
+            if free > 0 and job.began is None:
+                job.began = now
+            free -= job.threads
+
     @property
     def jobs_done(self) -> int:
         return self.done.total()
 
-    def remaining(self, now: float) -> tuple[float, bool] | None:
-        """Seconds until everything is done, and whether that is only a lower bound; None before any job is done.
+    def active(self, rule: str) -> int:
+        """How many jobs of a rule run."""
+        return sum(job.rule == rule for job in self.running.values())
 
-        Each rule's remaining jobs are taken at the mean core-seconds of its finished ones and spread over the cores.
-        Rules with no finished job yet count at the mean of all; where their jobs are many, the result leaves them out
-        and is a lower bound.
+    def remaining(self, now: float) -> float | None:
+        """Seconds until everything is done; None where too many jobs, or all that run, are of unknown kinds.
+
+        The work is spread over the cores. A job that is late is taken to need as long again as it is late.
         """
-        if not self.jobs_done:
-            return None
-        mean = {rule: self.core_seconds[rule] / count for rule, count in self.done.items()}
-        mean_of_all = sum(self.core_seconds.values()) / self.jobs_done
-        active = Counter(job.rule for job in self.running.values())
         lost = Counter(job.rule for job in self.failed.values())
-        waiting = {
-            rule: max(0, total - self.done[rule] - active[rule] - lost[rule]) for rule, total in self.totals.items()
-        }
-        untimed = sum(count for rule, count in waiting.items() if rule not in mean)
-        lower_bound = untimed > max(2, 0.05 * sum(waiting.values()))
-        work = sum(count * mean[rule] for rule, count in waiting.items() if rule in mean)
-        if not lower_bound:
-            work += untimed * mean_of_all
-        rest = [
-            max(0.0, mean.get(job.rule, mean_of_all) - (now - job.started) * job.threads)
-            for job in self.running.values()
-        ]
-        work += sum(rest)
-        longest = max(rest, default=0.0)
-        return max(work / (self.cores or self.busiest), longest), lower_bound
+        left = {rule: n - self.done[rule] - self.active(rule) - lost[rule] for rule, n in self.totals.items()}
+        waiting = [(n, self.durations.waiting(rule, n, self.totals[rule])) for rule, n in left.items() if n > 0]
+        expected = [self.durations.job(job.rule, job.values) for job in self.running.values()]
+        unknown = sum(n for n, seconds in waiting if seconds is None) + expected.count(None)
+        known = [took for found in (self.durations.here, self.durations.earlier) for took in found.values() if took]
+        number = sum(n for n, _ in waiting) + len(expected)
+        if not known or unknown > max(2, 0.05 * number) or 0 < len(expected) == expected.count(None):
+            return None
+        typical = fmean([seconds for took in known for seconds in took.values()])
+        work = sum(n * typical if seconds is None else seconds for n, seconds in waiting)
+        rest = [0.0]
+        for job, seconds in zip(self.running.values(), expected, strict=True):
+            whole = typical if seconds is None else seconds
+            rest.append(max(abs(whole - job.took(now)), whole / 10))
+        return max((work + sum(rest)) / (self.cores or self.busiest), *rest)
+
+    def time_left(self, now: float) -> str:
+        """The estimate in words."""
+        left = self.remaining(now)
+        if left is None:
+            return "time left unknown"
+        return f"about {duration(left)} left ({time.strftime('%H:%M', time.localtime(now + left))})"
+
+    def names(self, most: int) -> str:
+        """What runs: the names of the jobs that were started first, and how many others there are."""
+        more = f" and {len(self.running) - most} more" if len(self.running) > most else ""
+        return f"running: {', '.join(map(str, list(self.running.values())[:most]))}{more}"
 
     def status(self, now: float) -> str:
-        """The one line that is refreshed."""
+        """The run in one line."""
         percent = 100 * self.jobs_done // max(1, self.total)
         parts = [f"{self.jobs_done} of {jobs(self.total)} ({percent} %)"]
-        active = Counter(job.rule for job in self.running.values())
         stages = [
-            rule for rule, total in self.totals.items() if total > 1 and 0 < self.done[rule] + active[rule] < total
+            rule for rule, total in self.totals.items() if total > 1 and 0 < self.done[rule] + self.active(rule) < total
         ]
         parts += [f"{rule} {self.done[rule]}/{self.totals[rule]}" for rule in stages[-3:]]
         if self.failed:
             parts.append(f"{len(self.failed)} FAILED")
         parts.append(f"{duration(now - self.started)} so far")
-        left = self.remaining(now)
-        if left is not None and self.jobs_done < self.total:
-            word = "at least" if left[1] else "about"
-            until = time.strftime("%H:%M", time.localtime(now + left[0]))
-            parts.append(f"{word} {duration(left[0])} left ({until})")
-        oldest = sorted(self.running.values(), key=lambda job: job.started)
-        if oldest:
-            names = ", ".join(label(job.rule, job.wildcards) for job in oldest[:2])
-            more = f" and {len(oldest) - 2} more" if len(oldest) > 2 else ""
-            parts.append(f"running: {names}{more}")
+        if self.jobs_done < self.total:
+            parts.append(self.time_left(now))
+        if self.running:
+            parts.append(self.names(2))
         return " | ".join(parts)
 
     def summary(self, now: float, log: str | None) -> str:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from scorepath.study.cells import Cell, Plan
     from scorepath.study.settings import Study
 
-UNCERTIFIED = "uncertified_monte_carlo"
 COMPONENTS = ("variance", "squared_bias", "nonfinite_fraction", "zero_fraction")
 """The columns of a cell that `error_components` takes."""
 
@@ -160,26 +159,26 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
     return dict(zip(names, rows.T.copy(), strict=True))
 
 
-def read_rows(path: Path) -> pd.DataFrame:
-    """The rows of a job's result.
+def read_rows(path: Path, may_be_empty: bool = False) -> pd.DataFrame:
+    """The rows of a job's result, of which some kinds may have none.
 
     Raises:
         ValueError: naming a file that cannot be read, was cut off, or has changed since its job wrote it.
     """
     try:
-        return pd.read_csv(StringIO(_intact_text(path)))
+        return pd.read_csv(StringIO(_intact_text(path, 1 if may_be_empty else 2)))
     except pd.errors.ParserError as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
 
 
-def _intact_text(path: Path) -> str:
-    """A file's text, of which no row is missing."""
+def _intact_text(path: Path, lines: int = 2) -> str:
+    """A file's text, of which no row is missing, and that has so many lines at least."""
     require_intact(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
-    if text.count("\n") < 2 or not text.endswith("\n"):
+    if text.count("\n") < lines or not text.endswith("\n"):
         raise ValueError(f"{path} is cut off; delete it and run again")
     return text
 

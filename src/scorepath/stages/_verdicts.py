@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from scorepath.study.cells import Cell, Plan
 
 AGAINST_REINFORCE = "pathwise_vs_reinforce"
-COMPARISONS = (AGAINST_REINFORCE, "pathwise_vs_best_score_function")
+BEST = "pathwise_vs_best_score_function"
+COMPARISONS = (AGAINST_REINFORCE, BEST)
+SIDES = {"pathwise": "pathwise", AGAINST_REINFORCE: "reinforce", BEST: "score-function estimator"}
+"""What stands on one side of every comparison, and on the other in each."""
+UNJUDGED = "the reference is not certified, so a bias cannot be judged"
 WORDS = {1: "pathwise", -1: "score_function", 0: "undecided"}
 LATE = 0.75
 """Training is judged by the last quarter of its iterations."""
@@ -86,11 +90,12 @@ def gradient_verdicts(
                 rival = None if chosen is None else scores[chosen]
                 batches = judging
             if pathwise is None or rival is None:
-                row["outcome"] = Outcome(reason=why_absent(measurements.plan, place[:2], pathwise is None))
+                absent = "pathwise" if pathwise is None else comparison
+                row["outcome"] = Outcome(reason=why_absent(measurements.plan, place[:2], absent))
                 continue
             row["rival"] = rival.cell.estimator
             if np.isnan(pathwise.components.biases).any():
-                row["outcome"] = Outcome(reason="the reference is not certified, so a bias cannot be judged")
+                row["outcome"] = Outcome(reason=UNJUDGED)
                 continue
             both = price(pathwise, pathwise), price(rival, pathwise)
             if not all(map(math.isfinite, both)):
@@ -131,7 +136,8 @@ def training_verdicts(measurements: Measurements) -> pd.DataFrame:
                     rival = max(rivals, key=lambda cell: _tuning_score(runs[cell]), default=None)
                 if pathwise is None or rival is None:
                     place = environment, sigma_token(sigma)
-                    why = why_absent(measurements.plan, place, pathwise is None, "training")
+                    absent = "pathwise" if pathwise is None else comparison
+                    why = why_absent(measurements.plan, place, absent, "training")
                     outcomes = {"iqm_difference": Outcome(reason=why)}
                 else:
                     outcomes = compare_scores(scores[pathwise.estimator], scores[rival.estimator], resamples)
@@ -182,15 +188,23 @@ def _decided(rows: list[dict[str, Any]], rate: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS["verdicts"])
 
 
-def why_absent(plan: Plan, place: tuple[str, str], pathwise: bool, stage: Stage = "gradients") -> str:
-    """Why a side of the comparison does not exist at an environment and noise level."""
+def why_absent(plan: Plan, place: tuple[str, str], absent: str, stage: Stage = "gradients") -> str:
+    """Why a side does not exist at an environment and noise level: `pathwise`, or its rival in a comparison."""
     environment, token = place
     for name in plan.study.training.estimators if stage == "training" else plan.study.estimators:
         cell = plan.index[stage, environment, name, token]
-        side = cell.method == "pathwise" if pathwise else cell.family == "score_function"
-        if side and cell.status == "not_applicable":
+        if not _is_side(cell, absent):
+            continue
+        if cell.status == "not_applicable":
             return cell.reason
-        if side and cell.status == "run" and not cell.available:
-            return f"no result of {name}"
+        if cell.status == "run":
+            return UNJUDGED if cell.available else f"no result of {name}"
     # at sigma = 0 pathwise is its deterministic self and there is nothing to compare it with
-    return "without action noise there is no score function" if token == "0" else "not in this study"
+    return "without action noise there is no score function" if token == "0" else f"no {SIDES[absent]} in this study"
+
+
+def _is_side(cell: Cell, side: str) -> bool:
+    """Whether a cell could be this side of a comparison."""
+    if side == BEST:
+        return cell.family == "score_function"
+    return cell.method == SIDES[side]

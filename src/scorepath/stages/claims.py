@@ -78,13 +78,19 @@ def row(
     return dict(zip(COLUMNS["claims"], (claim, source, prediction, value, low, high, verdict, figure), strict=True))
 
 
-def slope(rows: pd.DataFrame, column: str) -> tuple[float, float, float]:
-    """Logarithmic slope in sigma between the two smallest noise levels; limits from the worst corners of both."""
+def slope(rows: pd.DataFrame, column: str) -> tuple[float, float, float] | None:
+    """Logarithmic slope in sigma between the two smallest noise levels; limits from the worst corners of both.
+
+    None where there are no two, or their values have no logarithm.
+    """
+    if len(rows) < 2 or not ((rows[column] > 0) & np.isfinite(rows[column])).iloc[:2].all():
+        return None
     first, second = rows.iloc[0], rows.iloc[1]
     distance = math.log(second["sigma"] / first["sigma"])
 
     def between(start: str, end: str) -> float:
-        return math.log(second[end] / first[start]) / distance
+        with np.errstate(divide="ignore", invalid="ignore"):  # the logarithm of a limit at or below 0 is infinite
+            return float(np.log(np.divide(max(0.0, second[end]), max(0.0, first[start]))) / distance)
 
     return (
         between(column, column),
@@ -96,20 +102,19 @@ def slope(rows: pd.DataFrame, column: str) -> tuple[float, float, float]:
 def small_noise(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """Without a baseline, the score function's variance grows as sigma^-2."""
     for entry in evidence.instances("quadratic"):
-        rows = evidence.rows(entry["name"], "reinforce")
-        if len(rows) > 1:
+        if measured := slope(evidence.rows(entry["name"], "reinforce"), "variance"):
             prediction = f"REINFORCE on {entry['name']}: log slope of the variance -2 (within 0.15) as sigma falls"
-            yield row("small-noise", "folk; derived", prediction, slope(rows, "variance"), (-2.15, -1.85), "variance")
+            yield row("small-noise", "folk; derived", prediction, measured, (-2.15, -1.85), "variance")
 
 
 def deterministic_limit(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """The gradient of the noiseless policy differs from grad J_sigma by O(sigma^2) where the return is smooth."""
     for entry in evidence.instances("cosine"):
-        rows = evidence.rows(entry["name"], "deterministic_pathwise")
-        if len(rows) > 1:
-            value = tuple(limit / 2 for limit in slope(rows, "squared_bias"))
+        if found := slope(evidence.rows(entry["name"], "deterministic_pathwise"), "squared_bias"):
+            value, low, high = (limit / 2 for limit in found)
             prediction = f"deterministic pathwise on {entry['name']}: log slope of the bias 2 (within 0.15)"
-            yield row("deterministic-limit", "Silver 2014 theorem 2", prediction, value, (1.85, 2.15), "bias")  # type: ignore[arg-type]
+            measured = value, low, high
+            yield row("deterministic-limit", "Silver 2014 theorem 2", prediction, measured, (1.85, 2.15), "bias")
 
 
 def step_bias(evidence: Evidence) -> Iterator[dict[str, Any]]:
@@ -198,8 +203,8 @@ def chaos_crossing(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 def crossing(ours: pd.Series, theirs: pd.Series) -> float:
     """Where two curves over sigma cross for the first time, by log-log interpolation; nan if they do not."""
-    ratio = np.log((ours / theirs).to_numpy())
-    position = np.log(ours.index.to_numpy())
+    both = (ours / theirs).dropna()  # where both are measured
+    ratio, position = np.log(both.to_numpy()), np.log(both.index.to_numpy())
     for i in range(len(ratio) - 1):
         if ratio[i] < 0 <= ratio[i + 1]:
             share = -ratio[i] / (ratio[i + 1] - ratio[i])
@@ -216,14 +221,16 @@ def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
     both = pd.concat([error, learnt], axis=1, keys=["error", "learnt"]).dropna().to_numpy()
     if len(both) < 5:
         return
+    measured = float(spearmanr(*both.T).statistic)
+    if math.isnan(measured):  # one of the two is the same everywhere
+        return
     generator = np.random.default_rng(evidence.seed)
     draws = [spearmanr(*both[generator.integers(len(both), size=len(both))].T).statistic for _ in range(RESAMPLES)]
     low, high = np.nanquantile(draws, [0.025, 0.975])
     prediction = (
         f"rank correlation above 0 between log10 error ratio at equal steps and difference learnt (n = {len(both)})"
     )
-    measured = float(spearmanr(*both.T).statistic), float(low), float(high)
-    yield row("learning-follows-mse", "none found", prediction, measured, (0.0, 1.0), "learning_curves")
+    yield row("learning-follows-mse", "none found", prediction, (measured, low, high), (0.0, 1.0), "learning_curves")
 
 
 CLAIMS: tuple[Callable[[Evidence], Iterator[dict[str, Any]]], ...] = (

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def cost_tables(plan: Plan) -> None:
     """Gather timings into the costs and verdicts_compute tables."""
     paths = [costs_path(name) for name in with_policies(plan.study.environments)]
-    parts = [read_rows(path) for path in paths if path.exists()]
+    read = (read_rows(path, may_be_empty=True) for path in paths if path.exists())
+    parts = [rows for rows in read if len(rows)]  # nothing runs at a positive noise level: nothing was timed
     costs = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["costs"])
     save("costs", costs)
     prices = {(row.environment, row.estimator): row.seconds_per_sample for row in costs.itertuples()}

@@ -32,7 +32,7 @@ SIGMA = 0.1
 
 
 def estimators_of(plan: Plan, environment: str) -> list[str]:
-    """The estimators that run in an environment at some positive noise level, in the study's order."""
+    """The estimators that run in an environment at some positive noise level, in the study's order; perhaps none."""
     return list(
         dict.fromkeys(c.estimator for c in plan.running("gradients") if c.environment == environment and c.sigma > 0)
     )
@@ -73,4 +73,4 @@ def costs(plan: Plan, environment: str) -> None:
         low, high = np.quantile(resampled, [0.025, 0.975])
         values = (environment, name, samples, instance.horizon, float(np.median(times)), float(low), float(high))
         rows.append(dict(zip(COLUMNS["costs"], (*values, memory[name]), strict=True)))
-    write_rows(costs_path(environment), rows)
+    write_rows(costs_path(environment), rows, COLUMNS["costs"])

@@ -11,7 +11,7 @@ from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment
 from scorepath.stages._references import load_policies
 from scorepath.store.files import write_rows
-from scorepath.store.paths import policies_path, table_path
+from scorepath.store.paths import curves_path
 from scorepath.store.tables import COLUMNS
 
 if TYPE_CHECKING:
@@ -20,20 +20,18 @@ if TYPE_CHECKING:
 NOISE_LEVELS = tuple(map(float, np.geomspace(0.005, 2.0, 25)))
 
 
-def exact_curves(plan: Plan) -> None:
-    """Write the exact curves that figures draw over measurements.
+def exact_curves(plan: Plan, environment: str) -> None:
+    """Compute the exact curves that figures draw over an environment's measurements.
 
-    Variance and gradient norm at the first checkpoint of every environment that has them, on a fine grid.
+    Variance and gradient norm at the first checkpoint, on a fine grid of noise levels; no rows where nothing is exact.
     """
     study = plan.study
-    # the formulas are those of the methods' defaults
-    methods = {name: entry.method for name, entry in study.estimators.items() if not entry.options}
+    instance, policy = make_environment(study.environments[environment])
     rows = []
-    for name, entry in study.environments.items():
-        environment, policy = make_environment(entry)
-        if environment.reference_class == "certified_monte_carlo" or not policies_path(name).exists():
-            continue  # nothing exact; or a partial study
-        simulator = Simulator(environment, policy, load_policies(name).parameters[0], NOISE_LEVELS[0])
+    if instance.reference_class != "certified_monte_carlo":
+        # the formulas are those of the methods' defaults
+        methods = {name: entry.method for name, entry in study.estimators.items() if not entry.options}
+        simulator = Simulator(instance, policy, load_policies(environment).parameters[0], NOISE_LEVELS[0])
         found = curves.exact_curves(simulator, NOISE_LEVELS, methods.values(), study.gradients.batch_size)
         lines = {("", "gradient_norm"): found.gradient_norm} | {
             (estimator, "variance"): found.variances[method]
@@ -42,6 +40,6 @@ def exact_curves(plan: Plan) -> None:
         }
         for level, sigma in enumerate(NOISE_LEVELS):
             for (estimator, quantity), values in lines.items():
-                row = (name, estimator, quantity, sigma, values[level].item())
+                row = (environment, estimator, quantity, sigma, values[level].item())
                 rows.append(dict(zip(COLUMNS["exact_curves"], row, strict=True)))
-    write_rows(table_path("exact_curves"), rows, COLUMNS["exact_curves"])
+    write_rows(curves_path(environment), rows, COLUMNS["exact_curves"])

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from scorepath import registry
 from scorepath.conformance import quick_findings
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.estimators.base import Estimator
+from scorepath.plugins import Plugin, clash, read
 from scorepath.policies import Policy
 from scorepath.stages._instances import make_environment, make_estimator
-from scorepath.store.paths import Stage
+from scorepath.store.paths import Stage, plan_path
 from scorepath.study.cells import Cell, Plan
 from scorepath.study.digests import cell_digest, digests, plan_key
 from scorepath.study.settings import EnvironmentEntry, EstimatorEntry, Study
@@ -41,7 +45,8 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
         package: {name: registry.load(package, name) for name in registry.names(package)}
         for package in (registry.ENVIRONMENTS, registry.ESTIMATORS)
     }
-    plugins = _load_plugins(raw.get("plugins"), known)
+    plugins, modules = _load_plugins(raw.get("plugins"), known)
+    _check_modules_are_no_families(raw, modules)
     families, methods = known[registry.ENVIRONMENTS], known[registry.ESTIMATORS]
     config = validate(
         raw,
@@ -50,10 +55,12 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
     )
     for entry in (*config["environments"], *config["estimators"]):
         entry["plugin"] = plugins.get(entry.get("family", entry.get("method")), "")
+    config["module_plugins"] = list(modules.values())
     study = Study.from_config(config)
     environments = {}
     for position, (name, place) in enumerate(study.environments.items()):
         environments[name], policy = _instance(make_environment, place, f"environments[{position}]")
+        _check_policy(f"environments[{position}]", place, environments[name])
         _check_memory(
             f"environments[{position}] ({name})", study, environments[name], policy, name in study.training.environments
         )
@@ -77,29 +84,64 @@ def plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
         files: where it stands.
 
     Returns:
-        The plan, which is stored as well.
+        The plan, which is stored under its key.
     """
     made = make_plan(raw, files)
-    made.save()
+    made.save(plan_path(made.key))
     return made
 
 
-def _load_plugins(listed: object, known: Mapping[str, dict[str, type[Any]]]) -> dict[str, str]:
-    """Import the files that a configuration lists and add their classes to those known; the file of each name."""
+def _load_plugins(listed: object, known: Mapping[str, dict[str, type[Any]]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Import the files that a configuration lists and add their classes to those known.
+
+    Returns:
+        By name the files that define a class; and those that define none, which are merely imported.
+    """
     files: dict[str, str] = {}
+    modules: dict[str, str] = {}
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
-        return files  # not given, or refused by the schema
+        return files, modules  # not given, or refused by the schema
+    before: list[tuple[str, Plugin]] = []
     for position, name in enumerate(listed):
         key, stem = f"plugins[{position}]", Path(name).stem
         try:
-            package, found = registry.load_plugin(Path(name))
+            if os.path.isfile(name):
+                _check_one_meaning(key, name, plugin := read(Path(name)), before)
+                before.append((name, plugin))
+            found = registry.plugin_class(Path(name))
         except LookupError as error:
             raise ConfigError(f"{key}: {error.args[0]}.") from error
-        if any(stem in classes for classes in known.values()):
+        if stem in modules or any(stem in classes for classes in known.values()):
             raise ConfigError(f"{key}: there is a {stem!r} already; rename the file {name}.")
-        known[package][stem] = found
-        files[stem] = name
-    return files
+        if found:
+            known[found[0]][stem] = found[1]
+            files[stem] = name
+        else:
+            modules[stem] = name
+    return files, modules
+
+
+def _check_one_meaning(key: str, name: str, plugin: Plugin, before: Iterable[tuple[str, Plugin]]) -> None:
+    """A process has one module of a name: two plugins cannot each import another one that is called the same."""
+    for other_name, other in before:
+        if module := clash(plugin, other):
+            raise ConfigError(
+                f"{key}: {name} and {other_name} both import {module}, each from its own folder; rename one of the two."
+            )
+
+
+def _check_modules_are_no_families(raw: Mapping[str, Any], modules: Mapping[str, str]) -> None:
+    """A plugin that an entry asks for has to define what the entry wants."""
+    for section, kind in (("environments", "family"), ("estimators", "method")):
+        entries = raw.get(section)
+        for entry in entries if isinstance(entries, list) else ():
+            wanted = entry.get(kind, entry.get("name")) if isinstance(entry, dict) else entry
+            if isinstance(wanted, str) and wanted in modules:
+                try:
+                    registry.load_plugin(Path(modules[wanted]))
+                except LookupError as error:
+                    position = raw["plugins"].index(modules[wanted])
+                    raise ConfigError(f"plugins[{position}]: {error.args[0]}.") from error
 
 
 def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Instance:
@@ -108,6 +150,20 @@ def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Inst
         return make(entry)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{key} ({entry.name}): {error}") from error
+
+
+def _check_policy(key: str, entry: EnvironmentEntry, environment: Environment) -> None:
+    """Exact objectives exist under some kinds of policy only; the family's own kind is one of them."""
+    if entry.policy is None or environment.reference_class not in ("closed_form", "recursion"):
+        return
+    long = any(field.name == "horizon" for field in fields(environment)) and environment.horizon > 2
+    changes: dict[str, Any] = {"horizon": 2} if long else {}  # what it says does not depend on how long it is
+    shorter = replace(environment, **changes)
+    policy = make_policy(shorter, entry.policy["kind"])
+    try:
+        shorter.expected_return(policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 1.0)
+    except ValueError as error:
+        raise ConfigError(f"{key}.policy.kind ({entry.name}): {error}.") from error
 
 
 def _check_memory(key: str, study: Study, environment: Environment, policy: Policy, trains: bool) -> None:

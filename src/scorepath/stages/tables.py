@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scorepath.stages._measurements import UNCERTIFIED, Measurements
+from scorepath.stages._measurements import Measurements, read_rows, with_policies
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
 from scorepath.statistics import intervals
-from scorepath.store.paths import log_path
-from scorepath.store.tables import COLUMNS, save
+from scorepath.store.paths import curves_path, log_path
+from scorepath.store.tables import COLUMNS, UNCERTIFIED, save
 from scorepath.study.jobs import cell_job
 from scorepath.verdicts import ratio
 
@@ -40,6 +40,7 @@ def tables(plan: Plan) -> None:
             ],
             ignore_index=True,
         ),
+        "exact_curves": exact_curves_table(plan),
     }
     for name, table in made.items():
         save(name, table)
@@ -111,6 +112,14 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
             "float32_relative_error": batches["float32_relative_error"][0],
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def exact_curves_table(plan: Plan) -> pd.DataFrame:
+    """The curves of every environment, one after another."""
+    paths = [curves_path(name) for name in with_policies(plan.study.environments)]
+    parts = [read_rows(path, may_be_empty=True) for path in paths if path.exists()]
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["exact_curves"])
 
 
 def _limits(measurements: Measurements) -> dict[str, np.ndarray]:

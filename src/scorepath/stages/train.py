@@ -29,9 +29,10 @@ def train(plan: Plan, environment: str, estimator: str, sigma: float) -> None:
         method,
         sigma,
         Stream(study.seed, environment, "training"),
-        settings.optimiser,
+        settings.optimiser.name,
         study.gradients.batch_size,
         settings.iterations,
+        settings.optimiser.momentum,
     )
     tuning = trainer.run(settings.learning_rates, [f"tuning {i}" for i in range(settings.tuning_seeds)])
     last_quarter = np.array(tuning.iterations) >= 0.75 * settings.iterations

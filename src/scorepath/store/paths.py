@@ -18,11 +18,15 @@ TABLES = RESULTS / "tables"
 FIGURES = RESULTS / "figures"
 
 PLAN = RESULTS / "plan.json"
+"""That of the latest run, and of whatever is done by hand."""
+PLANS = RESULTS / "plans"
+"""Plans under their keys: a run and all its jobs keep to one, whatever else happens in the folder."""
 POLICIES = "results/references/{environment}/policies.npz"
 REFERENCE = "results/references/{environment}/sigma={sigma}.npz"
 GRADIENTS = "results/gradients/{environment}/{estimator}/sigma={sigma}.csv"
 TRAINING = "results/training/{environment}/{estimator}/sigma={sigma}.csv"
 COSTS = "results/costs/{environment}.csv"
+CURVES = "results/exact_curves/{environment}.csv"
 TABLE = "results/tables/{table}.csv"
 FIGURE = "results/figures/{figure}.svg"
 REPORT = REPORTS / "report.html"
@@ -57,6 +61,16 @@ def costs_path(environment: str) -> Path:
     return Path(COSTS.format(environment=environment))
 
 
+def curves_path(environment: str) -> Path:
+    """Where an environment's exact curves lie."""
+    return Path(CURVES.format(environment=environment))
+
+
+def plan_path(key: str) -> Path:
+    """Where the plan of this key lies."""
+    return PLANS / f"{key}.json"
+
+
 def table_path(table: str) -> Path:
     """Where a table lies."""
     return Path(TABLE.format(table=table))
@@ -69,5 +83,7 @@ def log_path(result: Path) -> Path:
 
 
 def stage_of(result: Path) -> str:
-    """What a result belongs to, by its folder: references, gradients, training, costs, tables, figures or reports."""
+    """What a result belongs to, by its folder: plans, references, gradients, training, costs, tables, figures, ..."""
+    if result == PLAN:
+        return PLANS.name
     return result.parts[1] if result.is_relative_to(RESULTS) else result.parts[0]

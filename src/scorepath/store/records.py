@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -118,6 +118,24 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
         with atomic_write(record_path(path)) as file:
             json.dump(asdict(record), file, indent=1)
     print(f"took {time.perf_counter() - clock:.2f} s, {core_seconds:.2f} core-seconds, peak memory {peak >> 20} MB")
+
+
+def config_files(plan: Path) -> list[str]:
+    """The files that a plan was made from, by its record."""
+    record = record_path(plan)
+    words = shlex.split(load_record(record).command)[2:] if record.is_file() else []
+    return [word for word in words if word != "-"] or ["config.yaml"]
+
+
+def copy_with_record(source: Path, target: Path) -> None:
+    """Copy a result to where it goes by another name; the copy has the original's record."""
+    require_intact(source)
+    with atomic_write(target, "wb") as file:
+        file.write(source.read_bytes())
+    if record_path(source).is_file():
+        record = replace(load_record(record_path(source)), file=target.as_posix())
+        with atomic_write(record_path(target)) as file:
+            json.dump(asdict(record), file, indent=1)
 
 
 def sha256(path: Path) -> str:

@@ -22,6 +22,8 @@ TEXT = (
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
 TRUTH = "at_grid_edge"
+UNCERTIFIED = "uncertified_monte_carlo"
+"""The `reference_class` of a reference that no bias may be judged by."""
 
 _VERDICTS = (
     "environment sigma checkpoint comparison rival criterion budget statistic value value_low value_high flip_budget"

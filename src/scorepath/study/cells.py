@@ -8,14 +8,28 @@ to `results/plan.json`; everything else reads them from there.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from scorepath.store.paths import PLAN, Stage, cell_path, policies_path, reference_path, sigma_token, table_path
+from scorepath.store.paths import (
+    PLAN,
+    Stage,
+    cell_path,
+    plan_path,
+    policies_path,
+    reference_path,
+    sigma_token,
+    table_path,
+)
 from scorepath.study.settings import Study
+
+STUDY = "SCOREPATH_STUDY"
+"""Environment variable with the key of the plan that a run's jobs keep to."""
+STAGE_OF_RULE: Mapping[str, Stage] = {"gradients": "gradients", "train": "training"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ class Plan:
             raise LookupError(f"this cell is not computed ({cell.status}): {cell.reason}")
         return cell
 
-    def save(self, path: Path = PLAN) -> None:
+    def save(self, path: Path) -> None:
         """Write the plan as JSON, one line for each cell: every job reads it, so the keys are not repeated."""
         from scorepath.store.files import atomic_write
 
@@ -120,9 +134,17 @@ class Plan:
             file.write(json.dumps(head, indent=1, default=dict).removesuffix("\n}"))
             file.write(',\n "cells": [\n' + ",\n".join(rows) + "\n]}\n")
 
+    def digest(self, rule: str, wildcards: Mapping[str, Any]) -> str | None:
+        """The digest of a rule's job, or None if the study has no such job."""
+        stage = STAGE_OF_RULE.get(rule)
+        if stage is not None:
+            place = stage, wildcards["environment"], wildcards["estimator"], sigma_token(wildcards["sigma"])
+            return self.index[place].digest if place in self.index else None
+        return self.digests.get(f"{rule}/{wildcards['environment']}" if "environment" in wildcards else rule)
+
     @classmethod
-    def load(cls, path: Path = PLAN) -> Plan:
-        """Read a saved plan.
+    def load(cls, path: Path | None = None) -> Plan:
+        """Read a saved plan: by default that of the run that this process is part of, or else of the latest run.
 
         Raises:
             FileNotFoundError: with the command that makes it.
@@ -130,6 +152,9 @@ class Plan:
         """
         from scorepath.store.records import require_intact
 
+        if path is None:
+            key = os.environ.get(STUDY)
+            path = plan_path(key) if key else PLAN
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist yet; `snakemake -n` or `scorepath plan` writes it")
         require_intact(path)

@@ -1,12 +1,12 @@
 """Digests: what a result depends on beyond its input files, as one short parameter that Snakemake compares.
 
 Snakemake does not see edits to imported modules. A digest holds the sources that a job's code consists of, found by
-following imports from its stage's module, and the settings that it depends on.
+following imports from its stage's module and from users' plugins, the data that these declare, and the settings that
+the result depends on.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -16,13 +16,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from scorepath import registry
+from scorepath import plugins, registry
 from scorepath.store.paths import PACKAGE, Stage
 from scorepath.study.cells import Cell
 from scorepath.study.jobs import RULES, Rule, rule_of_stage
 from scorepath.study.settings import Study
 
 STAGES = "scorepath.stages"
+LOOKED_UP = frozenset({"gymnasium"})
+"""Families whose instances are looked up by an id, which any plugin may have registered."""
 
 
 @cache
@@ -43,54 +45,48 @@ def _folder(package: str) -> Path:
 def _imports(path: Path) -> frozenset[str]:
     """The modules of this package that a file imports, packages on the way included; tables of types are not."""
     found: set[str] = set()
-    for node in _runtime_nodes(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            candidates = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            candidates = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for candidate in candidates:
-            parts = candidate.split(".")
-            prefixes = (".".join(parts[: i + 1]) for i in range(len(parts)))
-            found |= {prefix for prefix in prefixes if prefix.startswith("scorepath") and _source(prefix)}
+    for level, candidate in plugins.imported_names(plugins.syntax_tree(path)):
+        parts = candidate.split(".")
+        if level == 0 and parts[0] == PACKAGE.name:
+            found.update(prefix for i in range(len(parts)) if _source(prefix := ".".join(parts[: i + 1])))
     return frozenset(found)
 
 
-def _runtime_nodes(tree: ast.AST) -> Iterable[ast.AST]:
-    """All nodes of a module but those under `if TYPE_CHECKING:`."""
-    stack = [tree]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            continue
-        yield node
-        stack.extend(ast.iter_child_nodes(node))
+_plugin = cache(plugins.read)
 
 
-def source_files(*origins: str | Path) -> list[Path]:
-    """The files of these modules (or these files) and of all that they import from this package, directly or not."""
-    seen: set[Path] = set()
+def source_files(*origins: str | Path) -> dict[Path, str]:
+    """The files of these modules and plugins, with all that they import from this package or from beside a plugin.
+
+    A plugin's data are among them. The value is the name by which a file counts: whole folders may move.
+    """
+    seen: dict[Path, str] = {}
     waiting = list(origins)
     while waiting:
         origin = waiting.pop()
+        if isinstance(origin, Path) and not origin.is_relative_to(PACKAGE):
+            plugin = _plugin(origin)
+            seen |= {file: place for place, file in plugin.files.items()}
+            waiting.extend(name for file in plugin.sources.values() for name in _imports(file))
+            continue
         path = origin if isinstance(origin, Path) else _source(origin)
         if path is None:
             raise LookupError(f"there is no module {origin}")
         if path not in seen:
-            seen.add(path)
+            seen[path] = path.name
             waiting.extend(_imports(path))
-    return sorted(seen)
+    return seen
 
 
 @cache
 def _file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(origins: Iterable[str | Path], facts: object, files: Iterable[Path] = ()) -> str:
     """A short hash of source files (with what they import), further files, and any facts JSON can hold."""
-    payload = [*_source_digests(tuple(origins)), *sorted(_name_digests(files))]  # by name: folders don't matter
+    payload = [*_source_digests(tuple(origins)), *_name_digests({path: path.name for path in files})]
     text = json.dumps([payload, facts], sort_keys=True, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -101,16 +97,22 @@ def _source_digests(origins: tuple[str | Path, ...]) -> list[list[str]]:
     return _name_digests(source_files(*origins))
 
 
-def _name_digests(paths: Iterable[Path]) -> list[list[str]]:
-    return [[path.name, _file_digest(path)] for path in paths]
+def _name_digests(names: Mapping[Path, str]) -> list[list[str]]:
+    """In the order of the names: where the files lie does not matter."""
+    return sorted([name, _file_digest(path)] for path, name in names.items())
 
 
 def plan_key(config: Mapping[str, Any], files: Iterable[Path] = ()) -> str:
-    """Changes whenever the plan could: with the configuration, its files, its plugins, or any file of the package."""
+    """Changes whenever the plan could: with the configuration, its files, any file of its plugins or of the package."""
     package = (path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc")
     listed = config.get("plugins")
-    plugins = [Path(str(name)) for name in listed if os.path.isfile(str(name))] if isinstance(listed, list) else []
-    return digest([], dict(config), [*package, *files, *plugins])
+    there = [str(name) for name in listed if os.path.isfile(str(name))] if isinstance(listed, list) else []
+    return digest([], [dict(config), _plugin_digests(there)], [*package, *files])
+
+
+def _plugin_digests(paths: Iterable[str]) -> list[list[list[str]]]:
+    """Names and digests of the files of each plugin, be they used or not."""
+    return [_name_digests({file: place for place, file in _plugin(Path(path)).files.items()}) for path in paths]
 
 
 # --- what each rule's jobs depend on --------------------------------------------------------------------------------
@@ -127,15 +129,17 @@ def rule_digest(rule: Rule, study: Study, facts: object, environment: str = "", 
         estimator: likewise.
     """
     origins: list[str | Path] = [f"{STAGES}.{rule.name}"]
+    if rule.makes_instances:
+        origins.extend(map(Path, study.module_plugins))
     files: list[Path] = []
     for source in rule.sources:
         match source:
             case "environment":
-                origins.append(_environment_source(study, environment))
+                origins.extend(_environment_sources(study, environment))
             case "estimator":
                 origins.append(_estimator_source(study, estimator))
             case "environments":
-                origins.extend(_environment_source(study, name) for name in study.environments)
+                origins.extend(source for name in study.environments for source in _environment_sources(study, name))
             case "estimators":
                 origins.extend(_estimator_source(study, name) for name in study.estimators)
             case package:
@@ -166,6 +170,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
             "reference_policies": [study.references.noise_level, study.references.return_gaps],
             "reference": [study.references.samples, study.references.error_budget, study.gradients.batches],
             "costs": [study.cost_repeats, study.gradients, study.estimators],
+            "exact_curves": [study.estimators, study.gradients.batch_size],
         }
         for rule, settings in own.items():
             facts = [{"seed": study.seed, "environment": entry}, settings]
@@ -178,18 +183,19 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     shared = {
         "tables": analysis,
         "cost_tables": analysis,
-        "exact_curves": [study.environments, study.estimators, study.gradients],
         "claims": [study.environments, methods, study.seed],
         "figure": methods,
         "report": methods,
-        "crate": None,
+        "crate": _plugin_digests(study.plugins),
     }
     return found | {rule: rule_digest(RULES[rule], study, facts) for rule, facts in shared.items()}
 
 
-def _environment_source(study: Study, name: str) -> str | Path:
+def _environment_sources(study: Study, name: str) -> Iterable[str | Path]:
     entry = study.environments[name]
-    return Path(entry.plugin) if entry.plugin else f"{registry.ENVIRONMENTS}.{entry.family}"
+    yield Path(entry.plugin) if entry.plugin else f"{registry.ENVIRONMENTS}.{entry.family}"
+    if entry.family in LOOKED_UP:
+        yield from map(Path, study.plugins)
 
 
 def _estimator_source(study: Study, name: str) -> str | Path:

@@ -15,6 +15,7 @@ from string import Formatter
 from scorepath.store.paths import (
     COSTS,
     CRATE,
+    CURVES,
     FIGURE,
     GRADIENTS,
     PLAN,
@@ -24,6 +25,7 @@ from scorepath.store.paths import (
     TABLES,
     TRAINING,
     Stage,
+    curves_path,
     log_path,
     policies_path,
     reference_path,
@@ -56,6 +58,11 @@ class Rule:
     """Whether its jobs come in hundreds and leave nothing behind but their results: a process may run many of them."""
 
     @property
+    def makes_instances(self) -> bool:
+        """Whether its jobs make environments or estimators: they import the study's plugins first."""
+        return not {"environment", "environments", "estimator", "estimators"}.isdisjoint(self.sources)
+
+    @property
     def command(self) -> str:
         """The subcommand of `scorepath`."""
         return self.name.replace("_", "-")
@@ -75,7 +82,7 @@ class Rule:
     def shell(self) -> str:
         """The shell command of a job as Snakemake formats it."""
         arguments = [f"{{wildcards.{name}}}" for name in self.wildcards]
-        return " ".join(["scorepath", self.command, *arguments, "> {log} 2>&1"])
+        return " ".join(["scorepath", self.command, *arguments, "--digest {params.digest} > {log} 2>&1"])
 
     def by_hand(self, **wildcards: str) -> str:
         """The command that repeats one job."""
@@ -121,9 +128,15 @@ RULES = {
             reads=(POLICIES,), sources=("environment", "estimators"), torch=True, numerical=True,
         ),
         Rule(
+            "exact_curves",
+            "Compute the exact curves that figures draw over an environment's measurements.",
+            (CURVES,),
+            reads=(POLICIES,), sources=("environment",), torch=True, numerical=True,
+        ),
+        Rule(
             "tables",
             "Gather cells and references into tables.",
-            _tables("cells", "references", "gradient_statistics", "training", "verdicts"),
+            _tables("cells", "references", "gradient_statistics", "training", "verdicts", "exact_curves"),
             numerical=True,
         ),
         Rule(
@@ -131,12 +144,6 @@ RULES = {
             "Gather timings into the costs and verdicts_compute tables.",
             _tables("costs", "verdicts_compute"),
             numerical=True,
-        ),
-        Rule(
-            "exact_curves",
-            "Write the exact curves that figures draw over measurements.",
-            _tables("exact_curves"),
-            sources=("environments",), torch=True, numerical=True,
         ),
         Rule(
             "claims",
@@ -184,6 +191,12 @@ def reference_job(environment: str, sigma: float) -> Job:
     return Job(rule, reference_path(environment, sigma), command, inputs, environment)
 
 
+def curves_job(environment: str) -> Job:
+    """The job that computes the exact curves of an environment."""
+    rule, inputs = RULES["exact_curves"], (policies_path(environment),)
+    return Job(rule, curves_path(environment), rule.by_hand(environment=environment), inputs, environment)
+
+
 def rule_of_stage(stage: Stage) -> Rule:
     """The rule that computes the cells of a stage."""
     return RULES["gradients" if stage == "gradients" else "train"]
@@ -197,7 +210,8 @@ def cell_job(cell: Cell) -> Job:
 
 
 FOLDERS = frozenset(
-    stage_of(Path(RULES[name].results[0])) for name in ("reference_policies", "reference", "gradients", "train")
+    stage_of(Path(RULES[name].results[0]))
+    for name in ("reference_policies", "reference", "exact_curves", "gradients", "train")
 )
 """Where the results of `all_jobs` lie."""
 
@@ -210,6 +224,7 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
     for name in study.environments:
         for sigma in study.noise_levels:
             yield reference_job(name, sigma)
+        yield curves_job(name)
     for cell in plan.cells:
         if cell.status == "run":
             yield cell_job(cell)

@@ -54,13 +54,23 @@ class ReferenceSettings:
 
 
 @dataclass(frozen=True)
+class Optimiser:
+    """The optimiser of all training runs; its learning rates are `TrainingSettings.learning_rates`."""
+
+    name: str
+    """As in `scorepath.training.OPTIMISERS`."""
+    momentum: float | None
+    """None for those that have none."""
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """The training stage: which cells, and the one optimiser and grid that all of them share."""
 
     environments: tuple[str, ...]
     estimators: tuple[str, ...]
     noise_levels: tuple[float, ...]
-    optimiser: str
+    optimiser: Optimiser
     learning_rates: tuple[float, ...]
     tuning_seeds: int
     seeds: int
@@ -81,6 +91,10 @@ class Study:
     cost_repeats: int
     resamples: int
     false_discovery_rate: float
+    plugins: tuple[str, ...] = ()
+    """The user's files, which every job that makes an environment or estimator imports, in this order."""
+    module_plugins: tuple[str, ...] = ()
+    """Those of them that define neither: they are imported for what else they do."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Study:
@@ -89,6 +103,8 @@ class Study:
             section: {key: tuple(v) if isinstance(v, list) else v for key, v in config[section].items()}
             for section in ("gradients", "references", "training")
         }
+        training = tuples["training"]
+        optimiser = Optimiser(training.pop("optimiser"), training.pop("momentum", None))
         return cls(
             seed=config["seed"],
             noise_levels=tuple(config["noise_levels"]),
@@ -96,8 +112,10 @@ class Study:
             estimators={entry["name"]: EstimatorEntry(**entry) for entry in config["estimators"]},
             gradients=GradientSettings(**tuples["gradients"]),
             references=ReferenceSettings(**tuples["references"]),
-            training=TrainingSettings(**tuples["training"]),
+            training=TrainingSettings(**training, optimiser=optimiser),
             cost_repeats=config["costs"]["repeats"],
             resamples=config["statistics"]["resamples"],
             false_discovery_rate=config["statistics"]["false_discovery_rate"],
+            plugins=tuple(config.get("plugins", ())),
+            module_plugins=tuple(config.get("module_plugins", ())),
         )

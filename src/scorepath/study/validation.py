@@ -32,6 +32,8 @@ DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE
 """Names of devices on Windows, with any extension: no files can be called so there."""
 VALUE = re.compile(r"[-+.\d]+(e[-+]?\d+)?|na|nan|null|none|inf|infinity|true|false", re.IGNORECASE)
 """Names that a reader of the tables would take for a number, a boolean or a gap."""
+MOMENTUM = {"rmsprop": 0.0, "sgd": 0.9}
+"""The momentum of the optimisers that have one, where the configuration says nothing."""
 MOST_CELLS = 250_000
 """Environments times estimators times noise levels."""
 MOST_DRAWS = 1_000_000_000
@@ -182,6 +184,8 @@ def validate(
     for section, inner in schema["properties"].items():
         if inner["type"] == "object" and section in given and given[section] is None:
             given[section] = {}  # a section whose every line is commented out
+    if isinstance(given.get("training"), Mapping):
+        given["training"] = _small_letters(given["training"], "optimiser", schema["properties"]["training"])
     study: dict[str, Any] = by_schema(given, schema)
     _check_shape(study, schema)
     for section in ("environments", "estimators"):
@@ -197,6 +201,13 @@ def validate(
     _check_sizes(study)
     _check_training(study)
     return study
+
+
+def _small_letters(section: Mapping[str, Any], key: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A section in which a name that the schema lists in small letters may be written in others."""
+    value = section.get(key)
+    known = isinstance(value, str) and value.lower() in schema["properties"][key]["enum"]
+    return {**section, key: value.lower()} if isinstance(value, str) and known else section
 
 
 def _check_shape(study: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
@@ -245,8 +256,15 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
 
 
 def _check_training(config: dict[str, Any]) -> None:
-    """Fills in and checks the part of the study that training covers."""
+    """Fills in and checks the part of the study that training covers, and its optimiser's momentum."""
     training = config["training"]
+    optimiser = training["optimiser"]
+    if optimiser in MOMENTUM:
+        training.setdefault("momentum", MOMENTUM[optimiser])
+    elif "momentum" in training:
+        raise ConfigError(
+            f"training.momentum belongs to the optimisers {listing(MOMENTUM)}, but training.optimiser is {optimiser!r}."
+        )
     for section in ("environments", "estimators"):
         names = [entry["name"] for entry in config[section]]
         training.setdefault(section, names)

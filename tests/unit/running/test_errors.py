@@ -1,0 +1,27 @@
+"""What is shown of a failed job's log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scorepath.running.errors import LOG_LINES, TRACEBACK, log_tail
+
+SENTENCE = "scorepath: a fault in Scorepath, not in your study: KeyError: 'reinforce'"
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (["a warning", SENTENCE], ["a warning", SENTENCE]),
+        (["a warning", TRACEBACK, "  File ...", "KeyError: 'reinforce'", SENTENCE], [SENTENCE]),
+        ([TRACEBACK, "KeyError: 'reinforce'"], [TRACEBACK, "KeyError: 'reinforce'"]),
+        ([str(number) for number in range(40)], [str(number) for number in range(40 - LOG_LINES, 40)]),
+    ],
+    ids=["no traceback", "a sentence below a traceback", "only a traceback", "long"],
+)
+def test_the_end_of_a_log(lines: list[str], shown: list[str], tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_text("\n".join(lines) + "\n\n")
+    assert log_tail([str(tmp_path / "absent.log"), str(log)]) == shown

@@ -1,0 +1,167 @@
+"""Stages of studies that lack something: a side, noise, a reference that judges, a policy with an exact objective."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tests.helpers.small_studies import small_plan
+
+from scorepath.references.checkpoints import ReferencePolicies
+from scorepath.stages._references import save_policies
+from scorepath.stages._verdicts import AGAINST_REINFORCE, BEST, UNJUDGED, why_absent
+from scorepath.stages.claims import crossing, slope
+from scorepath.stages.cost_tables import cost_tables
+from scorepath.stages.costs import costs
+from scorepath.stages.plan import make_plan
+from scorepath.store.paths import TABLES, cell_path, costs_path, policies_path, reference_path
+from scorepath.store.tables import COLUMNS, Tables
+from scorepath.study.wording import ConfigError
+
+ZERO = 0 * torch.ones(2, 1, dtype=torch.float64)
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+# --- timings ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_environment_in_which_nothing_can_be_timed_has_a_table_without_rows() -> None:
+    plan = small_plan(["step", "relu"], noise_levels=[0.0], estimators=["reinforce", "pathwise"])
+    for name in plan.study.environments:
+        save_policies(name, ReferencePolicies(ZERO, ZERO[:, 0], 0.0, 0.0))
+        costs(plan, name)
+        assert costs_path(name).read_text() == ",".join(COLUMNS["costs"]) + "\n"
+    cost_tables(plan)
+    assert Tables(TABLES).read("costs").empty
+    assert set(Tables(TABLES).read("verdicts_compute")["verdict"]) == {"not_applicable"}
+
+
+def test_the_others_are_timed_all_the_same() -> None:
+    """And their numbers are written as ever."""
+    entries = ["relu", {"name": "uniform", "family": "uniform_support"}]
+    plan = small_plan(entries, noise_levels=[0.1], estimators=["boundary_corrected"])
+    for name in plan.study.environments:
+        save_policies(name, ReferencePolicies(ZERO, ZERO[:, 0], 0.0, 0.0))
+        costs(plan, name)
+    timed = [name for name in plan.study.environments if costs_path(name).read_text().count("\n") > 1]
+    cost_tables(plan)
+    table = Tables(TABLES).read("costs")
+    assert table["environment"].tolist() == timed
+    assert len(timed) == 1
+    assert table["seconds_per_sample"].notna().all()
+    (cell,) = (line.split(",")[4] for line in (TABLES / "costs.csv").read_text().splitlines()[1:])
+    assert len(cell) <= 14  # nine significant digits
+
+
+# --- why there is no comparison ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("estimators", "absent", "reason"),
+    [
+        (["reinforce"], "pathwise", "no pathwise in this study"),
+        (["pathwise"], BEST, "no score-function estimator in this study"),
+        (["leave_one_out", "pathwise"], AGAINST_REINFORCE, "no reinforce in this study"),
+        (["leave_one_out", "pathwise"], BEST, "no result of leave_one_out"),
+        (["reinforce", "pathwise"], AGAINST_REINFORCE, "no result of reinforce"),
+        (["reinforce", "pathwise"], "pathwise", "no result of pathwise"),
+    ],
+)
+def test_a_side_that_is_absent_is_named(estimators: Sequence[str], absent: str, reason: str) -> None:
+    plan = small_plan(["relu"], noise_levels=[0.1], estimators=list(estimators))
+    assert why_absent(plan, ("relu", "0.1"), absent) == reason
+
+
+def test_a_side_that_cannot_exist_says_why() -> None:
+    plan = small_plan(["chain"], estimators=["reinforce", "pathwise"])
+    assert why_absent(plan, ("chain", "0.1"), "pathwise") == "actions are discrete"
+    assert why_absent(plan, ("chain", "0"), BEST) == "without action noise the policy has no score function"
+
+
+def test_a_side_that_nothing_can_judge_is_not_called_absent() -> None:
+    plan = small_plan(["relu"], noise_levels=[0.1], estimators=["generalised_advantage", "pathwise"])
+    for path in (
+        policies_path("relu"),
+        reference_path("relu", 0.1),
+        cell_path("gradients", "relu", "generalised_advantage", 0.1),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert why_absent(plan, ("relu", "0.1"), BEST) == UNJUDGED
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+
+def levels(values: Sequence[float], low: Sequence[float] | None = None) -> pd.DataFrame:
+    columns = {"value": values, "value_low": low or values, "value_high": values}
+    return pd.DataFrame({"sigma": np.geomspace(0.1, 10, len(values)), **columns})
+
+
+def test_a_slope_has_limits() -> None:
+    assert slope(levels([1.0, 100.0, 7.0]), "value") == pytest.approx((2.0, 2.0, 2.0))
+
+
+@pytest.mark.parametrize("values", [[1.0], [], [1.0, 0.0], [-1.0, 1.0], [math.inf, 1.0], [1.0, math.nan]])
+def test_what_has_no_logarithm_has_no_slope(values: list[float]) -> None:
+    assert slope(levels(values), "value") is None
+
+
+def test_limits_that_have_no_logarithm_are_infinite() -> None:
+    found = slope(levels([1.0, 100.0], low=[-1.0, 0.0]), "value")
+    assert found is not None
+    assert found[0] == pytest.approx(1.0)
+    assert found[1:] == (-math.inf, math.inf)
+
+
+def test_curves_cross_where_both_are_measured() -> None:
+    ours = pd.Series([1.0, 1.0, 100.0], index=[0.1, 1.0, 10.0])
+    theirs = pd.Series([10.0, 10.0, 10.0], index=[0.1, 10.0, 100.0])
+    assert crossing(ours, theirs) == pytest.approx(1.0)
+    assert math.isnan(crossing(ours, theirs[[100.0]]))
+
+
+# --- policies ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        ({"name": "lqr"}, "mlp"),
+        ({"name": "random_walk_call"}, "linear"),
+        ({"name": "angle_doubling"}, "mlp"),
+    ],
+)
+def test_a_policy_without_an_exact_objective_is_refused_by_the_plan(entry: dict[str, Any], kind: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"environments\[0\]\.policy\.kind .*the exact objective .* needs a.* open_loop"
+    ):
+        small_plan([entry | {"policy": {"kind": kind}}])
+
+
+@pytest.mark.parametrize("kind", ["open_loop", "linear", "mlp"])
+@pytest.mark.parametrize("family", ["quadratic", "chain", "tanh_ridge", "pendulum", "fourier_field"])
+def test_other_policies_are_welcome(family: str, kind: str) -> None:
+    assert small_plan([{"name": family, "policy": {"kind": kind}}]).running("gradients")
+
+
+def test_a_batch_of_one_has_no_variance() -> None:
+    with pytest.raises(ConfigError, match=r"gradients\.batch_size is 1, but must be at least 2\."):
+        make_plan(
+            {
+                "noise_levels": [1],
+                "environments": ["relu"],
+                "estimators": ["pathwise"],
+                "gradients": {"samples": 8, "batch_size": 1},
+            }
+        )
