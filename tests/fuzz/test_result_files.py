@@ -64,7 +64,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Path, bytes
     generator = np.random.default_rng(1)
     rows = [{"checkpoint": 0.5, "block": i, "variance": float(generator.normal())} for i in range(8)]
     with recorded(["a", "test"]):
-        make_plan(CONFIG).save()
+        make_plan(CONFIG).save(PLAN)
         write_rows(CELL, rows)
         write_rows(COSTS, [{"estimator": "reinforce", "repeat": 0, "seconds": 1e-6}])
         write_npz(

@@ -138,31 +138,6 @@ def test_progress_lines_and_other_commands(project: Path) -> None:
     assert len(summary.stdout.splitlines()) == 41
 
 
-def test_remaining_time_is_work_over_cores() -> None:
-    progress = Progress(started=0.0, totals={"cell": 12, "report": 1}, total=13, cores=2)
-    assert progress.remaining(0.0) is None
-    for jobid in range(2):
-        progress.start(jobid, Running("cell", {"sigma": "0.1"}, 1, 0.0))
-        progress.finish(jobid, 4.0)
-    seconds, lower_bound = progress.remaining(4.0) or (0.0, True)
-    assert seconds == pytest.approx((10 + 1) * 4 / 2)  # the untimed report counts at the mean
-    assert not lower_bound
-    progress.start(2, Running("cell", {"sigma": "0.3"}, 1, 4.0))
-    line = progress.status(7.0)
-    assert line.startswith("2 of 13 jobs (15 %) | cell 2/12 | 7 s so far | about ")
-    assert line.endswith("running: cell 0.3")
-
-
-def test_many_untimed_jobs_make_a_lower_bound() -> None:
-    progress = Progress(started=0.0, totals={"cell": 2, "training": 500}, total=502, cores=2)
-    progress.start(0, Running("cell", {}, 1, 0.0))
-    progress.finish(0, 4.0)
-    seconds, lower_bound = progress.remaining(4.0) or (0.0, False)
-    assert seconds == pytest.approx(2.0)
-    assert lower_bound
-    assert "at least 2 s left" in progress.status(4.0)
-
-
 def test_a_second_attempt_is_not_a_failure() -> None:
     progress = Progress(started=0.0, totals={"cell": 1}, total=1, cores=1)
     progress.start(0, Running("cell", {}, 1, 0.0))

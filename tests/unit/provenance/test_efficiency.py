@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.helpers.runs import RUN, record, records_of_a_run
 
-from scorepath.cli.run import announce_run
 from scorepath.provenance.efficiency import latest_run, print_efficiency
+from scorepath.running.launch import announce_run
 from scorepath.store import records
 from scorepath.store.files import write_rows
 from scorepath.store.records import load_record, record_path, recorded
@@ -74,8 +74,7 @@ def test_jobs_record_the_run_that_they_are_part_of(
     capsys.readouterr()
     print_efficiency()
     assert capsys.readouterr().err.startswith("1 job in 0 s on 2 cores: ")
-    announce_run(0)
-    assert records.RUN not in os.environ
+    monkeypatch.delenv(records.RUN)
     print_efficiency()
     announce_run(2)  # a run that made nothing
     print_efficiency()

@@ -41,11 +41,11 @@ def compute(plan: Plan) -> None:
         for sigma in plan.study.noise_levels:
             reference(plan, environment, sigma)
         costs(plan, environment)
+        exact_curves(plan, environment)
     for cell in plan.cells:
         if cell.status == "run":
             stage = gradients if cell.stage == "gradients" else train
             stage(plan, cell.environment, cell.estimator, cell.sigma)
-    exact_curves(plan)
     tables(plan)
     cost_tables(plan)
     claims(plan)
