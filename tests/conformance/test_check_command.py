@@ -204,7 +204,6 @@ def test_what_is_wrong_with_a_variant_names_it(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("import torch\n", "must define exactly one public dataclass, found none"),
         ("def step(:\n", "cannot be imported: line 1: invalid syntax"),
         ("import scorepath.nowhere\n", "cannot be imported: line 1 of mine.py: ModuleNotFoundError"),
     ],
@@ -215,6 +214,12 @@ def test_a_file_that_is_no_environment(
     status, printed = check(write(tmp_path, text), capsys)
     assert status == 1
     assert sentence in printed
+
+
+def test_a_file_that_only_registers_something_is_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, printed = check(write(tmp_path, "import torch\n"), capsys)
+    assert status == 0
+    assert "It defines no environment and no estimator" in printed
 
 
 @pytest.mark.parametrize("name", ["nowhere.py", "no_such_family"])
@@ -232,3 +237,15 @@ def test_the_command_itself(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "the next state of step() has shape ()" in done.stdout
     assert done.stderr == "scorepath: 1 thing is wrong with mine.py; checks that build on what is wrong were left out\n"
+
+
+def test_an_entrys_knobs_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a configuration asks for may be wrong where the defaults are not."""
+    assert cli.run_here(["check", "lqr", "horizon=3", "dynamics=[[9e-1]]", "control=[[0.5]]"]) == 0
+    assert "Nothing is wrong." in capsys.readouterr().out
+    assert cli.run_here(["check", "quadratic", "dimension=0"]) == 1
+    assert "with dimension = 0: dimension must be" in capsys.readouterr().out
+    assert cli.run_here(["check", "quadratic", "dimensio=3"]) == 1
+    assert "Did you mean 'dimension'?" in capsys.readouterr().err
+    assert cli.run_here(["check", "quadratic", "3"]) == 1
+    assert "write knob=value" in capsys.readouterr().err

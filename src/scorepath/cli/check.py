@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scorepath import plugins, registry
 from scorepath.conformance import examine_class
+from scorepath.study.numbers import knob
+from scorepath.study.wording import ConfigError, unknown_key
 
 WORDS = {registry.ENVIRONMENTS: ("environment", "family"), registry.ESTIMATORS: ("estimator", "method")}
 
 
-def check_and_report(name: str) -> None:
+def check_and_report(name: str, given: Sequence[str] = ()) -> None:
     """Print what is checked and what was found.
 
+    Args:
+        name: a Python file, or a family or method of Scorepath's own.
+        given: knobs such as `horizon=5`, whose values are YAML; without any, all that the class lists is checked.
+
     Raises:
+        ConfigError: a knob that there is not, or a value that it cannot have.
         LookupError: if there is no such file or name, it cannot be imported, or it defines several of them.
         ValueError: if something is wrong with it.
     """
@@ -29,7 +38,7 @@ def check_and_report(name: str) -> None:
     if beside := [place for place in _files(name) if place != Path(name).name]:
         print(f"  with   {', '.join(beside)}")
     wrong = 0
-    for summary, found in examine_class(kind).items():
+    for summary, found in examine_class(kind, _knobs(kind, given) if given else None).items():
         print(f"  {'wrong' if found else 'ok   '}  {summary}")
         for finding in found:
             print(f"         - {finding}")
@@ -48,6 +57,20 @@ def _find(name: str) -> tuple[str, type[Any]] | None:
         if name in registry.names(package):
             return package, registry.load(package, name)
     return registry.plugin_class(Path(name))
+
+
+def _knobs(kind: type[Any], given: Sequence[str]) -> dict[str, Any]:
+    """Knobs as a configuration's entry would have them."""
+    table = registry.knobs(kind)
+    found = {}
+    for text in given:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise ConfigError(f"{text} is no knob: write knob=value, such as horizon=5.")
+        if key not in table:
+            raise unknown_key([], key, table, f"a knob of {kind.__name__}")
+        found[key] = knob([key], yaml.safe_load(value), table[key])
+    return found
 
 
 def _files(name: str) -> Iterable[str]:

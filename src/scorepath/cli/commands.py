@@ -94,7 +94,7 @@ def check(arguments: argparse.Namespace) -> None:
     """Check an environment or estimator, a Python file or one of Scorepath's own, and say what is wrong."""
     from scorepath.cli.check import check_and_report
 
-    check_and_report(arguments.file)
+    check_and_report(arguments.file, arguments.knobs)
 
 
 def repair(arguments: argparse.Namespace) -> None:
@@ -165,7 +165,9 @@ def parser() -> argparse.ArgumentParser:
         job.add_argument("--digest", help="refuse a plan that does not hold the job with this digest")
     for function in (answer, catalogue, repair):
         other(function)
-    other(check, torch=True).add_argument("file")
+    checker = other(check, torch=True)
+    checker.add_argument("file", help="a Python file, or the name of a family or method")
+    checker.add_argument("knobs", nargs="*", metavar="knob=value", help="check the one instance with these knobs")
     again = other(verify)
     again.add_argument("--fraction", type=float, default=0.1, help="of each stage's results (default: 0.1)")
     again.add_argument("--all", action="store_true", help="every result")

@@ -6,7 +6,7 @@ lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any
 
@@ -38,23 +38,26 @@ def quick_findings(instance: Environment | Estimator) -> list[str]:
     return check_environment(instance) if isinstance(instance, Environment) else check_estimator(instance)
 
 
-def examine_class(kind: type[Any]) -> dict[str, list[str]]:
+def examine_class(kind: type[Any], knobs: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
     """Every check of a class, the statistical ones included: what it makes sure of, and what it found.
 
-    All instances that the class lists are examined: the default one, unless a field has no default, and `variants`.
+    The instance with these knobs is examined, or else all that the class lists: the default one, unless a field has no
+    default, and `variants`.
     """
-    listed = kind.variants
+    listed = kind.variants if knobs is None else (knobs,)
     required = [name for name, default in registry.knobs(kind).items() if default is MISSING]
-    if not required:
+    if knobs is not None:
+        pass
+    elif not required:
         listed = ({}, *listed)
     elif not listed:
         advice = "give it a default, or list a set of fields in `variants`, so that there is an instance to check"
         return {"There is an instance to check.": [f"{required[0]} has no default: {advice}"]}
     results: dict[str, list[str]] = {}
-    for knobs in listed:
-        label = f"with {', '.join(f'{name} = {value!r}' for name, value in knobs.items())}: " if knobs else ""
+    for chosen in listed:
+        label = f"with {', '.join(f'{name} = {value!r}' for name, value in chosen.items())}: " if chosen else ""
         try:
-            instance = kind(**knobs)
+            instance = kind(**chosen)
         except (TypeError, ValueError) as error:
             results.setdefault("Instances can be made.", []).append(f"{label}{error}")
             continue

@@ -39,6 +39,7 @@ ERROR_HEADER = re.compile(r'^\w+( in rule \S+)?( in file ".*", line \d+)?:$')
 TRACEBACK_LINE = re.compile(r'^  File ".*", line \d+, in ')
 SYSTEM_ERROR = re.compile(r"^\w+: \[Errno (\d+)\] [^:]*(?:: '(.*)')?$", re.MULTILINE)
 NOTES_READER = os.path.join("snakemake", "persistence", "file.py")
+CACHE = os.path.join("snakemake", "sourcecache.py")
 PLAIN_ERRORS = {"WorkflowError", "ConfigError", "CliException", "ApiError"}
 
 
@@ -68,7 +69,13 @@ def plain_error(message: str, exception: str | None) -> str:
     if exception == "UnicodeDecodeError" and NOTES_READER in message:
         return (
             "What Snakemake noted of an earlier job in .snakemake/metadata is damaged. `scorepath repair` empties such "
-            "notes, and so does `scorepath run` before it starts: then the same command goes on."
+            "notes, and so does a run before it starts: then the same command goes on."
+        )
+    if CACHE in message and (system := SYSTEM_ERROR.findall(message)):
+        return (
+            f"Snakemake keeps a cache in your home folder, but {system[-1][1]} cannot be made. Set XDG_CACHE_HOME to a "
+            f"folder where you may write, such as `export XDG_CACHE_HOME={Path.cwd() / '.cache'}`, then the same "
+            "command again."
         )
     if (system := SYSTEM_ERROR.findall(message)) and (answer := remedy(int(system[-1][0]))):
         return f"{system[-1][1] or Path.cwd()}: {answer}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -184,7 +185,9 @@ def _check_memory(key: str, study: Study, environment: Environment, policy: Poli
 def _check_plugin(key: str, entry: EnvironmentEntry | EstimatorEntry, instance: Environment | Estimator) -> None:
     """A user's own class has to conform before anything is computed with it."""
     if entry.plugin and (wrong := quick_findings(instance)):
-        advice = f"`scorepath check {shlex.quote(entry.plugin)}` says all that it finds."
+        knobs = entry.knobs if isinstance(entry, EnvironmentEntry) else entry.options
+        words = [entry.plugin, *(f"{name}={json.dumps(value)}" for name, value in knobs.items())]
+        advice = f"`scorepath check {shlex.join(words)}` says all that it finds."
         raise ConfigError(f"{key} ({entry.name}, from {entry.plugin}): {wrong[0]}. {advice}")
 
 
