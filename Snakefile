@@ -26,6 +26,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/hooks.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/references.smk"
 include: "workflow/rules/gradients.smk"
@@ -45,17 +46,3 @@ rule all:
         rules.report.input,
         RULES["report"].results,
         RULES["crate"].results,
-
-
-# Snakemake has its lock here: what another run in this folder reads is changed no sooner.
-onstart:
-    if replaced := take_up(plan):
-        print(replaced, file=sys.stderr)
-
-
-onsuccess:
-    print_efficiency()
-
-
-onerror:
-    print_efficiency()

@@ -22,6 +22,7 @@ from tests.faults.strikes import KINDS
 from tests.faults.study import Failed, Study
 
 from scorepath.running.errors import plain_error
+from scorepath.running.launch import mend
 from scorepath.store.files import atomic_write, remove_partial_files
 from scorepath.store.records import record_path, recorded, repair, require_intact
 
@@ -190,12 +191,12 @@ def test_damaged_notes_of_snakemake_are_a_sentence_and_then_forgotten(study: Stu
     incomplete.write_bytes(b"\x9b")
     study.path(result).unlink()
 
-    plain = study.project.snakemake("--cores", "2")
-    assert plain.status
-    assert "`scorepath repair` empties such notes" in plain.output
-    assert "Traceback" not in plain.output
+    looked = study.project.snakemake("--dry-run")  # which mends nothing
+    assert looked.status
+    assert "`scorepath repair` empties such notes" in looked.output
+    assert "Traceback" not in looked.output
 
-    again = study.project.run()
+    again = study.project.snakemake("--cores", "2")
     assert not again.status, again.output
     assert study.path(result).is_file()
     assert not incomplete.exists()
@@ -235,14 +236,14 @@ def test_other_errors_of_the_system_keep_where_they_come_from() -> None:
 
 
 def stop_early(folder: Path, number: signal.Signals, program: str) -> subprocess.CompletedProcess[str]:
-    """Start `scorepath run` with a stand-in for Snakemake, and send it a signal when it is at work."""
+    """Start a stand-in for Snakemake whose display is Scorepath's, and send it a signal when it is at work."""
     package = folder / "stand-in" / "snakemake"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(program)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as it is in the background of a script
     process = subprocess.Popen(
-        [sys.executable, "-c", "from scorepath.cli.run import run; run(['--dry-run'])"], cwd=folder, text=True,
+        [sys.executable, "-c", START], cwd=folder, text=True,
         env={**os.environ, "PYTHONPATH": str(folder / "stand-in")}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     while not (folder / "started").exists():
@@ -253,6 +254,12 @@ def stop_early(folder: Path, number: signal.Signals, program: str) -> subprocess
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
+START = """
+import runpy
+from scorepath.running.launch import stop_orderly
+stop_orderly()
+runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+"""
 ASYNCHRONOUS = """
 import asyncio, time
 async def prepare():
@@ -275,7 +282,7 @@ def test_a_stop_while_snakemake_prepares_is_prompt_and_no_traceback(
     """Snakemake prepares jobs in coroutines that never wait; asyncio's handler is heard only when they are over."""
     began = time.monotonic()
     ended = stop_early(folder, number, ASYNCHRONOUS.format(coroutine=coroutine))
-    assert ended.returncode == 1
+    assert ended.returncode == -signal.SIGINT, "as Python ends of Ctrl-C: shells say 130"
     assert ended.stderr == "scorepath: stopped; the same command goes on where it stopped\n"
     assert time.monotonic() - began < 15
 
@@ -287,14 +294,8 @@ def test_nothing_is_deleted_under_another_run(folder: Path) -> None:
     (folder / ".snakemake/locks").mkdir(parents=True)
     lock = folder / ".snakemake/locks/0.output.lock"
     lock.touch()
-    package = folder / "stand-in" / "snakemake"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "__main__.py").write_text("")
-    command = [sys.executable, "-c", "from scorepath.cli.run import run; run([])"]
-    environment = {**os.environ, "PYTHONPATH": str(folder / "stand-in")}
-    assert subprocess.run(command, cwd=folder, env=environment, check=False).returncode == 0
+    mend()
     assert RESULT.read_text() == "new"
     lock.unlink()
-    assert subprocess.run(command, cwd=folder, env=environment, check=False).returncode == 0
+    mend()
     assert not RESULT.exists()

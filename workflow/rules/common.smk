@@ -8,10 +8,10 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 from scorepath.figures import FIGURES
-from scorepath.provenance.efficiency import print_efficiency
 from scorepath.running.launch import (
     announce_run,
     locked,
+    mend,
     put_on_path,
     runs_jobs,
     start_worker,
@@ -19,7 +19,6 @@ from scorepath.running.launch import (
     worker_is_there,
 )
 from scorepath.store.paths import PLAN, costs_path, curves_path, policies_path, reference_path, table_path
-from scorepath.store.records import repair
 from scorepath.study.cells import STUDY, Plan
 from scorepath.study.digests import plan_key
 from scorepath.study.jobs import RULE_OF_TABLE, RULES
@@ -75,12 +74,12 @@ def load_plan():
 
 if HERE:
     announce_run(workflow.resource_settings.cores)
-    if not locked():
-        for path in repair():
-            print(f"{path} was damaged and is deleted; this run makes it again", file=sys.stderr)
+    mend()
 
 plan = load_plan()
 study = plan.study
+# Whose tables a run replaces is said when it starts. If there is nothing to do, what lies there is this plan's as well.
+REPLACED = take_up(plan) if HERE and not locked() else ""
 
 
 # Whether the study has what a path names is for the digests to say: to try hundreds of names on each path takes long.

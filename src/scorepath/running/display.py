@@ -22,6 +22,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
 from scorepath.running.errors import CHATTER, COMMAND_FAILED, SOME_JOB_FAILED, failure, plain_error
+from scorepath.running.launch import stop_orderly
 from scorepath.running.progress import Jobs, Progress, Running, duration, jobs, recorded_jobs
 from scorepath.store.records import RUN
 
@@ -83,6 +84,7 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
+        stop_orderly()  # Snakemake calls this first of all that is Scorepath's
         self.stream: TextIO = sys.stdout if self.common_settings.stdout else sys.stderr
         self.console: Console | None = None
         self.live: Live | None = None

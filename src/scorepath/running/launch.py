@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from datetime import UTC, datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, NoReturn
 
 from scorepath.running.protocol import SOCKET
-from scorepath.store.records import RUN
+from scorepath.store.records import RUN, repair
 
 LOCKS = os.path.join(".snakemake", "locks")
 """Where Snakemake notes which files a run makes, while it runs."""
@@ -34,6 +37,43 @@ def runs_jobs(workflow: Any) -> bool:
 def locked() -> bool:
     """Whether another run is at work in this folder, or was killed: what looks damaged may be half done."""
     return os.path.isdir(LOCKS) and bool(os.listdir(LOCKS))
+
+
+def mend() -> None:
+    """Delete damaged results, so that this run makes them again, and say which; unless another run is at work."""
+    if not locked():
+        for path in repair():
+            print(f"{path} was damaged and is deleted; this run makes it again", file=sys.stderr)
+
+
+def stop_orderly() -> None:
+    """Let Ctrl-C and `kill` end Snakemake at once and with a sentence, also before it schedules jobs.
+
+    asyncio, in which Snakemake prepares jobs, would replace Python's own handler of Ctrl-C by one that is heard only
+    after the whole DAG is built; and `kill` would end Snakemake without letting it tidy up.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # only there are signals handled
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # not ignored, as by `nohup`
+            signal.signal(number, _interrupt)
+    shown = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("scorepath: stopped; the same command goes on where it stopped", file=sys.stderr)
+        else:
+            shown(kind, error, trace)
+
+    sys.excepthook = show
+
+
+def _interrupt(*_: object) -> NoReturn:
+    # where this meets one of the tasks in which Snakemake prepares jobs, asyncio would show the traceback of another;
+    # where it meets an import, the logger may not be there yet
+    if logger := getattr(sys.modules.get("asyncio.log"), "logger", None):
+        logger.disabled = True
+    raise KeyboardInterrupt
 
 
 def announce_run(cores: int) -> None:
