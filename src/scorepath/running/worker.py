@@ -1,6 +1,6 @@
 """A warm worker, that is a fork server: jobs run in processes that already hold torch.
 
-Importing torch costs a job more than most cells compute. `scorepath run` therefore starts one worker, tells where it is
+Importing torch costs a job more than most cells compute. A run therefore starts one worker, tells where it is
 by an environment variable, and runs Snakemake. Whoever is to run a job (`snakemake_executor_plugin_scorepath`; or the
 command `scorepath` itself, where a shell starts it) hands its arguments, working directory and output files to the
 worker. Without the variable (plain `snakemake`) a job runs by itself.

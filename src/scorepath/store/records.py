@@ -52,7 +52,7 @@ class Record:
     processor: str = ""
     """Its model: on other models the last digits of a result may differ."""
     run: str = ""
-    """When the `scorepath run` that the job was part of began (UTC, ISO 8601); "" for none: by hand, on a cluster."""
+    """When the run that the job was part of began (UTC, ISO 8601); "" for none: by hand, on a cluster."""
     cores: int = 0
     """What that run was given; 0 without one."""
 
