@@ -81,13 +81,20 @@ def catalogue(arguments: argparse.Namespace) -> None:
 
 
 def answer(arguments: argparse.Namespace) -> None:
-    """Print the report's path and the answer in a sentence or two."""
+    """Print the answer in a sentence or two, and the report's path."""
     from scorepath.reporting.answer import answer_sentences
+    from scorepath.reporting.page import fingerprint_of
     from scorepath.store.tables import Tables
 
-    for sentence in answer_sentences(Tables(TABLES, Plan.load().methods if PLAN.is_file() else {})):
+    planned = Plan.load() if PLAN.is_file() else None
+    for sentence in answer_sentences(Tables(TABLES, planned.methods if planned else {})):
         print(sentence)
-    print(f"The report: {REPORT.resolve()}")
+    if not REPORT.is_file():
+        print(f"There is no report yet: `snakemake --cores all` writes {REPORT}.")
+    elif planned and fingerprint_of(REPORT) != planned.fingerprint:
+        print(f"{REPORT} is of another plan than {PLAN}; `snakemake --cores all` brings it up to date.")
+    else:
+        print(f"The report: {REPORT.resolve()}")
 
 
 def check(arguments: argparse.Namespace) -> None:

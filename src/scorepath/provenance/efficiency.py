@@ -1,8 +1,8 @@
 """How much of a run's core-seconds went into numerical work, by the records of its jobs.
 
-A run is one call of Snakemake on one machine: each of its jobs records when the run began and how many cores it has. Available are these
-cores from the start of the first job to the end of the last. What the jobs did not use is overhead (starting jobs,
-Snakemake itself) and idle cores. A failed job leaves no record, so its time counts as overhead.
+A run is one call of Snakemake on one machine: each of its jobs records when the run began and how many cores it has.
+Available are these cores from the start of the first job to the end of the last. What the jobs did not use is overhead
+(starting jobs, Snakemake itself) and idle cores. A failed job leaves no record, so its time counts as overhead.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def render_report(
         estimators=estimator_rows(tables, plan),
         references=reference_rows(tables),
         claims=tables.read("claims").to_dict("records"),
+        fingerprint=plan.fingerprint if plan else "",
         config=json.dumps(plan.config, indent=2, ensure_ascii=False) if plan else "",
         settings=plan.config if plan else {},
         provenance=provenance,
@@ -97,6 +98,17 @@ def render_report(
     )
     with atomic_write(output) as file:
         file.write(page)
+
+
+def fingerprint_of(report: Path) -> str:
+    """The fingerprint of the plan that a report was made of; "" if there is no such report."""
+    try:
+        with report.open(encoding="utf-8") as file:
+            head = file.read(2000)
+    except (OSError, ValueError):
+        return ""
+    found = re.search(r'<meta name="scorepath-plan" content="(\w+)">', head)
+    return found[1] if found else ""
 
 
 # --- numbers as words ----------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from scorepath.provenance import origin
 from scorepath.reporting.page import render_report
-from scorepath.store.paths import FIGURES, REPORT, TABLES
+from scorepath.store.paths import FIGURES, PLAN, REPORT, TABLES
+from scorepath.store.records import config_files
 from scorepath.store.tables import Tables
 
 if TYPE_CHECKING:
@@ -15,4 +16,6 @@ if TYPE_CHECKING:
 
 def report(plan: Plan) -> None:
     """Render the report from tables and figures."""
-    render_report(Tables(TABLES, plan.methods), FIGURES, plan, REPORT, origin.collect())
+    configuration = f"{', '.join(config_files(PLAN))}, seed {plan.study.seed}"
+    provenance = {"Configuration": configuration} | origin.collect()
+    render_report(Tables(TABLES, plan.methods), FIGURES, plan, REPORT, provenance)

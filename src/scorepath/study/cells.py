@@ -7,6 +7,7 @@ to `results/plan.json`; everything else reads them from there.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -111,6 +112,12 @@ class Plan:
     def methods(self) -> Mapping[str, str]:
         """The method behind the name of every estimator."""
         return {name: entry.method for name, entry in self.study.estimators.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of all jobs' digests: plans of one study have the same, though its files may say it in other words."""
+        digests = [dict(self.digests), [cell.digest for cell in self.cells]]
+        return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:16]
 
     def running_cell(self, stage: Stage, environment: str, estimator: str, sigma: float) -> Cell:
         """The cell of that name, which has to be one that is computed.
