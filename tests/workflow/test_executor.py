@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -73,7 +74,7 @@ def test_a_job_needs_no_shell(fresh: Project, tmp_path: Path) -> None:
     by_shell = start(fresh, CELL, "--executor", "local", first_on_path=broken)
     output, _ = by_shell.communicate(timeout=PATIENCE)
     assert by_shell.returncode == 1
-    assert (tmp_path / "called").read_text() == "gradients cosine reinforce 0.5\n"
+    assert (tmp_path / "called").read_text().startswith("gradients cosine reinforce 0.5 --digest ")
     assert "FAILED: gradients (environment=cosine, estimator=reinforce, sigma=0.5)" in output
 
 
@@ -115,5 +116,7 @@ def test_a_killed_job_has_failed(fresh: Project, sleeping: tuple[subprocess.Pope
     assert "FAILED: gradients (environment=cosine, estimator=sleeper, sigma=0.5)" in output
     assert fresh.path(LOG).read_text() == "at work\nscorepath: the job was killed in the worker (out of memory?)\n"
     assert "  | scorepath: the job was killed in the worker (out of memory?)" in output
-    assert f"by hand: scorepath gradients cosine sleeper 0.5 > {LOG} 2>&1" in output
+    assert re.search(
+        rf"by hand: scorepath gradients cosine sleeper 0.5 --digest \w+ > {re.escape(str(LOG))} 2>&1", output
+    )
     assert "Traceback" not in output

@@ -73,14 +73,20 @@ def test_an_edited_estimator_and_the_mixtures_of_it(finished: Project, edited: t
 
 def test_an_edited_environment(finished: Project) -> None:
     finished.append("src/scorepath/environments/pendulum.py", COMMENT)
-    own = {"reference_policies swing", "reference swing/0", "reference swing/0.5", "costs swing", "exact_curves"}
+    own = {"reference_policies swing", "reference swing/0", "reference swing/0.5", "costs swing", "exact_curves swing"}
     assert finished.dry_run() == own | gradient_cells(("swing",), ESTIMATORS) | GATHERED
 
 
 def test_a_changed_knob(finished: Project, base_config: dict[str, Any]) -> None:
     base_config["environments"][0]["phase"] = 2.0
     finished.configure(environments=base_config["environments"])
-    own = {"reference_policies cosine", "reference cosine/0", "reference cosine/0.5", "costs cosine", "exact_curves"}
+    own = {
+        "reference_policies cosine",
+        "reference cosine/0",
+        "reference cosine/0.5",
+        "costs cosine",
+        "exact_curves cosine",
+    }
     assert finished.dry_run() == own | gradient_cells(("cosine",), ESTIMATORS) | GATHERED
 
 
@@ -128,4 +134,4 @@ def test_words_and_wrappers_rerun_nothing(finished: Project) -> None:
 def test_fewer_cells_leave_the_others_alone(finished: Project, base_config: dict[str, Any]) -> None:
     estimators = [name for name in base_config["estimators"] if name != "leave_one_out"]
     finished.configure(estimators=estimators, environments=base_config["environments"][1:])
-    assert finished.dry_run() == {"costs lqr", "costs swing", "exact_curves"} | GATHERED
+    assert finished.dry_run() == {"costs lqr", "costs swing", "exact_curves lqr", "exact_curves swing"} | GATHERED
