@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from tests.faults.reference import results_in
-from tests.faults.study import SIZE, Running, Study, ended
+from tests.faults.study import SIZE, Failed, Running, Study, ended
+from tests.helpers.project import CONFIG
 
 from scorepath.store.records import record_path
 
@@ -68,6 +70,27 @@ def read_only(study: Study, process: Running, _: random.Random) -> str:
     with study.read_only_results():
         ended(process)
     return "results/ and reports/"
+
+
+def another_study(study: Study, process: Running, _: random.Random) -> str | None:
+    """Another configuration, looked at and started while this one runs, which is stopped meanwhile so as not to end."""
+    other = study.path("other.yaml")
+    other.write_text(yaml.safe_dump({**CONFIG, "seed": 2}, sort_keys=False))
+    locks = study.path(".snakemake/locks")
+    while process.poll() is None and not (locks.is_dir() and any(locks.iterdir())):
+        time.sleep(0.01)
+    if process.poll() is not None:
+        return None
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        looked = study.project.snakemake("--dry-run", "--configfile", other.name)
+        started = study.project.snakemake("--cores", "2", "--configfile", other.name)
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    if looked.status or not started.status or "Another run is at work" not in started.output:
+        raise Failed(f"another study was not refused:\n{looked.output}\n{started.output}")
+    ended(process)
+    return "looked at and refused"
 
 
 def before_the_start(*_: object) -> str:
@@ -155,5 +178,6 @@ KINDS: dict[str, Kind] = {
     "damaged record": Kind(damage_one(some_records), REPAIR),
     "unreadable checkpoint": Kind(damage_one(checkpoints), REPAIR),
     "damaged bookkeeping or log": Kind(damage_one(bookkeeping), GOES_ON),
+    "another configuration started in the folder": Kind(another_study),
     "read-only project": Kind(before_the_start, ("Read-only file system",), needs_mount=True),
 }
