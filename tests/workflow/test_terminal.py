@@ -54,6 +54,8 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
             cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            # a test run that was started in the background ignores SIGINT, and its children would too
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env=environment | {"PYTHONPATH": str(ROOT / "src"), "TERM": "xterm-256color"} | variables,
         )  # fmt: skip
         os.close(theirs)
