@@ -266,7 +266,7 @@ def test_killed_jobs_are_retried_with_more_and_the_study_ends_complete(tmp_path:
     ended = here.run(target)
     assert ended.status == 0, ended.output
     ours = results(here)
-    assert len(ours) == 4 + 2 + 2 + 5
+    assert len(ours) == 4 + 2 + 2 + 6
     assert differing(ours, results(there)) == []
 
 
