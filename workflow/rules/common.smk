@@ -18,6 +18,7 @@ from scorepath.running.launch import (
     usable_cores,
     worker_is_there,
 )
+from scorepath.running.protocol import SOCKET
 from scorepath.store.paths import PLAN, costs_path, curves_path, policies_path, reference_path, table_path
 from scorepath.study.cells import STUDY, Plan
 from scorepath.study.digests import plan_key
@@ -43,8 +44,10 @@ HERE = runs_jobs(workflow)
 
 
 def scorepath(*arguments, stdin=""):
-    """Run a subcommand, which may need torch, in a process of its own."""
-    ran = subprocess.run([sys.executable, "-m", "scorepath", *arguments], input=stdin, capture_output=True, text=True)
+    """Run a subcommand, which may need torch, in a process of its own: the worker is not ready yet."""
+    alone = {name: value for name, value in os.environ.items() if name != SOCKET}
+    command = [sys.executable, "-m", "scorepath", *arguments]
+    ran = subprocess.run(command, input=stdin, capture_output=True, text=True, env=alone)
     if ran.returncode:
         raise WorkflowError(ran.stderr.strip().removeprefix("scorepath: "))
 
