@@ -1,9 +1,9 @@
 """A warm worker, that is a fork server: jobs run in processes that already hold torch.
 
-Importing torch costs a job more than most cells compute. A run therefore starts one worker, tells where it is
-by an environment variable, and runs Snakemake. Whoever is to run a job (`snakemake_executor_plugin_scorepath`; or the
-command `scorepath` itself, where a shell starts it) hands its arguments, working directory and output files to the
-worker. Without the variable (plain `snakemake`) a job runs by itself.
+Importing torch costs a job more than most cells compute. Snakemake therefore starts one worker
+(`scorepath.running.launch`) and tells where it is by an environment variable. Whoever is to run a job
+(`scorepath.running.executor`; or the command `scorepath` itself, where a shell starts it) hands its arguments, working
+directory and output files to the worker. Without the variable, as by hand, a job runs by itself.
 
 The worker imports everything once and forks as many hands as jobs may run at a time. Whichever hand is idle takes the
 next job from the socket's queue, where more jobs wait for their turn. A hand that has finished a cell takes the next
