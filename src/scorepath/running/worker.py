@@ -5,9 +5,10 @@ Importing torch costs a job more than most cells compute. Snakemake therefore st
 (`scorepath.running.executor`; or the command `scorepath` itself, where a shell starts it) hands its arguments, working
 directory and output files to the worker. Without the variable, as by hand, a job runs by itself.
 
-The worker imports everything once and forks as many hands as jobs may run at a time. Whichever hand is idle takes the
-next job from the socket's queue, where more jobs wait for their turn. A hand that has finished a cell takes the next
-one; any other job, and one that failed, ends its hand, and a fresh fork takes its place.
+The worker imports everything once and forks as many hands as jobs may run at a time; while it still imports what only
+later jobs need, the hands of a vanguard do the first ones. Whichever hand is idle takes the next job from the socket's
+queue, where more jobs wait for their turn. A hand that has finished a cell takes the next one; any other job, and one
+that failed, ends its hand, and a fresh fork takes its place.
 
 Nothing outlives its owner: the worker and its hands end when the pipe that Snakemake holds closes, however that process
 ended, and a hand ends when the client of its job goes away.
@@ -16,6 +17,7 @@ ended, and a hand ends when the client of its job goes away.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -24,7 +26,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scorepath.running.protocol import DECLINED
@@ -46,36 +48,69 @@ class Jobs:
     leave_nothing: Callable[[str], bool]
 
 
-def serve(listener: socket.socket, owned: int, jobs: Jobs, hands: int) -> None:
-    """Let so many `hands` take jobs from the socket, each one at a time, until the pipe `owned` closes."""
+def serve(listener: socket.socket, until: Sequence[int], jobs: Jobs, hands: int) -> None:
+    """Let so many `hands` take jobs from the socket, each one at a time, until one of the pipes `until` closes.
+
+    The first of them is the owner's: with it, jobs that run end at once. With another they are awaited.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     listener.setblocking(False)  # several hands hear of a job, one gets it
     running: dict[int, int] = {}  # a pipe that closes when the hand ends -> its process
-    while owned not in (readable := select.select([owned, *running], [], [], 0 if len(running) < hands else None)[0]):
-        for ended in readable:
-            os.close(ended)
-            os.waitpid(running.pop(ended), 0)
+    while not (readable := _readable(until, running, 0 if len(running) < hands else None)).intersection(until):
+        _bury(running, readable)
         if len(running) < hands:
             alive, held = os.pipe()
             if not (process := os.fork()):
                 try:
-                    _work(listener, owned, jobs)
+                    _work(listener, until, jobs)
                 finally:
                     os._exit(0)
             os.close(held)
             running[alive] = process
+    owned = until[0]
+    while running and owned not in (readable := _readable([owned], running)):
+        _bury(running, readable)
     for process in running.values():
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 
 
-def _work(listener: socket.socket, owned: int, jobs: Jobs) -> None:
-    """Be a hand: take jobs until one asks for a fresh process; or until the owner ends, or the worker is killed."""
+def _readable(pipes: Iterable[int], more: Iterable[int] = (), timeout: float | None = None) -> set[int]:
+    return set(select.select([*pipes, *more], [], [], timeout)[0])
+
+
+def _bury(running: dict[int, int], ended: Iterable[int]) -> None:
+    for pipe in ended:
+        os.close(pipe)
+        os.waitpid(running.pop(pipe), 0)
+
+
+@contextlib.contextmanager
+def vanguard(listener: socket.socket, owned: int, jobs: Jobs, hands: int) -> Iterator[None]:
+    """Serve meanwhile, by a fork of this process as it is now; its hands end with the jobs that they have then."""
+    relieved, held = os.pipe()
+    process = os.fork()
+    if not process:
+        try:
+            os.close(held)
+            gc.freeze()
+            serve(listener, [owned, relieved], jobs, hands)
+        finally:
+            os._exit(0)
+    os.close(relieved)
+    try:
+        yield
+    finally:
+        os.close(held)  # also if this process is killed
+
+
+def _work(listener: socket.socket, until: Sequence[int], jobs: Jobs) -> None:
+    """Be a hand: take jobs until one asks for a fresh process; or one of the pipes closes, or the worker is killed."""
     worker = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     again = True
     while again and os.getppid() == worker:
-        if owned in select.select([owned, listener.fileno()], [], [])[0]:
+        if _readable([*until, listener.fileno()]).intersection(until):
             break
         try:
             connection, _ = listener.accept()

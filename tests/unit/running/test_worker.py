@@ -58,7 +58,7 @@ listener.bind(sys.argv[1] + ".part")
 listener.listen(64)
 os.rename(sys.argv[1] + ".part", sys.argv[1])
 jobs = Jobs(job, lambda command: command != "plan", lambda command: command in ("gradients", "train"))
-serve(listener, int(sys.argv[2]), jobs, int(sys.argv[3]))
+serve(listener, [int(sys.argv[2])], jobs, int(sys.argv[3]))
 """
 CLIENT = "import sys; from scorepath.cli.main import delegate; sys.exit(delegate(sys.argv[1:]))"
 OWNER = """
