@@ -1,4 +1,4 @@
-"""What the pipeline costs: the same cells by `scorepath run` and by one joblib process pool.
+"""What the pipeline costs: the same cells by `snakemake` and by one joblib process pool.
 
     python benchmarks/run.py pipeline [--config config.yaml] [--cores 2] [--repeats 3] [--quick]
 
@@ -37,7 +37,7 @@ from scorepath.study.cells import Plan
 from scorepath.study.jobs import Job, all_jobs
 
 RESULTS = ("references/**/*.npz", "gradients/**/*.csv", "training/**/*.csv")
-RUNNERS = ("scorepath", "joblib")
+RUNNERS = ("snakemake", "joblib")
 TARGET = 1.1
 """Scorepath's seconds over joblib's, at most."""
 
@@ -88,7 +88,7 @@ def measure(folder: Path, runner: str, cores: int) -> tuple[list[tuple[float, fl
         return json.loads(printed), seconds
     jobs = list(all_jobs(Plan.load(folder / "results" / "plan.json")))
     results = [str(job.result) for job in jobs]
-    run = (sys.executable, "-m", "scorepath", "run", "--cores", str(cores))
+    run = (sys.executable, "-m", "snakemake", "--cores", str(cores))
     _, seconds = execute(folder, *run, *results)
     return [recorded_span(folder, job) for job in jobs], seconds
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shlex
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.resources import files
 from math import sqrt
 from statistics import fmean
 
@@ -21,6 +24,8 @@ Jobs = dict[str, dict[Values, float]]
 
 SWAY = 10
 """The records of a rule weigh as much as so many of its jobs in this run."""
+WHOLE = 0.8
+"""A run of at least so many of a rule's recorded jobs is taken to be of all its places."""
 
 
 def duration(seconds: float) -> str:
@@ -49,6 +54,22 @@ def recorded_jobs() -> Jobs:
     return dict(found)
 
 
+def typical_jobs() -> Jobs:
+    """What the default study's jobs took once, by their places: the first run of it has no other records.
+
+    `python -m scorepath.running.progress > src/scorepath/running/durations.json` beside a finished one renews them.
+    """
+    stored = json.loads(files(__package__).joinpath("durations.json").read_text(encoding="utf-8"))
+    return {
+        rule: {
+            (place, str(number)) if place else (): took
+            for place, (many, took) in kinds.items()
+            for number in range(many)
+        }
+        for rule, kinds in stored.items()
+    }
+
+
 @dataclass
 class Running:
     """One job that was started and is not done."""
@@ -75,59 +96,55 @@ class Running:
 
 @dataclass
 class Durations:
-    """What jobs take, in core-seconds: in this run, and by the records of earlier ones.
+    """What jobs take, in core-seconds: in this run, by the records of earlier ones, or by those of the default study.
 
-    Jobs of a rule differ, a cell of one environment may take thirty times one of another, and Snakemake starts large
-    ones first without saying which wait. Where records name jobs that have not started, it is these. Without records,
-    environments are taken to have equally many; one that the rule has not come to is as far from the others as under
-    other rules, but on a logarithmic scale half as far, for no two rules scale alike.
+    Jobs differ most by their place, the first of their wildcards: a cell of one environment takes thirty times one of
+    another, and Snakemake starts large ones first without saying which wait. Places are taken to have equally many.
     """
 
     here: defaultdict[str, dict[Values, float]] = field(default_factory=lambda: defaultdict(dict))
     earlier: Jobs = field(default_factory=dict)
     started: defaultdict[str, set[Values]] = field(default_factory=lambda: defaultdict(set))
 
-    def mean(self, rule: str) -> float | None:
-        """Of a rule's jobs; None if nothing is known of any."""
-        known = self.here[rule] or self.earlier.get(rule)
-        return fmean(known.values()) if known else None
-
     def pace(self, rule: str) -> float:
-        """How many times longer jobs of a recorded rule take than their records say."""
-        here, earlier = self.here[rule], self.earlier[rule]
-        both, weight = here.keys() & earlier.keys(), SWAY * max(fmean(earlier.values()), 1e-3)
-        return (sum(here[job] for job in both) + weight) / (sum(earlier[job] for job in both) + weight)
+        """How many times longer jobs of a recorded rule take than their records say, place by place."""
+        recorded, weight = _by_place(self.earlier[rule]), SWAY * max(fmean(self.earlier[rule].values()), 1e-3)
+        both = [(took, recorded[job[:1]]) for job, took in self.here[rule].items() if job[:1] in recorded]
+        return (sum(took for took, _ in both) + weight) / (sum(expected for _, expected in both) + weight)
+
+    def by_place(self, rule: str) -> dict[Values, float]:
+        """Of one job of a rule, at each place of which anything is known."""
+        if rule not in self.earlier:
+            return _by_place(self.here[rule])
+        pace = self.pace(rule)
+        return _by_place(self.here[rule]) | {job: pace * took for job, took in _by_place(self.earlier[rule]).items()}
 
     def job(self, rule: str, job: Values) -> float | None:
-        """Of one job: by its own record, by those of its environment, by its rule."""
-        if job in self.earlier.get(rule, {}):
-            return self.earlier[rule][job] * self.pace(rule)
-        return _by_place(self.earlier.get(rule, {}) | self.here[rule]).get(job[:1], self.mean(rule))
+        """Of one job: by those at its place, or the mean of all places."""
+        known = self.by_place(rule)
+        return known.get(job[:1], fmean(known.values()) if known else None)
 
     def waiting(self, rule: str, number: int, total: int) -> float | None:
-        """Of so many of a rule's `total` jobs that have not started."""
-        recorded = [seconds for job, seconds in self.earlier.get(rule, {}).items() if job not in self.started[rule]]
-        if 0 < 0.8 * len(recorded) <= number:
-            return number * fmean(recorded) * self.pace(rule)
-        if self.here[rule] and rule not in self.earlier:
-            return number * self._spread(rule, total)
-        each = self.mean(rule)
-        return None if each is None else number * each
+        """Of so many of a rule's `total` jobs that have not started; None if nothing is known of any.
 
-    def _spread(self, rule: str, total: int) -> float:
-        """The mean of a rule's waiting jobs, environments having equally many."""
-        here, begun = _by_place(self.here[rule]), Counter(job[:1] for job in self.started[rule])
-        akin = [other for other, found in self.started.items() if not begun.keys().isdisjoint(job[:1] for job in found)]
-        elsewhere = {(*job, other): took for other in akin if other != rule for job, took in self.here[other].items()}
+        A place that the rule has not come to is as far from the others as under other rules, but on a logarithmic scale
+        half as far, for no two rules scale alike.
+        """
+        known, begun = self.by_place(rule), Counter(job[:1] for job in self.started[rule])
+        if not known:
+            return None
+        akin = [name for name, jobs in self.started.items() if not begun.keys().isdisjoint(job[:1] for job in jobs)]
+        elsewhere = {(*job, name): took for name in akin if name != rule for job, took in self.here[name].items()}
         sizes = {place: sqrt(took) for place, took in _by_place(elsewhere).items()}
-        both = here.keys() & sizes.keys()
-        scale = sum(here[place] for place in both) / (sum(sizes[place] for place in both) or 1)
-        places = {job[:1] for other in akin for job in self.started[other]}
+        both = known.keys() & sizes.keys()
+        scale = sum(known[place] for place in both) / (sum(sizes[place] for place in both) or 1)
+        each = ({place: scale * size for place, size in sizes.items()} if both else {}) | known
+        whole = total >= WHOLE * len(self.earlier.get(rule, ()))  # of a part, nobody knows yet which it is
+        places = {job[:1] for name in akin for job in self.started[name]} | (known.keys() if whole else set())
         left = {place: max(0.0, total / len(places) - begun[place]) for place in places}
-        each = {place: scale * size for place, size in sizes.items() if both} | here
-        typical = fmean(self.here[rule].values())
-        work = sum(number * each.get(place, typical) for place, number in left.items())
-        return work / sum(left.values()) if any(left.values()) else typical
+        typical = fmean(known.values())
+        work = sum(many * each.get(place, typical) for place, many in left.items())
+        return number * (work / sum(left.values()) if any(left.values()) else typical)
 
 
 def _by_place(jobs: Mapping[Values, float]) -> dict[Values, float]:
@@ -153,10 +170,18 @@ class Progress:
     busiest: int = 1
 
     def remember(self, recorded: Jobs) -> None:
-        """Take what is recorded of those rules of which at least half as many jobs are: other studies tell nothing."""
-        self.durations.earlier = {
-            rule: found for rule, found in recorded.items() if 2 * len(found) >= self.totals.get(rule, 0)
+        """Take what is recorded of those rules of which about as many jobs are: other studies tell nothing.
+
+        Of a rule without records here, those of the default study are taken if it is of that size.
+        """
+        typical = {rule: found for rule, found in typical_jobs().items() if self._is_like(rule, found, 1.1)}
+        self.durations.earlier = typical | {
+            rule: found for rule, found in recorded.items() if self._is_like(rule, found, math.inf)
         }
+
+    def _is_like(self, rule: str, found: Mapping[Values, float], most: float) -> bool:
+        total = self.totals.get(rule, 0)
+        return total <= 2 * len(found) and len(found) <= most * total
 
     def start(self, jobid: int, job: Running) -> None:
         self.failed.pop(jobid, None)  # a second attempt
@@ -255,3 +280,12 @@ class Progress:
         text += f", {blocked} not run." if blocked else "."
         text += " Finished results are kept: the same command runs what is missing."
         return text + (f"\nDetailed log: {log}" if log else "")
+
+
+if __name__ == "__main__":
+    kinds = {
+        rule: {"".join(place): (sum(job[:1] == place for job in found), round(seconds, 3))
+               for place, seconds in sorted(_by_place(found).items())}
+        for rule, found in sorted(recorded_jobs().items())
+    }  # fmt: skip
+    print("{\n" + ",\n".join(f'"{rule}": {json.dumps(found)}' for rule, found in kinds.items()) + "\n}")

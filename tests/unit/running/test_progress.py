@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from scorepath.running.progress import Jobs, Progress, Running, recorded_jobs
+from scorepath.running.progress import Jobs, Progress, Running, recorded_jobs, typical_jobs
 from scorepath.store.records import Record, record_path
+from scorepath.study.jobs import RULES
 
 CORES = 2
 SIZES = {"cartpole": 30.0, "pendulum": 20.0, "lqr": 4.0} | {f"quadratic_{n}": 1.0 for n in range(9)}
@@ -37,6 +38,12 @@ def records(jobs: Study) -> Jobs:
     for (rule, *values), seconds in jobs.items():
         found.setdefault(rule, {})[tuple(values)] = seconds
     return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_shipped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "shipped" not in request.node.name:
+        monkeypatch.setattr("scorepath.running.progress.typical_jobs", dict)
 
 
 def begun(jobs: Study, recorded: Jobs | None = None) -> Progress:
@@ -100,6 +107,28 @@ def test_without_records_it_is_unknown_and_then_of_the_right_size() -> None:
     assert found[0.25] is None
     assert found[0.5] == pytest.approx(0, abs=0.2)
     assert found[0.75] == pytest.approx(0, abs=0.15)
+
+
+def test_the_default_study_needs_no_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its jobs' places are known from the first on; a study of another size is told nothing of them."""
+    jobs = study()
+    monkeypatch.setattr("scorepath.running.progress.typical_jobs", lambda: records(jobs))
+    _, first = next(replay(study(2.0), begun(study(2.0))))
+    assert first is not None
+    assert errors(study(2.0))[0.5] == pytest.approx(0, abs=0.2)
+    other: Study = {("gradients", name, str(n), "1"): 1.0 for name in SIZES for n in range(9)}
+    _, first = next(replay(other, begun(other)))
+    assert first is None
+
+
+def test_what_is_shipped_of_the_default_study_names_its_rules_and_environments() -> None:
+    shipped = typical_jobs()
+    assert (
+        {"gradients", "reference", "reference_policies", "train", "tables", "figure"} <= shipped.keys() <= RULES.keys()
+    )
+    assert all(seconds >= 0 for found in shipped.values() for seconds in found.values())
+    assert ("cartpole", "0") in shipped["gradients"]
+    assert () in shipped["tables"]
 
 
 def test_records_of_a_smaller_study_tell_nothing() -> None:

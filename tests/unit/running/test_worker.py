@@ -22,8 +22,8 @@ from scorepath.running.protocol import SOCKET
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc")
 SERVER = """
-import os, socket, sys, time, warnings
-from scorepath.running.worker import Jobs, serve
+import os, select, socket, sys, time, warnings
+from scorepath.running.worker import Jobs, serve, vanguard
 
 def job(arguments):
     what, *rest = arguments
@@ -58,13 +58,18 @@ listener.bind(sys.argv[1] + ".part")
 listener.listen(64)
 os.rename(sys.argv[1] + ".part", sys.argv[1])
 jobs = Jobs(job, lambda command: command != "plan", lambda command: command in ("gradients", "train"))
-serve(listener, [int(sys.argv[2])], jobs, int(sys.argv[3]))
+owned, hands = int(sys.argv[2]), int(sys.argv[3])
+if len(sys.argv) > 4:  # imports that take until a file is there
+    with vanguard(listener, owned, jobs, hands):
+        while not os.path.exists(sys.argv[4]) and not select.select([owned], [], [], 0.01)[0]:
+            pass
+serve(listener, [owned], jobs, hands)
 """
 CLIENT = "import sys; from scorepath.cli.main import delegate; sys.exit(delegate(sys.argv[1:]))"
 OWNER = """
 import os, subprocess, sys, time
 owned, owner = os.pipe()
-server = [sys.executable, "-c", sys.argv[1], sys.argv[2], str(owned), "2"]
+server = [sys.executable, "-c", sys.argv[1], sys.argv[2], str(owned), "2", *sys.argv[3:]]
 subprocess.Popen(server, pass_fds=[owned], start_new_session=True)
 os.close(owned)
 time.sleep(60)
@@ -242,6 +247,37 @@ def test_a_worker_and_its_jobs_end_when_its_owner_is_killed(address: str, tmp_pa
     until(lambda: not alive(job), "the end of the job")
     process.communicate(timeout=PATIENCE)
     assert process.returncode == SIGKILLED
+
+
+def test_a_vanguard_serves_meanwhile_and_ends_with_the_jobs_that_it_has(address: str, tmp_path: Path) -> None:
+    imported = tmp_path / "imported"
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, SERVER, address, str(imported)])
+    until(lambda: Path(address).exists(), "the socket")
+    early = {outcome(address, "gradients")[1] for _ in range(2)}
+    process, job = sleeping(address, tmp_path / "pid")
+    imported.touch()
+    until(lambda: len(early | {outcome(address, "gradients")[1]}) > len(early), "the relief")
+    time.sleep(0.2)
+    assert alive(job), "a job that runs is not cut off"
+    late = {outcome(address, "gradients")[1] for _ in range(4)}
+    assert not early & late
+    process.kill()
+    process.communicate()
+    until(lambda: not alive(job), "the end of the job")
+    owner.kill()
+    owner.wait()
+
+
+@pytest.mark.parametrize("victim", ["owner", "worker"])
+def test_a_vanguard_does_not_outlive_owner_or_worker(address: str, tmp_path: Path, victim: str) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, SERVER, address, str(tmp_path / "never")])
+    until(lambda: Path(address).exists(), "the socket")
+    assert outcome(address, "echo")[0] == 0
+    serving = [each for each in mentioning(address) if each != owner.pid]
+    os.kill(owner.pid if victim == "owner" else min(serving), signal.SIGKILL)
+    until(lambda: not any(map(alive, serving)), "the end of the vanguard and its hands")
+    owner.kill()
+    owner.wait()
 
 
 def test_a_killed_workers_jobs_go_on_and_end_with_their_clients(address: str, tmp_path: Path) -> None:
