@@ -1,11 +1,12 @@
 """What Snakemake costs at scale: a generated study, its real Snakefile, and jobs that only create their results.
 
-    python -m benchmarks.scale --cells 20000 [--csv costs.csv]
+    python -m benchmarks.scale --cells 20000 [--csv costs.csv] [--gathers finished/]
 
 The study is config.yaml with its environments repeated under new names until there are enough cells. Core-seconds and
 peak memory are those of the command itself and the processes that it waited for; on a busy machine they tell more than
 the wall time does. All jobs are really run, but they create empty files: what is finished is so by Snakemake's own
-metadata. (`snakemake --touch` would do as well, but rests for a tenth of a second in every job.)
+metadata. (`snakemake --touch` would do as well, but rests for a tenth of a second in every job.) With `--gathers` only
+the jobs that read every cell are measured, on the real results of a finished default study, copied under the new names.
 """
 
 from __future__ import annotations
@@ -137,10 +138,35 @@ def costs(folder: Path) -> Iterator[Cost]:
     yield measure(folder, "nothing to do (--cores 1)", *snakemake("--cores", "1"))
 
 
+def copy_results(finished: Path, folder: Path) -> None:
+    """The results of a finished study, and their records, for each of the environments that stand for its own."""
+    own = {
+        entry["name"] for entry in yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["environments"]
+    }
+    for entry in yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["environments"]:
+        name, original = entry["name"], entry["name"].rpartition("_")[0]
+        for path in [*finished.rglob(f"results/**/{original}"), *finished.rglob(f"results/**/{original}.*")]:
+            if path.is_dir():
+                shutil.copytree(path, folder / path.relative_to(finished).with_name(name))
+            elif path.parent.name in ("costs", "exact_curves"):
+                target = folder / path.relative_to(finished).with_name(name + path.name.removeprefix(original))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, target)
+
+
+def gathers(finished: Path, folder: Path) -> Iterator[Cost]:
+    """What the jobs take that read all cells."""
+    measure(folder, "plan", sys.executable, "-m", "scorepath", "plan")
+    copy_results(finished, folder)
+    for command in ("tables", "cost-tables", "claims"):
+        yield measure(folder, f"scorepath {command}", sys.executable, "-m", "scorepath", command)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, default=20_000, help="at least so many cells that run")
     parser.add_argument("--folder", type=Path, help="where to build the project; a temporary folder otherwise")
+    parser.add_argument("--gathers", type=Path, help="the folder of a finished default study: measure its gathers")
     parser.add_argument("--csv", type=Path, help="write the table here as well")
     arguments = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -155,7 +181,8 @@ def main() -> None:
         new_project(base / "study", copies)
         print(f"{'':40} {'wall s':>8} {'core-s':>8} {'MB':>6}", flush=True)
         found = []
-        for cost in costs(base / "study"):
+        study = base / "study"
+        for cost in gathers(arguments.gathers, study) if arguments.gathers else costs(study):
             print(
                 f"{cost.what:40} {cost.wall_seconds:8.1f} {cost.core_seconds:8.1f} {cost.peak_memory_mb:6}", flush=True
             )

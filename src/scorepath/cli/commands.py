@@ -40,8 +40,10 @@ def stage(rule: Rule, arguments: argparse.Namespace) -> None:
         )
     if rule.makes_instances and loaded.study.plugins:
         from scorepath.registry import load_plugins
+        from scorepath.study.digests import require_planned_plugins
 
         load_plugins(loaded.study.plugins)
+        require_planned_plugins(loaded)
     function = getattr(import_module(f"scorepath.stages.{rule.name}"), rule.name)
     function(loaded, **wildcards)
 

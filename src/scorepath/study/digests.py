@@ -18,7 +18,7 @@ from typing import Any
 
 from scorepath import plugins, registry
 from scorepath.store.paths import PACKAGE, Stage
-from scorepath.study.cells import Cell
+from scorepath.study.cells import Cell, Plan
 from scorepath.study.jobs import RULES, Rule, rule_of_stage
 from scorepath.study.settings import Study
 
@@ -188,7 +188,25 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         "report": methods,
         "crate": _plugin_digests(study.plugins),
     }
+    found |= {_of_plugin(path): digest([], _plugin_digests([path])) for path in study.plugins}
     return found | {rule: rule_digest(RULES[rule], study, facts) for rule, facts in shared.items()}
+
+
+def _of_plugin(path: str) -> str:
+    return f"plugins/{path}"
+
+
+def require_planned_plugins(plan: Plan) -> None:
+    """Make sure that a process which has just imported the study's plugins has those that the plan is of.
+
+    Raises:
+        ValueError: naming a plugin that was edited since.
+    """
+    for path in plan.study.plugins:
+        if plan.digests.get(_of_plugin(path)) != digest([], _plugin_digests([path])):
+            raise ValueError(
+                f"{path}, or what it imports from its folder, was edited while the study ran: the same command again"
+            )
 
 
 def _environment_sources(study: Study, name: str) -> Iterable[str | Path]:

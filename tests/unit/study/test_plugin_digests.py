@@ -73,7 +73,8 @@ def changed(before: Plan, after: Plan) -> set[str]:
         for old, new in zip(before.cells, after.cells, strict=True)
         if old.digest != new.digest
     }
-    return cells | {name for name, value in before.digests.items() if after.digests[name] != value}
+    jobs = {name for name in before.digests if not name.startswith("plugins/")}
+    return cells | {name for name in jobs if after.digests[name] != before.digests[name]}
 
 
 def jobs_of(*environments: str) -> set[str]:
@@ -197,3 +198,17 @@ def test_mistakes_are_one_sentence_at_planning(name: str, text: str | None, sent
     with pytest.raises(ConfigError) as caught:
         planned(**changes)
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("edited", ["one/first.py", "one/inner/deep.py", "one/table.csv"])
+def test_a_job_refuses_a_plugin_that_was_edited_since_its_plan(edited: str) -> None:
+    """Or its result would be of the new model, under the digest of the old one."""
+    plan = planned()
+    forget()
+    digests.require_planned_plugins(plan)
+    with Path(edited).open("a") as file:
+        file.write("\n# edited\n")
+    digests.require_planned_plugins(plan)  # what this process has imported is what was planned
+    forget()
+    with pytest.raises(ValueError, match=r"one/first\.py, or what it imports .* the same command again"):
+        digests.require_planned_plugins(plan)
