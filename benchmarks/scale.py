@@ -140,9 +140,6 @@ def costs(folder: Path) -> Iterator[Cost]:
 
 def copy_results(finished: Path, folder: Path) -> None:
     """The results of a finished study, and their records, for each of the environments that stand for its own."""
-    own = {
-        entry["name"] for entry in yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["environments"]
-    }
     for entry in yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["environments"]:
         name, original = entry["name"], entry["name"].rpartition("_")[0]
         for path in [*finished.rglob(f"results/**/{original}"), *finished.rglob(f"results/**/{original}.*")]:
