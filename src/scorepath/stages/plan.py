@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from scorepath import registry
@@ -59,18 +60,18 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
     config["module_plugins"] = list(modules.values())
     study = Study.from_config(config)
     environments = {}
-    for position, (name, place) in enumerate(study.environments.items()):
-        environments[name], policy = _instance(make_environment, place, f"environments[{position}]")
-        _check_policy(f"environments[{position}]", place, environments[name])
-        _check_memory(
-            f"environments[{position}] ({name})", study, environments[name], policy, name in study.training.environments
-        )
+    keys = _keys(study.environments.values())
+    for name, place in study.environments.items():
+        environments[name], policy = _instance(make_environment, place, keys[name])
+        _check_policy(keys[name], place, environments[name])
+        _check_policies(keys[name], place, environments[name], policy)
+        _check_memory(f"{keys[name]} ({name})", study, environments[name], policy, name in study.training.environments)
     estimators = {
         name: _instance(make_estimator, entry, f"estimators[{position}]")
         for position, (name, entry) in enumerate(study.estimators.items())
     }
-    for position, (name, place) in enumerate(study.environments.items()):
-        _check_plugin(f"environments[{position}]", place, environments[name])
+    for name, place in study.environments.items():
+        _check_plugin(keys[name], place, environments[name])
     for position, (name, method) in enumerate(study.estimators.items()):
         _check_plugin(f"estimators[{position}]", method, estimators[name])
     cells = tuple(_cells(study, environments, estimators))
@@ -151,6 +152,24 @@ def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Inst
         return make(entry)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{key} ({entry.name}): {error}") from error
+
+
+def _keys(entries: Iterable[EnvironmentEntry]) -> dict[str, str]:
+    """Where each environment stands in the configuration, which names one of several policies only once."""
+    keys: dict[str, str] = {}
+    for entry in entries:
+        keys[entry.name] = keys[entry.like] if entry.like else f"environments[{len(set(keys.values()))}]"
+    return keys
+
+
+def _check_policies(key: str, entry: EnvironmentEntry, environment: Environment, policy: Policy) -> None:
+    """Other initial policies have to be others, or the ways up from them."""
+    starts = [policy.initial_parameters(np.random.default_rng(seed)) for seed in range(2)]
+    if entry.like and environment.reference_class != "certified_monte_carlo" and torch.equal(*starts):
+        raise ConfigError(
+            f"{key}.policies ({entry.like}): the initial policy of this kind is always the same, and so is the way up "
+            "from it; leave `policies` out."
+        )
 
 
 def _check_policy(key: str, entry: EnvironmentEntry, environment: Environment) -> None:

@@ -15,6 +15,8 @@ class EnvironmentEntry:
     family: str
     knobs: Mapping[str, Any]
     policy: Mapping[str, Any] | None = None
+    like: str = ""
+    """The name of the same environment with another initial policy; "" for the first of them."""
     plugin: str = ""
     """The user's file that defines the family; "" for those of this package."""
 

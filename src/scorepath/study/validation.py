@@ -94,10 +94,27 @@ def _policy(path: Sequence[object], policy: Mapping[str, Any] | None) -> dict[st
 
 
 def _environment(path: Sequence[object], entry: Mapping[str, Any], families: Mapping[str, KnobTable]) -> dict[str, Any]:
-    reserved = frozenset({"name", "family", "policy"})
+    reserved = frozenset({"name", "family", "policy", "policies"})
     family, knobs = _entry(path, entry, "family", "environment family", families, reserved)
     policy = _policy([*path, "policy"], entry.get("policy"))
     return {"name": entry["name"], "family": family, "policy": policy, "knobs": knobs}
+
+
+def _with_policies(entries: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> list[dict[str, Any]]:
+    """Each environment as often as it has initial policies: every random stream goes by the name."""
+    positions = {entry["name"].lower(): index for index, entry in enumerate(entries)}
+    found = []
+    for index, (entry, count) in enumerate(zip(entries, counts, strict=True)):
+        found.append(dict(entry))
+        for number in range(2, count + 1):
+            name = f"{entry['name']}_{number}"
+            if (other := positions.get(name.lower())) is not None:
+                raise ConfigError(
+                    f"environments[{index}].policies is {count}, so that one is called {name!r}, as "
+                    f"environments[{other}] is already; choose another name for one of them."
+                )
+            found.append({**entry, "name": name, "like": entry["name"]})
+    return found
 
 
 def _estimator(path: Sequence[object], entry: Mapping[str, Any], methods: Mapping[str, KnobTable]) -> dict[str, Any]:
@@ -191,6 +208,7 @@ def validate(
     for section in ("environments", "estimators"):
         _check_names(section, study[section])
     _check_distinct("noise_levels", study["noise_levels"])
+    policies = [entry.get("policies", 1) for entry in study["environments"]]
     study["environments"] = [
         _environment(["environments", index], entry, families) for index, entry in enumerate(study["environments"])
     ]
@@ -198,8 +216,9 @@ def validate(
         _estimator(["estimators", index], entry, methods) for index, entry in enumerate(study["estimators"])
     ]
     _check_finite(study)  # again: a knob's string may have become a number
+    _check_training(study)  # each once: it has seeds, and initial policies, of its own
+    study["environments"] = _with_policies(study["environments"], policies)
     _check_sizes(study)
-    _check_training(study)
     return study
 
 

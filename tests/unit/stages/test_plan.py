@@ -30,6 +30,20 @@ def test_the_default_study_names_existing_knobs() -> None:
             assert knob in {field.name for field in dataclasses.fields(environment)}
 
 
+def test_policies_that_start_alike_are_refused_and_others_differ() -> None:
+    same = {"name": "quadratic", "family": "quadratic", "policies": 2}
+    with pytest.raises(ConfigError, match=r"environments\[0\]\.policies \(quadratic\): .* always the same"):
+        default_plan([same])
+    pendulum = {"name": "pendulum", "family": "pendulum", "horizon": 3, "policies": 2}
+    plan = default_plan([{"name": "cosine", "family": "cosine", "frequency": 2.0, "phase": 1.0}, pendulum])
+    assert [entry.like for entry in plan.study.environments.values()] == ["", "", "pendulum"]
+    digests = {cell.environment: cell.digest for cell in plan.running("gradients")}
+    assert digests["pendulum"] != digests["pendulum_2"]
+    wrong = {"name": "pendulum", "family": "pendulum", "horizon": 3, "policies": 2, "discount": 2.0}
+    with pytest.raises(ConfigError, match=r"environments\[1\]"):
+        default_plan([pendulum | {"name": "other"}, wrong])
+
+
 ENTRY = {"name": "gym", "family": "gymnasium", "id": "Pendulum-v1", "horizon": 5, "kwargs": {"g": 9.81}}
 
 

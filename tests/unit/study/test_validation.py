@@ -95,6 +95,7 @@ BAD: list[tuple[Edit, list[str]]] = [
     (setting("environments", 1, "name", to="it's"), ["environments[1].name", "file name"]),
     (setting("environments", 1, "name", to="a\n"), ["environments[1].name", "file name"]),
     (setting("environments", 1, "name", to=7), ["environments[1].name must be a name, not a number"]),
+    (setting("environments", 1, "policies", to=0), ["environments[1].policies is 0", "at least 1"]),
     (setting("environments", 1, to=7), ["environments[1] must be a mapping, not a number"]),
     (setting("environments", 2, "policy", "kind", to="mpl"), ["environments[2].policy.kind", '"mpl"', "'mlp'"]),
     (setting("environments", 2, "policy", to={"hidden": [3]}), ["environments[2].policy.kind is missing"]),
@@ -136,6 +137,28 @@ def test_a_bad_config_is_named_in_one_line(edit: Edit, fragments: list[str]) -> 
     assert all(fragment in message for fragment in fragments), message
     assert "\n" not in message
     assert len(message) < 400
+
+
+def test_several_policies_are_environments_of_their_own() -> None:
+    config = changed(setting("environments", 2, "policies", to=3))
+    entries = validate(config, FAMILIES, METHODS)
+    assert [entry["name"] for entry in entries["environments"]] == [
+        "quadratic",
+        "quadratic_32d",
+        "lqr",
+        "lqr_2",
+        "lqr_3",
+    ]
+    assert [entry["like"] for entry in entries["environments"]] == ["", "", "", "lqr", "lqr"]
+    assert entries["environments"][4]["knobs"] == entries["environments"][2]["knobs"]
+    assert entries["training"]["environments"] == ["quadratic", "quadratic_32d", "lqr"]
+
+
+def test_the_name_of_another_policy_may_be_taken() -> None:
+    config = changed(setting("environments", 2, "policies", to=3))
+    config["environments"].append({"name": "LQR_2", "family": "quadratic"})
+    with pytest.raises(ConfigError, match=r"environments\[2\]\.policies is 3, .*'lqr_2', as environments\[3\]"):
+        validate(config, FAMILIES, METHODS)
 
 
 def test_another_methods_name_is_refused() -> None:
