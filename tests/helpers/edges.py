@@ -19,7 +19,7 @@ class Edge(Environment):
     """`x' = relu(x + a + flow(x) / 10)` in two coordinates from 0.3, reward `-|x' - 1|^2 + bonus(x)`.
 
     At 0, where relu holds the state now and then, flow or bonus has no finite derivative; backwards through relu
-    nothing passes there.
+    nothing passes there. The state returned is a tensor of its own, so that a hook on it sees what comes later only.
     """
 
     source: ClassVar[str] = "test"
@@ -38,7 +38,7 @@ class Edge(Environment):
 
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
         following = torch.relu(state + action + 0.1 * self.flow(state))
-        return following, (self.bonus(state) - (following - 1).square()).sum(-1)
+        return following.clone(), (self.bonus(state) - (following - 1).square()).sum(-1)
 
 
 class Ending(Edge):
@@ -54,10 +54,12 @@ class Ending(Edge):
 
 
 class Unrewarded(Edge):
-    """The last state has an infinite slope, and nothing that depends on it."""
+    """The second coordinate has an infinite slope by the action, and no reward depends on it."""
 
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.relu(state + action).sqrt(), -(state - 1).square().sum(-1)
+        following = torch.relu(state + action)[..., 0]
+        nothing = (action - action.detach())[..., 1].sqrt()
+        return torch.stack([following, nothing], -1), -(state[..., 0] + action[..., 0] - 1).square()
 
 
 class Radius(Edge):
@@ -68,12 +70,11 @@ class Radius(Edge):
 
 
 class Explosion(Edge):
-    """Derivatives by the state grow beyond any float and then meet a relu that lets nothing pass."""
+    """Derivatives by the bounded state grow beyond any float32 and may then meet a relu that lets nothing pass."""
 
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        large = 1e12 if state.dtype == torch.float32 else 1e100
-        following = torch.relu(torch.sin(large * state) + action)
-        return following, -following.square().sum(-1)
+        following = torch.relu(torch.sin(2e4 * state) + action)
+        return following.clone(), -following.square().sum(-1)
 
 
 def guarded(function: Function) -> Function:
@@ -98,5 +99,5 @@ EDGES: dict[str, Edge] = {
     "early end": Ending(),
     "unrewarded end": Unrewarded(),
     "observation": Radius(),
-    "explosion": Explosion(),
+    "explosion": Explosion(horizon=12),
 }
