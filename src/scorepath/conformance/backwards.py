@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,9 +106,15 @@ def _finite(values: tuple[Tensor | None, ...]) -> bool:
 def _operation(node: torch.autograd.graph.Node, file: str) -> str:
     """Such as `sqrt at line 12 of mine.py`."""
     name = re.sub(r"Backward\d*$", "", node.name()).lower()
-    frames = [re.search(rf'File "{re.escape(file)}", line (\d+)', text) for text in node.metadata.get("traceback_", ())]
+    frames = [re.search(rf'File "{re.escape(file)}", line (\d+)', text) for text in _stack(node)]
     lines = [match[1] for match in frames if match]
     return f"{name} at line {lines[-1]} of {file.rpartition('/')[2]}" if lines else name
+
+
+def _stack(node: torch.autograd.graph.Node) -> list[str]:
+    """Where the operation was called, as anomaly detection notes it; torch's stub takes the note for a method."""
+    notes: Any = node.metadata
+    return list(notes.get("traceback_", ()))
 
 
 def _differentiable(environment: Environment) -> bool:

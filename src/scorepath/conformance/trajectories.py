@@ -32,12 +32,11 @@ def whole_rollouts(environment: Environment) -> Iterator[str]:
     trajectories = simulator.rollout(draws, differentiable=environment.differentiable)
     if not trajectories.returns.isfinite().all():
         yield "returns are not finite under the default policy's first parameters at sigma = 0.1"
-    if environment.differentiable and not environment.discrete_actions:
-        if not trajectories.returns.requires_grad:
-            yield (
-                "the return is cut off from the actions: torch cannot differentiate it at all; compute in torch "
-                "throughout, or declare differentiable = False"
-            )
+    if environment.differentiable and not environment.discrete_actions and not trajectories.returns.requires_grad:
+        yield (
+            "the return is cut off from the actions: torch cannot differentiate it at all; compute in torch "
+            "throughout, or declare differentiable = False"
+        )
     if isinstance(environment, SequentialEnvironment):
         noisy = dataclasses.replace(environment, reward_noise=0.5)
         if noisy.reward_noise != 0.5:
