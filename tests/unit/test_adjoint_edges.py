@@ -94,10 +94,9 @@ def test_backpropagation(name: str, dtype: torch.dtype, kind: str, monkeypatch: 
 @edges
 @kinds
 @dtypes
-@pytest.mark.parametrize("window", [1, 3])
-def test_windows(name: str, dtype: torch.dtype, kind: str, window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows(name: str, dtype: torch.dtype, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fixed blocks and sliding windows."""
-    environment = EDGES[name]
+    environment, window = EDGES[name], 3
     simulator, draws = start(environment, dtype, kind)
     horizon = environment.horizon
     blocks = of_rewards(simulator, draws, [min(horizon, (t // window + 1) * window) for t in range(horizon)])

@@ -35,8 +35,8 @@ from scorepath.references.variances import exact_variance
 from scorepath.rollout import Simulator
 from scorepath.verdicts import compare_errors, compare_scores, error_components, normalised_scores
 
-UNITS = [2.0**-40, 2.0**-20, 2.0**17]
-"""The first is 1e-12: squares of such gradients are still float32."""
+UNITS = [2.0**-40, 2.0**17]
+"""The first is about 1e-12: squares of such gradients are still float32."""
 units = pytest.mark.parametrize("unit", UNITS)
 ENVIRONMENTS: list[Environment] = [
     Step(edge=0.1),

@@ -159,7 +159,7 @@ def reference_policies(
 
 def _at_gap(path: list[Tensor], returns: list[float], gap: float, objective: Callable[[Tensor], float]) -> Tensor:
     """The first point of the piecewise linear path whose return covers that fraction of the gap, by bisection."""
-    target = returns[0] + gap * (returns[-1] - returns[0])
+    target = min(returns[0] + gap * (returns[-1] - returns[0]), returns[-1])  # rounding may pass the best
     reached = next(i for i, value in enumerate(returns) if value >= target)
     if reached == 0:
         return path[0]
