@@ -107,6 +107,7 @@ class Chaotic(Environment):
     horizon: int = 40
     source = "own"
     reference_class = "certified_monte_carlo"
+    continuous = False  # to floating point it is not
 
     def step(self, state, action, process_noise):
         following = torch.sin(300 * state + action)
