@@ -158,7 +158,7 @@ def test_a_window_cuts_credit_at_its_blocks() -> None:
     assert not torch.allclose(found[:, :, 2], own_cost[:, :, 2])
 
 
-# --- where derivatives are not finite -----------------------------------------------------------------------------------
+# --- where derivatives are not finite ---------------------------------------------------------------------------------
 
 EVERYWHERE = 10**9
 edges = pytest.mark.parametrize("name", EDGES)
