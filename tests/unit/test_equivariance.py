@@ -18,6 +18,7 @@ from torch import Tensor
 
 from scorepath import registry
 from scorepath.conformance.problems import altered, earlier
+from scorepath.environments.ball_with_wall import BallWithWall
 from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.chain import Chain
 from scorepath.environments.lqr import LQR
@@ -31,6 +32,7 @@ from scorepath.measurement import batch_statistics
 from scorepath.noise import Stream
 from scorepath.references.checkpoints import reference_policies
 from scorepath.references.exact import exact_reference
+from scorepath.references.monte_carlo import certified_reference
 from scorepath.references.variances import exact_variance
 from scorepath.rollout import Simulator
 from scorepath.verdicts import compare_errors, compare_scores, error_components, normalised_scores
@@ -155,6 +157,18 @@ def test_exact_references_and_variances(environment: Environment, unit: float) -
     for method in ("reinforce", "leave_one_out", "pathwise", "measure_valued"):
         value = exact_variance(method, one, 16)
         assert (value and unit**2 * value) == exact_variance(method, other, 16), method
+
+
+@units
+@pytest.mark.parametrize("sigma", [0.3, 0.0])
+@pytest.mark.parametrize("environment", [Pendulum(horizon=4, process_noise=0.1), BallWithWall()], ids=label)
+def test_simulated_references(environment: Environment, sigma: float, unit: float) -> None:
+    """With the same certificates."""
+    one, other = both(environment, unit, sigma)
+    first, second = (certified_reference(each, Stream(1, "test", "reference"), 1024, 8, 0.05) for each in (one, other))
+    assert torch.equal(unit * first.gradients, second.gradients)
+    assert unit * first.standard_error == second.standard_error
+    assert first.certified == second.certified
 
 
 @units
