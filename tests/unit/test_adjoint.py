@@ -288,6 +288,17 @@ def test_total_propagation_at_edges(name: str, dtype: torch.dtype, at: str) -> N
     assert_same(found, signals)
 
 
+def test_populations_at_edges_some_batches_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch with its own policy, and its own decision which way is taken."""
+    simulator, draws = at_edges(EDGES["guarded sqrt"], torch.float64, "linear")
+    parameters = torch.stack([simulator.parameters, simulator.parameters + 2.0])  # the second stays off the edge
+    simulator = Simulator(simulator.environment, simulator.policy, parameters, simulator.sigma)
+    trajectories = simulator.rollout(draws, differentiable=True)
+    expected = trajectories.action_gradient(trajectories.returns)
+    monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
+    assert_same(backpropagate(simulator, draws)[1], expected)
+
+
 @dtypes
 @pytest.mark.parametrize("name", ["guarded sqrt", "early end"])
 def test_trajectories_have_the_same_signals_in_any_company(name: str, dtype: torch.dtype) -> None:
