@@ -9,12 +9,18 @@ with `rho_t = gamma^t r_t(s_t, a_t, w_t)`, `s_{t+1} = f(s_t, a_t, w_t)`, the ter
 function of the policy's output `mu_t`. A step does not depend on the step before once its state is known, so one call
 of the environment's step with all of them side by side, and a backward pass for the reward and for each coordinate of
 the state, take the place of a graph of the whole simulation; what remains to be done in order of time is little.
+
+A product with a derivative that is not finite is not finite, but a graph's operations may stop it: backwards through
+`relu` nothing passes where nothing came forward, not even nan. So where a signal comes out not finite, the recursion is
+done again on graphs of the single steps, and these decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -27,6 +33,26 @@ MOST_DERIVATIVES = 16_384
 """Entries of one step's `f_s` (trajectories x state_dim^2) up to which the derivatives of all steps are quicker than a
 graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1 to 20
 coordinates (benchmarks/RESULTS.md), and fixed: results must not depend on the machine."""
+
+
+class Steps(Protocol):
+    """The steps along the trajectories of some batches, as a recursion backwards in time wants them.
+
+    Signals and adjoints have their coordinates first, (width, batches, samples). An adjoint may be None: nothing
+    depends on that state, which is not the same as a derivative of zero where others are infinite.
+    """
+
+    @property
+    def end(self) -> Tensor | None:
+        """`d rho_T / ds`."""
+
+    def back(
+        self, t: int, adjoint: Tensor | None, mixed: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """`delta_t` and `lambda_t` from `lambda_{t+1}`, with what `mixed` makes of `delta_t` in its place."""
+
+    def reach(self, t: int, adjoint: Tensor | None) -> Tensor:
+        """`f_mu^T lambda_{t+1}`: what an adjoint contributes to the signal of step t."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +71,7 @@ class Linearisation:
     | next_by_mean | `f_mu` | (horizon, state_dim, action_dim, batches, samples) |
     | mean_by_state | `mu_s` | (horizon, action_dim, state_dim, batches, samples) |
     | terminal_by_state | `d rho_T / ds` | (state_dim, batches, samples) |
+    | graphs | forms the graphs of the same steps | |
     """
 
     batches: slice
@@ -55,6 +82,7 @@ class Linearisation:
     next_by_mean: Tensor
     mean_by_state: Tensor
     terminal_by_state: Tensor
+    graphs: Callable[[], StepGraphs]
 
     def pathwise(self, window: int | None = None, bridge: Tensor | None = None) -> Tensor:
         """The action signal of backpropagation through time, (batches, samples, horizon, action_dim).
@@ -64,16 +92,18 @@ class Linearisation:
             bridge: what takes the place of the adjoint there instead of nothing, (cuts, batches, samples, state_dim)
                 of the whole rollout.
         """
+        bridge = None if bridge is None else bridge[:, self.batches]
         direct, closed_loop = self._closed_loop()
         adjoint, later = self.terminal_by_state, []
         for t in reversed(range(len(direct))):
             later.append(adjoint)
             if window and t % window == 0:
                 cut = t // window - 1
-                adjoint = torch.zeros_like(adjoint) if bridge is None else bridge[cut, self.batches].movedim(-1, 0)
+                adjoint = torch.zeros_like(adjoint) if bridge is None else bridge[cut].movedim(-1, 0)
             else:
                 adjoint = direct[t] + vjp(closed_loop[t], adjoint)
-        return self._signal(torch.stack(later[::-1]))
+        signal = self._signal(torch.stack(later[::-1]))
+        return signal if signal.isfinite().all() else self.graphs().pathwise(window, bridge)
 
     def sliding(self, window: int) -> Tensor:
         """The signal that credits every action with the rewards of `window` steps: (batches, samples, horizon, ...)."""
@@ -82,7 +112,26 @@ class Linearisation:
         later = torch.cat([torch.zeros_like(direct), end])  # by each state, the last one included: of no steps yet
         for _ in range(min(window, len(direct)) - 1):
             later = torch.cat([direct + vjp(closed_loop, later[1:]), end])
-        return self._signal(later[1:])
+        signal = self._signal(later[1:])
+        return signal if signal.isfinite().all() else self.graphs().sliding(window)
+
+    @property
+    def end(self) -> Tensor:
+        return self.terminal_by_state
+
+    def back(
+        self, t: int, adjoint: Tensor | None, mixed: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        assert adjoint is not None  # here every derivative is a number
+        signal = self.reward_by_mean[t] + self.reach(t, adjoint)
+        if mixed:
+            signal = mixed(signal)
+        before = self.reward_by_state[t] + vjp(self.next_by_state[t], adjoint)
+        return signal, before + vjp(self.mean_by_state[t], signal)
+
+    def reach(self, t: int, adjoint: Tensor | None) -> Tensor:
+        assert adjoint is not None
+        return vjp(self.next_by_mean[t], adjoint)
 
     def _closed_loop(self) -> tuple[Tensor, Tensor]:
         """`d_s rho + mu_s^T d_mu rho` and `f_s + f_mu mu_s`: the policy answers the state."""
@@ -94,6 +143,79 @@ class Linearisation:
         """`delta` of all steps from the adjoints `lambda_{t+1}`, (horizon, state_dim, batches, samples)."""
         signal = self.reward_by_mean + vjp(self.next_by_mean, later)
         return signal.permute(2, 3, 0, 1)
+
+
+@dataclass(frozen=True)
+class StepGraph:
+    """One step and the policy's answer to its state, with torch's graph of them from state and mean, which are leaves.
+
+    All are (batches, samples, width) but the reward, which is (batches, samples) and discounted to time 0.
+    """
+
+    state: Tensor
+    mean: Tensor
+    next_state: Tensor
+    reward: Tensor
+    answer: Tensor
+
+    def back(self, adjoint: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """`d_s rho + f_s^T lambda` and `d_mu rho + f_mu^T lambda`, (..., width); None where nothing depends."""
+        weights = None if adjoint is None else adjoint.movedim(0, -1)
+        outputs, ones = (self.next_state, self.reward), torch.ones_like(self.reward)
+        by_state, by_mean = _backward(outputs, (self.state, self.mean), (weights, ones))
+        return by_state, by_mean
+
+
+@dataclass(frozen=True)
+class StepGraphs:
+    """The same steps as graphs: slower than a `Linearisation`, and as a graph of the whole rollout at every edge."""
+
+    steps: Sequence[StepGraph]
+    end: Tensor | None
+
+    def back(
+        self, t: int, adjoint: Tensor | None, mixed: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        step = self.steps[t]
+        by_state, by_mean = step.back(adjoint)
+        signal = (torch.zeros_like(step.mean) if by_mean is None else by_mean).movedim(-1, 0)
+        if mixed:
+            signal = mixed(signal)
+        (answered,) = _backward((step.answer,), (step.state,), (signal.movedim(0, -1),))
+        parts = [part for part in (by_state, answered) if part is not None]
+        return signal, sum(parts[1:], parts[0]).movedim(-1, 0) if parts else None
+
+    def reach(self, t: int, adjoint: Tensor | None) -> Tensor:
+        step = self.steps[t]
+        weights = None if adjoint is None else adjoint.movedim(0, -1)
+        (by_mean,) = _backward((step.next_state,), (step.mean,), (weights,))
+        return (torch.zeros_like(step.mean) if by_mean is None else by_mean).movedim(-1, 0)
+
+    def pathwise(self, window: int | None = None, bridge: Tensor | None = None) -> Tensor:
+        """See `Linearisation.pathwise`; the bridge's batches are those of these steps."""
+        adjoint, signals = self.end, []
+        for t in reversed(range(len(self.steps))):
+            signal, adjoint = self.back(t, adjoint)
+            signals.append(signal)
+            if window and t and t % window == 0:
+                adjoint = None if bridge is None else bridge[t // window - 1].movedim(-1, 0)
+        return _in_time(signals[::-1])
+
+    def sliding(self, window: int) -> Tensor:
+        """See `Linearisation.sliding`."""
+        horizon, signals = len(self.steps), []
+        for t in range(horizon):
+            stop = min(horizon, t + window)
+            adjoint = self.end if stop == horizon else None
+            for k in reversed(range(t, stop)):
+                signal, adjoint = self.back(k, adjoint)
+            signals.append(signal)
+        return _in_time(signals)
+
+
+def _in_time(signals: Sequence[Tensor]) -> Tensor:
+    """Signals of the steps, each (action_dim, batches, samples): (batches, samples, horizon, action_dim)."""
+    return torch.stack(list(signals)).permute(2, 3, 0, 1)
 
 
 def vjp(derivative: Tensor, signal: Tensor) -> Tensor:
@@ -153,7 +275,28 @@ def _linearise(
         next_by_mean=torch.stack([by_mean.movedim(-1, 1) for _, by_mean in of_next], 1),
         mean_by_state=torch.stack([answer.movedim(-1, 1) for answer in answers], 1),
         terminal_by_state=_gradients(terminal, (end,))[0].movedim(-1, 0),
+        graphs=partial(_step_graphs, trajectories, draws, relax),
     )
+
+
+def _step_graphs(
+    trajectories: Trajectories, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None
+) -> StepGraphs:
+    simulator = trajectories.simulator
+    environment, parameters = simulator.environment, simulator.parameters.detach().to(draws.action)
+    *states, last = (each.detach().requires_grad_() for each in trajectories.states)
+    means = [each.detach().requires_grad_() for each in trajectories.means]
+    noises = zip(draws.action.unbind(2), draws.process.unbind(2), strict=True)
+    steps = []
+    with torch.enable_grad():
+        policy = simulator.policy.function(parameters)
+        for t, (state, mean, (eps, disturbance)) in enumerate(zip(states, means, noises, strict=True)):
+            next_state, reward = environment.step(state, simulator.act(mean, eps, relax), disturbance)
+            answer = policy(environment.observe(state), t)[-1]
+            steps.append(StepGraph(state, mean, next_state, reward * environment.discount**t, answer))
+        terminal = environment.terminal_reward(last) * environment.discount**environment.horizon
+    (end,) = _backward((terminal,), (last,), (torch.ones_like(terminal),))
+    return StepGraphs(steps, None if end is None else end.movedim(-1, 0))
 
 
 def backpropagate(
@@ -204,3 +347,15 @@ def _gradients(outputs: Tensor, leaves: tuple[Tensor, ...], weights: Tensor | No
         return tuple(torch.zeros_like(leaf) for leaf in leaves)
     weights = torch.ones_like(outputs) if weights is None else weights
     return torch.autograd.grad(outputs, leaves, weights, retain_graph=True, materialize_grads=True)
+
+
+def _backward(
+    outputs: Sequence[Tensor], leaves: Sequence[Tensor], weights: Sequence[Tensor | None]
+) -> tuple[Tensor | None, ...]:
+    """Gradients of the weighted sum of those outputs that have a weight; None for a leaf that none depends on."""
+    used = [(output, weight) for output, weight in zip(outputs, weights, strict=True) if weight is not None]
+    used = [(output, weight) for output, weight in used if output.requires_grad]
+    if not used:
+        return (None,) * len(leaves)
+    values, signals = zip(*used, strict=True)
+    return torch.autograd.grad(values, leaves, signals, retain_graph=True, allow_unused=True)

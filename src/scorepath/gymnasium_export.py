@@ -28,6 +28,7 @@ class Episodes:
 
     Rewards are those of time t, not discounted. The terminal reward is paid with the last step, times the discount of
     the time that is left until the horizon: an agent that discounts by `environment.discount` sees Scorepath's return.
+    No graph is kept: a world model's own parameters may want gradients, an agent's steps do not.
     """
 
     def __init__(self, environment: Environment, generator: np.random.Generator, count: int) -> None:
@@ -40,14 +41,17 @@ class Episodes:
     def _normal(self, *shape: int) -> Tensor:
         return torch.from_numpy(self.generator.standard_normal(shape))
 
+    @torch.no_grad()
     def _starts(self, count: int) -> Tensor:
         return self.environment.initial_state(self._normal(count, self.environment.initial_noise_dim))
 
     @property
+    @torch.no_grad()
     def observations(self) -> np.ndarray:
         """What agents see, (count, observation_dim) in float32; a copy."""
         return self.environment.observe(self.state).numpy().astype(np.float32)
 
+    @torch.no_grad()
     def step(self, actions: np.ndarray) -> np.ndarray:
         """The rewards, (count,). Where an episode was over, the next one begins instead, and the reward is 0."""
         environment, count, begins = self.environment, len(self.state), self.over

@@ -196,7 +196,7 @@ def normalised_scores(returns: Mapping[str, np.ndarray], start: float) -> dict[s
     gains = [np.nanmean(values) - start for values in finite.values() if not np.isnan(values).all()]
     scale = max(gains, default=1.0)
     if scale <= 0:
-        scale = max(map(abs, gains)) or 1.0
+        scale = max(map(abs, gains)) or np.nanmax(np.abs(np.concatenate(list(finite.values())) - start)) or 1.0
     lowest, highest = SCORE_RANGE
     return {
         name: np.nan_to_num((values - start) / scale, nan=lowest).clip(lowest, highest)

@@ -1,20 +1,25 @@
-"""Derivatives of all steps at once against the graph of the whole rollout, to rounding."""
+"""Derivatives of all steps at once against the graph of the whole rollout, to rounding.
+
+Where derivatives are not finite, that is nan where the graph has nan and infinity where it has infinity.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 import pytest
 import torch
+from tests.helpers.edges import EDGES, Edge
 from tests.helpers.ending_episodes import Fall
 from tests.helpers.problems import BATCHES, matrix_lqr, noise, simulator, system
 from torch import Tensor
 
 from scorepath import adjoint, pullback
 from scorepath.adjoint import Linearisation, backpropagate, linearise
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cartpole import CartPole
 from scorepath.environments.chain import Chain
 from scorepath.environments.double_pendulum import DoublePendulum
@@ -24,6 +29,7 @@ from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.random_walk_digital import RandomWalkDigital
 from scorepath.environments.uniform_support import UniformSupport
+from scorepath.estimators._mixture import total_propagation
 from scorepath.estimators.gumbel_softmax import GumbelSoftmax
 from scorepath.estimators.straight_through import StraightThrough
 from scorepath.noise import RolloutNoise
@@ -150,3 +156,155 @@ def test_a_window_cuts_credit_at_its_blocks() -> None:
     own_cost = -2 * environment.action_cost * trajectories.actions
     torch.testing.assert_close(found[:, :, :2], own_cost[:, :, :2])
     assert not torch.allclose(found[:, :, 2], own_cost[:, :, 2])
+
+
+# --- where derivatives are not finite ---------------------------------------------------------------------------------
+
+EVERYWHERE = 10**9
+edges = pytest.mark.parametrize("name", EDGES)
+dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+kinds = pytest.mark.parametrize("kind", ["linear", "open_loop"])
+
+
+def at_edges(environment: Edge, dtype: torch.dtype, kind: str, samples: int = 20) -> tuple[Simulator, RolloutNoise]:
+    """A policy that pulls the state to 0 now and then, and two batches."""
+    policy = make_policy(environment, kind)
+    parameters = torch.full((policy.parameter_count,), -0.15, dtype=torch.float64)
+    draws = noise(environment, batches=2, samples=samples, dtype=dtype).rollout
+    return Simulator(environment, policy, parameters, 0.5), draws
+
+
+def of_rewards(simulator: Simulator, draws: RolloutNoise, ends: list[int]) -> Tensor:
+    """The derivative of `rewards[t] + ... + rewards[ends[t] - 1]` by the policy's output at step t.
+
+    Each by a graph of a rollout that ends there: a later reward with a weight of 0 would be one that nan comes from.
+    """
+    signals = []
+    for t, end in enumerate(ends):
+        environment = replace(cast(Edge, simulator.environment), horizon=end)
+        shorter = Simulator(environment, simulator.policy, simulator.parameters, simulator.sigma)
+        trajectories = shorter.rollout(draws, differentiable=True)
+        signals.append(trajectories.action_gradient(trajectories.returns)[:, :, t])
+    return torch.stack(signals, dim=2)
+
+
+def assert_same(found: Tensor, expected: Tensor) -> None:
+    """But for rounding, which long products of steep slopes amplify."""
+    finite = expected.isfinite()
+    assert torch.equal(found.isfinite(), finite)
+    assert torch.equal(found.isnan(), expected.isnan())
+    tolerance = 1e-2 if found.dtype == torch.float32 else 1e-9
+    torch.testing.assert_close(found[finite], expected[finite], rtol=tolerance, atol=tolerance)
+
+
+def both_ways(monkeypatch: pytest.MonkeyPatch, signal: Callable[[], Tensor]) -> list[Tensor]:
+    """With a graph of the whole rollout, and with linearised steps."""
+    found = []
+    for most in (0, EVERYWHERE):
+        monkeypatch.setattr(adjoint, "MOST_DERIVATIVES", most)
+        found.append(signal())
+    return found
+
+
+def test_the_edges_are_met() -> None:
+    """At the edges of which the graph knows nothing a linearisation is not finite, except where torch defines 0."""
+    for name, environment in EDGES.items():
+        simulator, draws = at_edges(environment, torch.float32, "linear")
+        _, (steps,) = linearise(simulator, draws)
+        fields = ("reward_by_state", "reward_by_mean", "next_by_state", "next_by_mean", "mean_by_state")
+        finite = all(getattr(steps, field).isfinite().all() for field in fields)
+        assert finite == (name in ("vector_norm", "atan2", "explosion")), name
+
+
+@edges
+@kinds
+@dtypes
+def test_backpropagation_at_edges(name: str, dtype: torch.dtype, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator, draws = at_edges(EDGES[name], dtype, kind)
+    trajectories = simulator.rollout(draws, differentiable=True)
+    expected = trajectories.action_gradient(trajectories.returns)
+    for found in both_ways(monkeypatch, lambda: backpropagate(simulator, draws)[1]):
+        assert_same(found, expected)
+
+
+@edges
+@kinds
+@dtypes
+def test_windows_at_edges(name: str, dtype: torch.dtype, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fixed blocks and sliding windows."""
+    environment, window = EDGES[name], 3
+    simulator, draws = at_edges(environment, dtype, kind)
+    horizon = environment.horizon
+    blocks = of_rewards(simulator, draws, [min(horizon, (t // window + 1) * window) for t in range(horizon)])
+    for found in both_ways(monkeypatch, lambda: backpropagate(simulator, draws, window=window)[1]):
+        assert_same(found, blocks)
+    _, parts = linearise(simulator, draws)
+    sliding = of_rewards(simulator, draws, [min(horizon, t + window) for t in range(horizon)])
+    assert_same(torch.cat([part.sliding(window) for part in parts]), sliding)
+
+
+@edges
+@dtypes
+def test_values_at_the_cuts_of_edges(name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways agree where a value takes the place of what is cut off."""
+    simulator, draws = at_edges(EDGES[name], dtype, "linear")
+    graph, steps = both_ways(
+        monkeypatch, lambda: backpropagate(simulator, draws, window=3, value=lambda ends: ends.square())[1]
+    )
+    assert_same(steps, graph)
+
+
+@edges
+@dtypes
+@pytest.mark.parametrize("at", ["action", "state"])
+def test_total_propagation_at_edges(name: str, dtype: torch.dtype, at: str) -> None:
+    """It is a graph of the rollout whose backward pass is met by a mixture at every step."""
+    environment = EDGES[name]
+    simulator, draws = at_edges(environment, dtype, "linear")
+    generator = torch.Generator().manual_seed(4)
+    weights = torch.rand(2, environment.horizon, generator=generator, dtype=dtype)
+    score = torch.randn(2, 20, environment.horizon, 2, generator=generator, dtype=dtype)
+    _, parts = linearise(simulator, draws)
+    found, _ = total_propagation(parts, at, score, weights)  # type: ignore[arg-type]
+
+    trajectories = simulator.rollout(draws, differentiable=True, keep_steps=True)
+    objective = trajectories.returns.sum()
+    signals = torch.empty_like(found)
+
+    def mix(t: int, derivative: Tensor) -> Tensor:
+        k = weights[:, t, None, None]
+        return k * derivative + (1 - k) * score[:, :, t]
+
+    def note(t: int, signal: Tensor) -> None:
+        signals[:, :, t] = signal
+
+    for t, (mean, state) in enumerate(zip(trajectories.means, trajectories.states[1:], strict=True)):
+        mixed = mean if at == "action" else state
+        mixed.register_hook(partial(mix, t))
+        mean.register_hook(partial(note, t))  # after what mixes
+        # a mixture has its second part where there is no derivative, too
+        objective = objective + (0 * mixed).sum() + (0 * mean).sum()
+    objective.backward()
+    assert_same(found, signals)
+
+
+def test_populations_at_edges_some_batches_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch with its own policy, and its own decision which way is taken."""
+    simulator, draws = at_edges(EDGES["guarded sqrt"], torch.float64, "linear")
+    parameters = torch.stack([simulator.parameters, simulator.parameters + 2.0])  # the second stays off the edge
+    simulator = Simulator(simulator.environment, simulator.policy, parameters, simulator.sigma)
+    trajectories = simulator.rollout(draws, differentiable=True)
+    expected = trajectories.action_gradient(trajectories.returns)
+    monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
+    assert_same(backpropagate(simulator, draws)[1], expected)
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["guarded sqrt", "early end"])
+def test_trajectories_have_the_same_signals_in_any_company(name: str, dtype: torch.dtype) -> None:
+    """On either side of the number of trajectories that decides which way is taken."""
+    environment = EDGES[name]
+    many = adjoint.MOST_DERIVATIVES // environment.state_dim**2 // 2 + 1
+    simulator, draws = at_edges(environment, dtype, "linear", many)
+    few = RolloutNoise(*(each[:, :50] for each in draws))
+    assert_same(backpropagate(simulator, few)[1], backpropagate(simulator, draws)[1][:, :50])

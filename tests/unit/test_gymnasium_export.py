@@ -180,3 +180,37 @@ def test_the_documented_code_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert {cell.environment for cell in default_plan(yaml.safe_load(block)["environments"]).cells} == {
         "gym_pendulum", "gym_cartpole", "gym_moon",
     }  # fmt: skip
+
+
+class WorldModel(LQR):
+    """Its dynamics and observations are those of a network whose weights want gradients."""
+
+    weight: ClassVar[Tensor] = torch.nn.Parameter(torch.full((1, 1), 0.9, dtype=torch.float64))
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return super().initial_state(noise) @ self.weight
+
+    def observe(self, state: Tensor) -> Tensor:
+        return state @ self.weight
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        following = state @ self.weight + action
+        return following, -following.square().sum(-1)
+
+    def terminal_reward(self, state: Tensor) -> Tensor:
+        return (state @ self.weight).sum(-1)
+
+
+def test_a_world_model_with_weights_is_stepped_without_gradients() -> None:
+    """Alone and in a vector, over the start of the next episode."""
+    for env in (ScorepathEnv(WorldModel(horizon=2)), ScorepathVectorEnv(WorldModel(horizon=2), 3)):
+        observation, _ = env.reset(seed=1)
+        action = np.zeros(env.action_space.shape or ())
+        for _ in range(4):
+            if isinstance(env, ScorepathEnv):
+                env.reset()
+            observation, reward, *_ = env.step(action)
+            assert np.isfinite(observation).all()
+            assert np.isfinite(reward).all()
+        episodes = env._episode if isinstance(env, ScorepathEnv) else env._episodes
+        assert not episodes.state.requires_grad

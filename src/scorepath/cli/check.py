@@ -10,6 +10,7 @@ import yaml
 
 from scorepath import plugins, registry
 from scorepath.conformance import examine_class
+from scorepath.conformance.findings import faults
 from scorepath.study.numbers import knob
 from scorepath.study.wording import ConfigError, unknown_key
 
@@ -39,10 +40,11 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
         print(f"  with   {', '.join(beside)}")
     wrong = 0
     for summary, found in examine_class(kind, _knobs(kind, given) if given else None).items():
-        print(f"  {'wrong' if found else 'ok   '}  {summary}")
+        bad = faults(found)
+        print(f"  {'wrong' if bad else 'note ' if found else 'ok   '}  {summary}")
         for finding in found:
             print(f"         - {finding}")
-        wrong += len(found)
+        wrong += len(bad)
     if wrong:
         what = "1 thing is" if wrong == 1 else f"{wrong} things are"
         raise ValueError(f"{what} wrong with {name}; checks that build on what is wrong were left out")

@@ -12,7 +12,7 @@ from typing import Any
 
 from scorepath import registry
 from scorepath.conformance import environments, estimators, expectations
-from scorepath.conformance.findings import examine
+from scorepath.conformance.findings import examine, faults
 from scorepath.conformance.problems import PROBLEMS, Problem
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
@@ -64,7 +64,7 @@ def examine_class(kind: type[Any], knobs: Mapping[str, Any] | None = None) -> di
         for summary, found in _thorough(instance):
             so_far = results.setdefault(summary, [])
             # a variant repeats what is wrong with the default
-            so_far.extend(f"{label}{finding}" for finding in found if finding not in so_far)
+            so_far.extend(type(finding)(f"{label}{finding}") for finding in found if finding not in so_far)
     return results
 
 
@@ -76,4 +76,4 @@ def _thorough(instance: Environment | Estimator) -> Iterator[tuple[str, list[str
 
 
 def _once(results: Iterator[tuple[str, list[str]]]) -> list[str]:
-    return list(dict.fromkeys(finding for _, found in results for finding in found))
+    return list(dict.fromkeys(finding for _, found in results for finding in faults(found)))

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from scorepath.conformance.backwards import adjoint_is_the_graph, finite_derivatives
 from scorepath.conformance.findings import knobs
 from scorepath.conformance.points import (
     BATCHES,
@@ -117,6 +118,6 @@ CHECKS = (
     (shapes,),
     (purity,),
     (rows_are_independent, finiteness, precision, process_noise, terminal_rewards, early_ends, derivatives),
-    (whole_rollouts, continuity, known_jumps, exact_objective, devices),
+    (whole_rollouts, finite_derivatives, adjoint_is_the_graph, continuity, known_jumps, exact_objective, devices),
 )
 """In this order; each group takes for granted what those before it found in order. About a second in all."""

@@ -9,20 +9,30 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+
+class Remark(str):
+    """What a check found that is worth knowing and no fault: it refuses nothing."""
+
+
 Subject = TypeVar("Subject")
 Check = Callable[[Subject], Iterator[str]]
 
 
 def examine(subject: Subject, groups: Iterable[Iterable[Check[Subject]]]) -> Iterator[tuple[str, list[str]]]:
-    """What each check makes sure of, and its findings. A group that finds something is the last: others build on it."""
+    """What each check makes sure of, and its findings. A group that finds a fault is the last: others build on it."""
     for group in groups:
         wrong = False
         for check in group:
             found = list(run(check, subject))
-            wrong = wrong or bool(found)
+            wrong = wrong or bool(faults(found))
             yield " ".join((inspect.getdoc(check) or "").partition("\n\n")[0].split()), found
         if wrong:
             return
+
+
+def faults(found: Iterable[str]) -> list[str]:
+    """Findings without remarks."""
+    return [finding for finding in found if not isinstance(finding, Remark)]
 
 
 def run(check: Check[Subject], subject: Subject) -> Iterator[str]:

@@ -167,7 +167,8 @@ def derivatives(environment: Environment) -> Iterator[str]:
                 slope = (by_torch * direction).sum(-1)
                 difference = weights * (ends[0][what] - ends[1][what]) / (2 * DIFFERENCE)
                 expected = difference.reshape(len(difference), -1).sum(-1)
-                agrees = agree(slope, expected, 1e-4, 1e-5 * expected.abs().max().item() + 1e-7)
+                size = max(end[what].abs().max().item() for end in ends)  # of what is rounded before it is divided
+                agrees = agree(slope, expected, 1e-4, 1e-5 * expected.abs().max().item() + 1e-7 * size)
                 if agrees.double().mean() < NEARLY_ALL:
                     wrong = int((~agrees).sum())
                     cut = "" if by_torch.any() else " (it is 0 everywhere: is something detached?)"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from scorepath.adjoint import Linearisation, backpropagate, vjp
+from scorepath.adjoint import Linearisation, Steps, backpropagate
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.estimators.leave_one_out import leave_one_out_credit
@@ -106,9 +107,9 @@ def total_propagation(
         The action signal, (batches, samples, horizon, action_dim), and the weights.
     """
     signals, used = [], []
-    for steps in parts:
-        given = None if weights is None else weights[steps.batches]
-        signal, k = sweep(steps, at, score[steps.batches], given)
+    for part in parts:
+        given = None if weights is None else weights[part.batches]
+        signal, k = sweep(part, at, score[part.batches], given)
         signals.append(signal)
         used.append(k)
     return torch.cat(signals), torch.cat(used)
@@ -122,35 +123,42 @@ def sweep(
     The mixture takes the place of `delta_t`, or of `lambda_{t+1}` in both lines. Arguments and results are those of
     `total_propagation`, for the batches of these steps.
     """
+    signal, used = _sweep(steps, steps.trajectories, at, score, weights)
+    if signal.isfinite().all():
+        return signal, used
+    return _sweep(steps.graphs(), steps.trajectories, at, score, weights)
+
+
+def _sweep(
+    steps: Steps, trajectories: Trajectories, at: Literal["action", "state"], score: Tensor, weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
     horizon = score.shape[2]
     rivals = score.permute(2, 3, 0, 1)
     rival_variances = None
     if weights is None:
-        contributions = score if at == "action" else vjp(steps.next_by_mean, rivals).permute(2, 3, 0, 1)
-        rival_variances = step_trace_variances(steps.trajectories, contributions).unbind(-1)
+        own = [rivals[t] if at == "action" else steps.reach(t, rivals[t]) for t in range(horizon)]
+        rival_variances = step_trace_variances(trajectories, torch.stack(own).permute(2, 3, 0, 1)).unbind(-1)
 
-    def mixed(t: int, derivative: Tensor, contribution: Tensor) -> Tensor:
-        """All are (coordinates, batches, samples); notes the weight used."""
+    def mixed(t: int, derivative: Tensor) -> Tensor:
+        """Both are (coordinates, batches, samples); notes the weight used."""
         if rival_variances is not None:
+            contribution = derivative if at == "action" else steps.reach(t, derivative)
             signal = contribution.movedim(0, -1).unsqueeze(2)
-            variance = step_trace_variances(steps.trajectories, signal, t).squeeze(-1)
+            variance = step_trace_variances(trajectories, signal, t).squeeze(-1)
             used.append(inverse_variance_weight(variance, rival_variances[t]))
         elif weights is not None:
             used.append(weights[:, t])
         k = used[-1].to(derivative)[:, None]
         return k * derivative + (1 - k) * rivals[t]
 
-    adjoint = steps.terminal_by_state
+    adjoint = steps.end
     signals: list[Tensor] = []
     used: list[Tensor] = []
     for t in reversed(range(horizon)):
-        by_mean = steps.next_by_mean[t]
         if at == "state":
-            adjoint = mixed(t, adjoint, vjp(by_mean, adjoint))
-        signal = steps.reward_by_mean[t] + vjp(by_mean, adjoint)
-        if at == "action":
-            signal = mixed(t, signal, signal)
-        adjoint = steps.reward_by_state[t] + vjp(steps.next_by_state[t], adjoint)
-        adjoint = adjoint + vjp(steps.mean_by_state[t], signal)
+            derivative = torch.zeros_like(rivals[t]) if adjoint is None else adjoint
+            signal, adjoint = steps.back(t, mixed(t, derivative))
+        else:
+            signal, adjoint = steps.back(t, adjoint, partial(mixed, t))
         signals.append(signal.movedim(0, -1))
     return torch.stack(signals[::-1], dim=-2), torch.stack(used[::-1], dim=-1)

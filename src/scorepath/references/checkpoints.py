@@ -2,7 +2,8 @@
 
 With an exact objective it is climbed by BFGS on the exact gradient. Otherwise by separable CMA-ES on simulated
 returns under common random numbers: it ranks whole policies and estimates no gradient. Checkpoints then lie on the
-path taken, where given fractions of the way from the first to the best return are reached.
+path taken, where given fractions of the way from the first to the best return are reached. No search knows the unit
+of the rewards: in another one, a power of two larger or smaller, it takes the same path, bit for bit.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ TOLERANCE = 1e-5
 """Of a quadrature's gradient on the way; the checkpoints are where they are, exactly."""
 MOST_DISTANCE = 10.0
 """How far from the start a climb may lead, in units of the parameters."""
+FLAT = 2.0**-40
+"""A slope at the start that is smaller than this fraction of the return is rounding: there is no way up."""
+WORST = 1e300
+"""The loss of a policy whose return is not finite."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,16 @@ def climb_exact(environment: Environment, policy: Policy, start: Tensor, sigma: 
     from scipy.optimize import minimize
 
     path = [start]
+    first = exact_reference(Simulator(environment, policy, start, sigma), TOLERANCE)
+    slope = first.gradient.norm().item()
+    if not (math.isfinite(slope) and slope > FLAT * abs(first.objective)):
+        return path
+    # in a unit in which the slope at the start is about 1: BFGS has a tolerance and a first step of that size
+    unit = math.ldexp(1.0, math.frexp(slope)[1] - 1)
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         reference = exact_reference(Simulator(environment, policy, torch.from_numpy(values), sigma), TOLERANCE)
-        return -reference.objective, -reference.gradient.numpy()
+        return -reference.objective / unit, -reference.gradient.numpy() / unit
 
     def remember(intermediate_result: OptimizeResult) -> None:
         step = torch.from_numpy(intermediate_result.x.copy()) - start
@@ -92,14 +103,24 @@ def climb_simulated(
         search = cma.CMAEvolutionStrategy(
             start.numpy(),
             CMA_STEP,
-            {"CMA_diagonal": True, "popsize": CMA_POPULATION, "seed": seed, "verbose": -9, "maxiter": generations},
+            {
+                "CMA_diagonal": True,
+                "popsize": CMA_POPULATION,
+                "seed": seed,
+                "verbose": -9,
+                "maxiter": generations,
+                # these tolerances are absolute; losses that are all the same still end the search
+                "tolfun": 0,
+                "tolfunhist": 0,
+            },
         )
         path = [start]
         while not search.stop():
             candidates = search.ask()
             population = torch.from_numpy(np.stack(candidates)).float()
             returns = Simulator(environment, policy, population, sigma).returns(noise).mean(1)
-            search.tell(candidates, (-returns).double().nan_to_num(1e12).tolist())
+            losses = torch.where(returns.isfinite(), -returns.double(), WORST)
+            search.tell(candidates, losses.tolist())
             path.append(torch.from_numpy(np.array(search.mean)))
     return path
 
@@ -138,7 +159,7 @@ def reference_policies(
 
 def _at_gap(path: list[Tensor], returns: list[float], gap: float, objective: Callable[[Tensor], float]) -> Tensor:
     """The first point of the piecewise linear path whose return covers that fraction of the gap, by bisection."""
-    target = returns[0] + gap * (returns[-1] - returns[0])
+    target = min(returns[0] + gap * (returns[-1] - returns[0]), returns[-1])  # rounding may pass the best
     reached = next(i for i, value in enumerate(returns) if value >= target)
     if reached == 0:
         return path[0]

@@ -25,7 +25,7 @@ def exact_reference(simulator: Simulator, tolerance: float = 1e-10) -> ExactRefe
     Args:
         simulator: any environment but those of the class certified_monte_carlo, its policy, one vector of parameters
             (P,) in float64, and the noise level; at 0 it is the noiseless policy's return.
-        tolerance: of a quadrature, relative to the larger of 1 and the gradient's norm.
+        tolerance: of a quadrature, relative to the size of what it integrates.
 
     Raises:
         ValueError: where no exact reference exists, or for parameters that are not one float64 vector.

@@ -33,8 +33,9 @@ def objective_and_gradient(
         policy: any policy.
         parameters: flat, (P,), float64.
         sigma: noise level.
-        tolerance: relative to the larger of 1 and the gradient's norm. Nodes double until two successive changes are
-            below it, or their number reaches 2^19; the larger of the last two changes is the reported error.
+        tolerance: relative to the integrals of the integrands' sizes, so that it means the same in every unit of
+            reward. Nodes double until two successive changes are below it, or their number reaches 2^19; the larger
+            of the last two changes is the reported error.
 
     Raises:
         ValueError: for an environment that this rule does not cover.
@@ -54,20 +55,20 @@ def objective_and_gradient(
 
     (direction,) = torch.autograd.grad(mean, theta, materialize_grads=True)
     scale = direction.norm().item()
-    integrals, change = normal_expectation(moments, tolerance)
+    integrals, changes = normal_expectation(moments, tolerance)
     objective, slope = integrals.tolist()
-    return objective, slope * direction, scale * change
+    return objective, slope * direction, scale * changes[1].item()
 
 
-def normal_expectation(function: Callable[[Tensor], Tensor], tolerance: float = 1e-10) -> tuple[Tensor, float]:
+def normal_expectation(function: Callable[[Tensor], Tensor], tolerance: float = 1e-10) -> tuple[Tensor, Tensor]:
     """`E function(eps)` for a standard normal eps, and its estimated error.
 
     Args:
         function: from nodes (n,) to values (k, n), float64.
-        tolerance: relative to the larger of 1 and the result.
+        tolerance: relative to `E |function(eps)|`, for each of the k.
 
     Returns:
-        The k expectations and the larger of the last two changes under doubling of the nodes, over all k.
+        The k expectations and, for each, the larger of the last two changes under doubling of the nodes.
     """
 
     def density(eps: Tensor) -> Tensor:
@@ -82,16 +83,18 @@ def expectation(
     low: float,
     high: float,
     tolerance: float = 1e-10,
-) -> tuple[Tensor, float]:
+) -> tuple[Tensor, Tensor]:
     """`∫ function(x) density(x) dx` over [low, high] by midpoint rules of doubling size; see `normal_expectation`."""
-    previous, last_change = midpoint(function, density, low, high, FIRST_NODES), math.inf
+    previous = midpoint(function, density, low, high, FIRST_NODES)
+    size = midpoint(lambda points: function(points).abs(), density, low, high, FIRST_NODES)
+    last_change = torch.full_like(previous, math.inf)
     nodes = FIRST_NODES
     while True:
         nodes *= 2
         current = midpoint(function, density, low, high, nodes)
-        change = (current - previous).abs().max().item()
-        error = max(change, last_change)
-        if error <= tolerance * max(1.0, current.abs().max().item()) or nodes >= MOST_NODES:
+        change = (current - previous).abs()
+        error = torch.maximum(change, last_change)
+        if (error <= tolerance * size).all() or nodes >= MOST_NODES:
             return current, error
         previous, last_change = current, change
 

@@ -41,7 +41,7 @@ def exact_variance(method: str, simulator: Simulator, batch_size: int, tolerance
             (there without measure_valued, and leave_one_out for a single step only). Rewards without noise, and
             normal action noise. Its parameters are one vector (P,) in float64; at sigma = 0 there is None.
         batch_size: N, which only leave_one_out depends on; it needs at least 2.
-        tolerance: of the quadratures, relative to the larger of 1 and the moment.
+        tolerance: of the quadratures, relative to the size of what they integrate.
     """
     environment, policy, parameters, sigma = (
         simulator.environment, simulator.policy, simulator.parameters, simulator.sigma,
