@@ -276,8 +276,7 @@ def decisions(tables: Tables, facts: dict[str, list[str]] | None = None) -> tupl
         }
         regime = [*(facts or {}).get(name, []), *([f"pathwise: {reasons[name]}"] if name in reasons else [])]
         boundary = _boundary_words(own[own["criterion"] == "equal_samples"])
-        if name in crossings:
-            boundary = (*boundary, f"exact, start: {'; '.join(map(str, crossings[name]))}")
+        boundary += tuple(f"exact: {crossing}" for crossing in crossings.get(name, ()))
         rows.append(Decision(name, tuple(regime), marks, boundary))
     return rows, columns
 
@@ -328,7 +327,7 @@ def _many(count: int, noun: str) -> str:
 
 
 def _round(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _list(items: Sequence[str]) -> str:

@@ -36,8 +36,8 @@ def declared_facts(plan: Plan | None) -> dict[str, list[str]]:
 def identity_rows(tables: Tables, facts: Mapping[str, list[str]] | None = None) -> list[dict[str, Any]]:
     """Both sides of the identity beside the exact gradient, at the start of training, per environment and level.
 
-    A side is `blind` where all its samples are zero though its mean, by what is declared in `facts`, is not: it has seen
-    nothing, and [0, 0] is no interval for its mean.
+    A side is `blind` where all its samples are zero though its mean, by what is declared in `facts`, is not: it has
+    seen nothing, and [0, 0] is no interval for its mean.
     """
     statistics = tables.read("gradient_statistics")
     sides = {tables.called(method): method for method in ("reinforce", "pathwise")}
