@@ -41,8 +41,8 @@ STORED = re.compile(rf"({RESULTS}|{REPORTS})/")
 MODULE = re.compile(r"scorepath(\.[A-Za-z_]\w*)+")
 MADE_UP = {"scorepath.nowhere"}
 """Names of modules that tests want not to exist."""
-OF_THE_REPOSITORY = {"readme", 
-    "catalogue", "docs", "doctests", "efficiency", "face", "house", "packaging", "regression", "security",
+OF_THE_REPOSITORY = {
+    "catalogue", "docs", "doctests", "efficiency", "face", "house", "packaging", "readme", "regression", "security",
 }  # fmt: skip
 """Test modules at the top of tests/unit that belong to no module of the package."""
 

@@ -61,7 +61,7 @@ def variance_crossings(
         for place, (left, right) in enumerate(pairwise(values)):
             if (left > 0) != (right > 0) and math.isfinite(left - right):
                 share = left / (left - right)
-                sigma = torch.lerp(*levels[stretch, place : place + 2], share).exp().item()
+                sigma = torch.lerp(levels[stretch, place], levels[stretch, place + 1], share).exp().item()
                 index = stretch * FINER + place + round(share)
                 there = {method: finer[method][index].item() for method in rivals}
                 found.append(Crossing(sigma, min(there, key=there.__getitem__), right > 0))

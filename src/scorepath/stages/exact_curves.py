@@ -45,7 +45,7 @@ def exact_curves(plan: Plan, environment: str) -> None:
         }
         for level, sigma in enumerate(NOISE_LEVELS):
             for (estimator, quantity), values in lines.items():
-                row = (environment, estimator, quantity, sigma, values[level].item())
+                row = (environment, estimator, quantity, sigma, max(0.0, values[level].item()))
                 rows.append(dict(zip(COLUMNS["exact_curves"], row, strict=True)))
         # where the return jumps pathwise is biased, and equal variances are no equal errors
         if instance.continuous:
