@@ -81,7 +81,8 @@ def draw(tables: Tables, output: Path) -> None:
         style.note(
             figure,
             f"{style.count_words(rows, 'samples')} trajectories per point, start of training; bars are 95 % intervals"
-            f" (cut at the frame).\nTriangles: mean outside {LIMITS[0]:g} to {LIMITS[1]:g}.".replace("-", "−"),
+            f" (cut at the frame).\nTriangles: mean outside {LIMITS[0]:g} to {LIMITS[1]:g}."
+            " A point at 0 without a bar: every sample is zero.".replace("-", "−"),
         )
         style.save(figure, output, TITLE, describe(rows, *sides))
 

@@ -208,7 +208,10 @@ def _describe_winner(tables: Tables, column: str, words: str) -> Callable[[pd.Da
             return f"{len(set(statistics['environment']))} environments; pathwise and REINFORCE meet in none of them."
         ahead = (wide[pathwise] < wide[reinforce]).groupby(level=0, sort=False).agg(["sum", "size"])
         parts = [f"{label(str(name))} {row['sum']} of {row['size']}" for name, row in ahead.iterrows()]
-        return f"Noise levels at which pathwise has the {words} than REINFORCE, by environment: {', '.join(parts)}."
+        return (
+            f"Noise levels at which pathwise has the {words} than REINFORCE, by the measured values whatever their"
+            f" intervals, by environment: {', '.join(parts)}."
+        )
 
     return describe
 
