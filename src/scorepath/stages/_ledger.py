@@ -131,7 +131,7 @@ def average(values: pd.DataFrame) -> Interval:
 
 def exponential(interval: Interval) -> Interval:
     """An interval of logarithms as one of numbers."""
-    value, low, high = (math.exp(limit) if limit < math.inf else math.inf for limit in interval)
+    value, low, high = (math.inf if limit == math.inf else math.exp(limit) for limit in interval)
     return value, low, high
 
 

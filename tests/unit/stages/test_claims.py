@@ -331,6 +331,14 @@ def test_independent_checkpoints_are_averaged_in_quadrature_and_levels_are_not()
     assert high - middle == pytest.approx(math.hypot(3.0, 3.0) / 2)
 
 
+@pytest.mark.parametrize("estimator", ["pathwise", "reinforce"])
+def test_a_variance_that_is_not_known_decides_nothing(estimator: str) -> None:
+    mutate = changed("chaos", estimator, variance=lambda rows: math.nan * rows["variance"])
+    (own,) = [judged for judged in ledger(mutate(evidence())).to_dict("records") if judged["claim"] == "chaos"]
+    assert math.isnan(own["measured"])
+    assert (own["consistency"], own["tolerance"]) == ("consistent", "undecided")
+
+
 def test_a_ratio_has_the_limits_of_the_worst_corners() -> None:
     ours = pd.DataFrame({"": [4.0], "_low": [2.0], "_high": [8.0]})
     theirs = pd.DataFrame({"": [1.0], "_low": [0.5], "_high": [2.0]})
