@@ -55,7 +55,7 @@ def reduce_chunk(gradients: Tensor) -> BatchMoments:
     correction = differences.mean(1).double()
     means = centre.double() + correction
     distances = torch.linalg.vector_norm(differences, dim=-1).double().square()
-    squared_deviations = distances - correction.square().sum(-1, keepdim=True)
+    squared_deviations = (distances - correction.square().sum(-1, keepdim=True)).clamp(min=0.0)  # rounding aside
     if means.isfinite().all():
         nonfinite = torch.zeros_like(means[:, 0], dtype=torch.long)
     else:

@@ -121,8 +121,9 @@ def write_tables(
         ]
     claims = [
         {
-            "claim": "small-noise", "source": "folk", "prediction": "slope -2", "measured": -1.9, "measured_low": -2.0,
-            "measured_high": -1.8, "verdict": "confirmed", "figure": "variance",
+            "claim": "small-noise", "source": "folk", "prediction": "slope -2", "predicted": -2.0, "measured": -1.9,
+            "measured_low": -2.0, "measured_high": -1.8, "consistency": "consistent", "tolerance": "undecided",
+            "figure": "variance",
         }
     ]  # fmt: skip
     for name, rows in {

@@ -43,7 +43,7 @@ MADE_UP = {"scorepath.nowhere"}
 """Names of modules that tests want not to exist."""
 OF_THE_REPOSITORY = {
     "catalogue", "docs", "doctests", "efficiency", "equivariance", "face", "house", "packaging",
-    "regression", "security",
+    "readme", "regression", "security",
 }  # fmt: skip
 """Test modules at the top of tests/unit that belong to no module of the package."""
 

@@ -104,16 +104,21 @@ def _series(
 
 
 def describe(rows: pd.DataFrame, biased: set[tuple[str, str]]) -> str:
-    """The largest relative bias of every estimator that is drawn."""
+    """The largest relative bias of every estimator that is drawn, up to the figure's ceiling.
+
+    Beyond it the gradient has all but vanished, and a ratio to its length says nothing of the estimator.
+    """
     parts = []
     for estimator in in_order(rows, "estimator"):
         names = {environment for environment, other in biased if other == estimator}
         own = rows[(rows["estimator"] == estimator) & rows["environment"].isin(names) & (rows["relative_low"] > 0)]
         if len(own):
             worst = own.iloc[int(own["relative"].to_numpy(float).argmax())]
+            share = float(np.sqrt(worst["relative"]))
+            most = np.sqrt(CEILING)
+            size = f"at most {100 * share:.3g} %" if share <= most else f"more than {most:g} times the length"
             parts.append(
-                f"{label(estimator)} in {len(names)} environments, at most"
-                f" {100 * float(np.sqrt(worst['relative'])):.3g} % of the gradient's length"
-                f" ({label(worst['environment'])}, sigma {worst['sigma']:g})"
+                f"{label(estimator)} in {len(names)} environment{'' if len(names) == 1 else 's'}, {size} of the"
+                f" gradient ({label(worst['environment'])}, sigma {worst['sigma']:g})"
             )
-    return "Largest measured bias: " + "; ".join(parts) + "."
+    return "Largest measured bias, relative to the length of the exact gradient: " + "; ".join(parts) + "."

@@ -81,7 +81,8 @@ def draw(tables: Tables, output: Path) -> None:
         style.note(
             figure,
             f"{style.count_words(rows, 'samples')} trajectories per point, start of training; bars are 95 % intervals"
-            f" (cut at the frame).\nTriangles: mean outside {LIMITS[0]:g} to {LIMITS[1]:g}.".replace("-", "−"),
+            f" (cut at the frame).\nTriangles: mean outside {LIMITS[0]:g} to {LIMITS[1]:g}."
+            " A point at 0 without a bar: every sample is zero.".replace("-", "−"),
         )
         style.save(figure, output, TITLE, describe(rows, *sides))
 
@@ -91,9 +92,13 @@ def describe(rows: pd.DataFrame, reinforce: str, pathwise: str) -> str:
     parts = []
     for side in (reinforce, pathwise):
         own = rows[rows["estimator"] == side]
-        contains = (own["ratio_low"] <= 1) & (own["ratio_high"] >= 1)
+        zeros = own["zero_fraction"] == 1
+        contains = (own["ratio_low"] <= 1) & (own["ratio_high"] >= 1) & ~zeros
         if len(own):
-            parts.append(f"The 95 % interval of {label(side)} contains 1 in {contains.sum()} of {len(own)} points.")
+            parts.append(
+                f"The 95 % interval of {label(side)} contains 1 in {contains.sum()} of {(~zeros).sum()} points"
+                + (f"; in {zeros.sum()} more every sample is zero." if zeros.any() else ".")
+            )
     own = rows[rows["estimator"] == pathwise]
     short = own[(own["ratio_high"] < 0.9) | (own["ratio_low"] > 1.1)]
     if len(short):

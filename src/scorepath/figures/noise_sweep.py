@@ -19,6 +19,8 @@ from scorepath.figures import style
 from scorepath.figures.wording import NO_DATA, in_order, label, why_empty
 from scorepath.store.tables import Tables
 
+IDENTICAL = "identical_to:"
+"""What the status of a cell that is not computed begins with, before the estimator that it equals."""
 SPAN = 1e8  # a value further than this factor from the facet's median stands at the edge, with a hollow triangle
 
 
@@ -53,8 +55,8 @@ def draw_nsr(tables: Tables, output: Path) -> None:
 
 def draw_zero_noise_limit(tables: Tables, output: Path) -> None:
     """REINFORCE and pathwise as the noise vanishes, with pathwise at sigma = 0 itself."""
-    statistics = _with_nsr_limits(_at_start(tables.read("gradient_statistics")))
     reinforce, pathwise = map(tables.called, style.PROTAGONISTS)
+    statistics = _with_nsr_limits(_with_limit(tables, _at_start(tables.read("gradient_statistics")), pathwise))
     statistics = statistics[statistics["estimator"].isin([reinforce, pathwise])]
     positive = statistics[(statistics["estimator"] == reinforce) & (statistics["sigma"] > 0)]
     chosen = in_order(positive[np.isfinite(positive["nsr"])], "environment")
@@ -65,7 +67,9 @@ def draw_zero_noise_limit(tables: Tables, output: Path) -> None:
         title="The limit σ → 0: noise-to-signal ratio of REINFORCE and of the pathwise gradient",
         column="nsr", unit="variance / ‖gradient‖²", height=1.25,
         small_print=f"{style.count_words(statistics, 'samples')} trajectories per point, start of training; bars are"
-        " the 95 % interval of the variance. The point at 0 is the deterministic policy.",
+        " the 95 % interval of the variance."
+        + (" At 0 stands pathwise at the deterministic policy; where nothing else is random its variance is 0."
+           if (statistics["sigma"] == 0).any() else ""),
         describe=partial(_describe_slope, reinforce=reinforce),
         nothing="REINFORCE has no noise-to-signal ratio here at a noise level above 0",
     )  # fmt: skip
@@ -75,6 +79,19 @@ def _at_start(statistics: pd.DataFrame) -> pd.DataFrame:
     """The rows of the first checkpoint, whatever its value."""
     first: pd.DataFrame = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
     return first
+
+
+def _with_limit(tables: Tables, statistics: pd.DataFrame, pathwise: str) -> pd.DataFrame:
+    """With pathwise's rows at sigma = 0, where it may be identical to another estimator and measured under its name."""
+    cells = tables.read("cells")
+    cells = cells[(cells["estimator"] == pathwise) & (cells["sigma"] == 0) & (cells["stage"] == "gradients")]
+    parts = [statistics]
+    for environment, status in zip(cells["environment"], cells["status"], strict=True):
+        if status.startswith(IDENTICAL):
+            same = statistics["estimator"] == status.removeprefix(IDENTICAL)
+            own = statistics[same & (statistics["environment"] == environment) & (statistics["sigma"] == 0)]
+            parts.append(own.assign(estimator=pathwise))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _with_nsr_limits(statistics: pd.DataFrame) -> pd.DataFrame:
@@ -191,19 +208,26 @@ def _describe_winner(tables: Tables, column: str, words: str) -> Callable[[pd.Da
             return f"{len(set(statistics['environment']))} environments; pathwise and REINFORCE meet in none of them."
         ahead = (wide[pathwise] < wide[reinforce]).groupby(level=0, sort=False).agg(["sum", "size"])
         parts = [f"{label(str(name))} {row['sum']} of {row['size']}" for name, row in ahead.iterrows()]
-        return f"Noise levels at which pathwise has the {words} than REINFORCE, by environment: {', '.join(parts)}."
+        return (
+            f"Noise levels at which pathwise has the {words} than REINFORCE, by the measured values whatever their"
+            f" intervals, by environment: {', '.join(parts)}."
+        )
 
     return describe
 
 
 def slopes(statistics: pd.DataFrame, reinforce: str, column: str = "nsr") -> dict[str, float]:
-    """Slope of log REINFORCE value against log sigma between the two smallest positive noise levels."""
+    """Slope of log REINFORCE value against log sigma between the two smallest positive noise levels.
+
+    Only where the gradient is the same at both to within a tenth: elsewhere the limit has not been reached.
+    """
     result = {}
     rows = statistics[(statistics["estimator"] == reinforce) & (statistics["sigma"] > 0)]
     for name in in_order(rows, "environment"):
         own = rows[(rows["environment"] == name) & np.isfinite(rows[column]) & (rows[column] > 0)]
         own = own.sort_values("sigma").head(2)
-        if len(own) == 2:
+        length = np.sqrt(own["variance"] / own["nsr"]).to_numpy(float)
+        if len(own) == 2 and length.max() <= 1.1 * length.min():
             change = np.diff(np.log(own[column].to_numpy(float)))[0] / np.diff(np.log(own["sigma"].to_numpy(float)))[0]
             result[name] = float(change)
     return result
@@ -212,9 +236,10 @@ def slopes(statistics: pd.DataFrame, reinforce: str, column: str = "nsr") -> dic
 def _describe_slope(statistics: pd.DataFrame, reinforce: str) -> str:
     found = slopes(statistics, reinforce)
     if not found:
-        return "Too few noise levels to see the limit."
+        return "No environment has two noise levels near the limit."
     parts = [f"{label(name)} {value:.1f}".replace("-", "−") for name, value in found.items()]
     return (
         "Slope of the logarithm of REINFORCE's noise-to-signal ratio against the logarithm of sigma between the two"
-        f" smallest noise levels (−2 is the inverse-square law): {', '.join(parts)}."
+        " smallest noise levels, where the gradient's length changes by less than a tenth between them (−2 is the"
+        f" inverse-square law): {', '.join(parts)}."
     )

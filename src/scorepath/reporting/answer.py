@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures.wording import checkpoint_name, in_order, label
+from scorepath.reporting.crossings import curves_sentence, exact_crossings
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
 
@@ -45,13 +46,13 @@ class Reason:
     kind: str
     """bias or variance."""
     size: float
-    """The bias by the gradient's length; the variance by its rival's."""
+    """The bias by the gradient's length; the variance by its rival's, at the least that both intervals allow."""
 
     @property
     def words(self) -> str:
         if self.kind == "bias":
-            return f"up to {100 * self.size:.0f} % of the gradient"
-        return f"up to {_round(self.size)} times its rival’s"
+            return f"up to {100 * self.size:.3g} % of the gradient"
+        return f"at least {_round(self.size)} times its rival’s"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.words}"
@@ -89,14 +90,18 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
 
 
 def answer_sentences(tables: Tables) -> list[str]:
-    """Up to three sentences; one that says so, and why, where nothing has been compared."""
+    """Up to four paragraphs; one that says so, and why, where nothing has been compared."""
     verdicts = compared(tables)
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
         return [_nothing(verdicts[verdicts["criterion"] == "equal_samples"])]
-    return [
-        text for text in (_who(verdicts, samples), _where(samples, measured_reasons(tables)), _flips(samples)) if text
-    ]
+    texts = (
+        _who(verdicts, samples),
+        _where(samples, measured_reasons(tables)),
+        _flips(samples),
+        curves_sentence(tables, _won(samples)),
+    )
+    return [text for text in texts if text]
 
 
 def _nothing(verdicts: pd.DataFrame) -> str:
@@ -141,8 +146,8 @@ def _where(samples: pd.DataFrame, reasons: Mapping[str, Reason]) -> str:
     lost = decided[decided["verdict"] == "score_function"].groupby("environment").size()
     total = decided.groupby("environment", sort=False).size()
     sentences = []
-    if wins := [label(str(name)) for name in total.index if name not in lost.index]:
-        sentences.append(f"It wins every decided comparison in {_list(wins)}.")
+    if wins := [label(name) for name in _won(samples)]:
+        sentences.append(f"On the levels tried it wins every decided comparison in {_list(wins)}.")
     parts = []
     kinds = {name: reasons[name].kind if name in reasons else "" for name in total.index if name in lost.index}
     for kind, where in (*CIRCUMSTANCES.items(), ("", "")):
@@ -160,18 +165,27 @@ def _where(samples: pd.DataFrame, reasons: Mapping[str, Reason]) -> str:
     return " ".join(sentences)
 
 
+def _won(samples: pd.DataFrame) -> list[str]:
+    """The environments in which pathwise wins every comparison that is decided, and there is one."""
+    decided = samples[samples["verdict"].isin(SIDES)]
+    return [
+        str(name) for name, own in decided.groupby("environment", sort=False) if (own["verdict"] == "pathwise").all()
+    ]
+
+
 def _flips(samples: pd.DataFrame) -> str:
     found = {name: boundaries(own) for name, own in samples.groupby("environment")}
     changes = [change for own in found.values() for group in own.values() for change in group]
     if not changes:
         several = samples.groupby("environment")["sigma"].nunique().max() > 1
-        return "In no environment does the winner change with the noise level." if several else ""
+        return "In no environment does the winner change between the noise levels tried." if several else ""
     to_score = sum(change.winner_low == "pathwise" for change in changes)
-    times = "always" if to_score == len(changes) else f"{to_score} of {len(changes)} times"
+    times = "each time" if to_score == len(changes) else f"{to_score} of {len(changes)} times"
     spans = sorted((change.low, change.high) for change in changes)
     lowest, highest = (" and ".join(map(sigma_token, span)) for span in (spans[0], spans[-1]))
     return (
-        f"The winner changes with the noise level in {_many(sum(map(bool, found.values())), 'environment')}, {times}"
+        "On the levels tried the winner changes with the noise in"
+        f" {_many(sum(map(bool, found.values())), 'environment')}, {times}"
         " from pathwise at the smaller to the score function at the larger noise: between σ = "
         + (f"{lowest} at the lowest and {highest} at the highest." if lowest != highest else f"{lowest}.")
     )
@@ -219,9 +233,10 @@ def measured_reasons(tables: Tables) -> dict[str, Reason]:
 
 
 def _worst_variance_ratio(verdicts: pd.DataFrame, statistics: pd.DataFrame, pathwise: str) -> dict[str, float]:
-    """Per environment, the largest ratio of pathwise's variance to that of the score-function estimator it met.
+    """Per environment, the least factor by which pathwise's variance is larger than that of its rival.
 
-    Of two that their intervals tell apart; another ratio might be that of equal variances.
+    The lower limit of one by the upper limit of the other, where that is largest: the largest of many ratios of noisy
+    variances would be too large.
     """
     where = ["environment", "sigma", "checkpoint"]
     columns = ["variance", "variance_low", "variance_high"]
@@ -230,7 +245,7 @@ def _worst_variance_ratio(verdicts: pd.DataFrame, statistics: pd.DataFrame, path
     rows = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["rival"] != "")]
     rows = rows.merge(rivals, on=[*where, "rival"]).merge(variances[variances["estimator"] == pathwise], on=where)
     rows = rows[rows["variance_low"] > rows["rival_variance_high"]]
-    ratio = (rows["variance"] / rows["rival_variance"]).where(lambda value: np.isfinite(value))
+    ratio = (rows["variance_low"] / rows["rival_variance_high"]).where(lambda value: np.isfinite(value))
     return {str(name): float(value) for name, value in ratio.groupby(rows["environment"]).max().dropna().items()}
 
 
@@ -249,7 +264,7 @@ def decisions(tables: Tables, facts: dict[str, list[str]] | None = None) -> tupl
         if levels:
             columns[criterion] = [sigma_token(level) for level in levels]
     names = dict.fromkeys([*in_order(tables.read("cells"), "environment"), *in_order(verdicts, "environment")])
-    reasons = measured_reasons(tables)
+    reasons, crossings = measured_reasons(tables), exact_crossings(tables)
     if _same_verdicts(verdicts, "equal_steps", "equal_samples"):
         columns.pop("equal_steps", None)
     rows = []
@@ -260,7 +275,9 @@ def decisions(tables: Tables, facts: dict[str, list[str]] | None = None) -> tupl
             for criterion, tokens in columns.items()
         }
         regime = [*(facts or {}).get(name, []), *([f"pathwise: {reasons[name]}"] if name in reasons else [])]
-        rows.append(Decision(name, tuple(regime), marks, _boundary_words(own[own["criterion"] == "equal_samples"])))
+        boundary = _boundary_words(own[own["criterion"] == "equal_samples"])
+        boundary += tuple(f"exact: {crossing}" for crossing in crossings.get(name, ()))
+        rows.append(Decision(name, tuple(regime), marks, boundary))
     return rows, columns
 
 
@@ -310,7 +327,7 @@ def _many(count: int, noun: str) -> str:
 
 
 def _round(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _list(items: Sequence[str]) -> str:

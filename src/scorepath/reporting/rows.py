@@ -33,8 +33,12 @@ def declared_facts(plan: Plan | None) -> dict[str, list[str]]:
     return facts
 
 
-def identity_rows(tables: Tables) -> list[dict[str, Any]]:
-    """Both sides of the identity beside the exact gradient, at the start of training, per environment and level."""
+def identity_rows(tables: Tables, facts: Mapping[str, list[str]] | None = None) -> list[dict[str, Any]]:
+    """Both sides of the identity beside the exact gradient, at the start of training, per environment and level.
+
+    A side is `blind` where all its samples are zero though its mean, by what is declared in `facts`, is not: it has
+    seen nothing, and [0, 0] is no interval for its mean.
+    """
     statistics = tables.read("gradient_statistics")
     sides = {tables.called(method): method for method in ("reinforce", "pathwise")}
     statistics = statistics[statistics["estimator"].isin(sides) & (statistics["sigma"] > 0)]
@@ -52,6 +56,8 @@ def identity_rows(tables: Tables) -> list[dict[str, Any]]:
             side["agrees"] = (
                 side["projection_low"] - slack <= reference["gradient_norm"] <= side["projection_high"] + slack
             )
+            jumps = sides[side["estimator"]] == "pathwise" and JUMPS in (facts or {}).get(key[0], [])
+            side["blind"] = side["zero_fraction"] == 1 and not side["agrees"] and not jumps
             row[sides[side["estimator"]]] = side
         rows.append(row)
     return rows
@@ -69,8 +75,13 @@ def boundary_terms(tables: Tables, facts: Mapping[str, list[str]]) -> list[dict[
             continue
         missing = {end: norm - side[f"projection{end}"] for end in ("", "_low", "_high")}
         if missing["_high"] > MISSED * norm or missing["_low"] < -MISSED * norm:
+            shares = {
+                f"bias{end}": math.sqrt(max(0.0, side[f"squared_bias{end}"])) / norm for end in ("", "_low", "_high")
+            }
             found.append(
-                row | {"missing": missing[""], "missing_low": missing["_high"], "missing_high": missing["_low"]}
+                row
+                | {"missing": missing[""], "missing_low": missing["_high"], "missing_high": missing["_low"]}
+                | shares
             )
     return found
 
@@ -202,6 +213,23 @@ def reference_rows(tables: Tables) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def judged_by(tables: Tables) -> str:
+    """What the study's gradients are held against, as the end of a sentence."""
+    references = tables.read("references")
+    simulated = references["reference_class"].str.endswith("monte_carlo")
+    every, monte_carlo = set(references["environment"]), set(references.loc[simulated, "environment"])
+    if not every:
+        return ""
+    if not monte_carlo:
+        return ", judged against exact gradients"
+    text = ", judged against "
+    if exact := every - monte_carlo:
+        text += f"exact gradients in {len(exact)} of {len(every)} environments and, in the others, against "
+    text += "Monte Carlo estimates"
+    open_ = int((references["reference_class"] == UNCERTIFIED).sum())
+    return text + (f", {open_} of {int(simulated.sum())} of them not certified" if open_ else ", all certified")
 
 
 def _without_distances(text: str) -> str:

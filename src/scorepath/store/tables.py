@@ -18,7 +18,7 @@ from scorepath.store.records import require_intact
 TEXT = (
     "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
-    "prediction", "figure",
+    "prediction", "consistency", "tolerance", "figure",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
 TRUTH = "at_grid_edge"
@@ -54,7 +54,7 @@ COLUMNS: dict[str, list[str]] = {
         "verdicts": _VERDICTS,
         "verdicts_compute": _VERDICTS,
         "exact_curves": "environment estimator quantity sigma value",
-        "claims": "claim source prediction measured measured_low measured_high verdict figure",
+        "claims": "claim source prediction predicted measured measured_low measured_high consistency tolerance figure",
     }.items()
 }
 """Every table and its columns, in their order."""

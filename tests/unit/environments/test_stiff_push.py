@@ -58,3 +58,13 @@ def test_stiffness_flips_the_winner() -> None:
     assert above[0] > above[1]
     assert stiff[0] / stiff[1] > 2
     assert stiff[0] > 40 * soft[0]
+
+
+@pytest.mark.parametrize("stiffness", [10.0, 100.0, 1000.0])
+def test_the_first_policy_does_not_stand_on_a_kink(stiffness: float) -> None:
+    """The slopes to both sides of the action 0 agree to rounding and curvature."""
+    step = 1e-6
+    below, here, above = decision_return(
+        StiffPush(stiffness=stiffness), torch.tensor([-step, 0.0, step], dtype=torch.float64)
+    ).tolist()
+    assert (above - here) / step == pytest.approx((here - below) / step, rel=1e-3)

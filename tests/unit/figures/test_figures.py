@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.helpers.small_tables import write_tables
 
@@ -77,3 +78,57 @@ def test_a_missing_table_stops_no_figure(missing: str, tmp_path: Path) -> None:
     for name in FIGURES:
         FIGURES[name].draw(Tables(tables), tmp_path / f"{name}.svg")
         assert (tmp_path / f"{name}.svg").is_file()
+
+
+# --- what figures say to those who cannot see them -------------------------------------------------------------------
+
+
+def description(name: str, tables: Path, output: Path) -> str:
+    FIGURES[name].draw(Tables(tables), output / f"{name}.svg")
+    return ElementTree.parse(output / f"{name}.svg").getroot().findtext(f"{SVG}desc") or ""
+
+
+def test_a_bias_beyond_the_ceiling_is_no_percentage(tmp_path: Path) -> None:
+    """Where the gradient vanishes, any bias is astronomical beside it."""
+    tables = write_tables(tmp_path / "tables")
+    assert "at most 100 % of the gradient (edge" in description("bias", tables, tmp_path)
+    statistics = pd.read_csv(tables / "gradient_statistics.csv")
+    vanished = (statistics["environment"] == "edge") & (statistics["sigma"] == 1.0)
+    for end in ("", "_low", "_high"):
+        statistics.loc[vanished & (statistics["estimator"] == "pathwise"), f"squared_bias{end}"] = 1e140
+    statistics.to_csv(tables / "gradient_statistics.csv", index=False)
+    words = description("bias", tables, tmp_path)
+    assert "more than 10 times the length of the gradient (edge, sigma 1)" in words
+    assert "e+" not in words
+
+
+def test_the_limit_has_its_point_at_zero(tmp_path: Path) -> None:
+    """Also where pathwise is measured under the name of the estimator that equals it there."""
+    tables = write_tables(tmp_path / "tables", ("smooth",), losers=())
+    statistics, cells = (pd.read_csv(tables / f"{name}.csv") for name in ("gradient_statistics", "cells"))
+    at_zero = (cells["estimator"] == "pathwise") & (cells["sigma"] == 0)
+    cells.loc[at_zero, "status"] = "identical_to:deterministic_pathwise"
+    chosen = (statistics["estimator"] == "pathwise") & (statistics["sigma"] == 0)
+    statistics.loc[chosen, "estimator"] = "deterministic_pathwise"
+    cells.to_csv(tables / "cells.csv", index=False)
+    statistics.to_csv(tables / "gradient_statistics.csv", index=False)
+    text = {}
+    for name in ("with", "without"):
+        FIGURES["zero_noise_limit"].draw(Tables(tables), tmp_path / f"{name}.svg")
+        text[name] = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+        statistics[~chosen].to_csv(tables / "gradient_statistics.csv", index=False)
+    assert "At 0 stands pathwise" in text["with"]
+    assert "At 0 stands pathwise" not in text["without"]
+    assert text["with"].count("<use ") == text["without"].count("<use ") + 1
+
+
+def test_a_slope_is_told_only_near_the_limit(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables", ("smooth", "edge"), losers=())
+    assert "smooth −2.0, edge −2.0" in description("zero_noise_limit", tables, tmp_path)
+    statistics = pd.read_csv(tables / "gradient_statistics.csv")
+    far = (statistics["environment"] == "edge") & (statistics["sigma"] == 0.1)
+    statistics.loc[far, "nsr"] *= 1e20  # a gradient that has vanished
+    statistics.to_csv(tables / "gradient_statistics.csv", index=False)
+    words = description("zero_noise_limit", tables, tmp_path)
+    assert "smooth −2.0" in words
+    assert "edge" not in words

@@ -11,12 +11,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from tests.helpers.runs import records_of_a_run
 from tests.helpers.small_tables import write_tables
 
 from scorepath.figures import FIGURES
 from scorepath.reporting.page import number, render_report
+from scorepath.reporting.rows import identity_rows, judged_by
 from scorepath.store import paths
 from scorepath.store.records import record_path
 from scorepath.store.tables import Tables
@@ -117,6 +119,30 @@ def test_no_tables_at_all_still_give_a_report(tmp_path: Path) -> None:
     assert Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).open == []
 
 
+@pytest.mark.parametrize("declared", [{"edge": ["the return jumps"]}, {}])
+def test_samples_that_are_all_zero_say_nothing_unless_the_mean_is_zero(
+    tmp_path: Path, declared: dict[str, list[str]]
+) -> None:
+    """Where the return is declared to jump, pathwise's mean is what was seen; elsewhere nothing was seen."""
+    rows = identity_rows(Tables(write_tables(tmp_path / "tables")), declared)
+    blind = {row["environment"] for row in rows if row["pathwise"]["blind"]}
+    assert blind == (set() if declared else {"edge"})
+
+
+def test_what_gradients_are_judged_by_is_what_the_references_are(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables")
+    assert judged_by(Tables(tables)) == ", judged against exact gradients"
+    references = pd.read_csv(tables / "references.csv")
+    edge = references["environment"] == "edge"
+    references.loc[edge, "reference_class"] = "certified_monte_carlo"
+    references.loc[edge & (references["sigma"] == 1), "reference_class"] = "uncertified_monte_carlo"
+    references.to_csv(tables / "references.csv", index=False)
+    assert judged_by(Tables(tables)) == (
+        ", judged against exact gradients in 1 of 2 environments and, in the others, against Monte Carlo estimates,"
+        " 2 of 6 of them not certified"
+    )
+
+
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     tables = write_tables(tmp_path / "tables")
     assert render(tables, figures=True) == render(tables, figures=True)
@@ -128,7 +154,7 @@ def test_the_step_shows_its_boundary_term(tmp_path: Path) -> None:
     table = table[: table.index("</table>")]
     assert "edge" in table
     assert "smooth" not in table
-    assert "100 %" in table
+    assert "100 <small>[99.9, 100]</small>" in table
 
 
 @pytest.mark.parametrize(

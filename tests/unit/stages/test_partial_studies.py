@@ -14,9 +14,9 @@ import torch
 from tests.helpers.small_studies import small_plan
 
 from scorepath.references.checkpoints import ReferencePolicies
+from scorepath.stages._ledger import slope
 from scorepath.stages._references import save_policies
 from scorepath.stages._verdicts import AGAINST_REINFORCE, BEST, UNJUDGED, why_absent
-from scorepath.stages.claims import crossing, slope
 from scorepath.stages.cost_tables import cost_tables
 from scorepath.stages.costs import costs
 from scorepath.stages.plan import make_plan
@@ -112,9 +112,17 @@ def test_a_slope_has_limits() -> None:
     assert slope(levels([1.0, 100.0, 7.0]), "value") == pytest.approx((2.0, 2.0, 2.0))
 
 
-@pytest.mark.parametrize("values", [[1.0], [], [1.0, 0.0], [-1.0, 1.0], [math.inf, 1.0], [1.0, math.nan]])
-def test_what_has_no_logarithm_has_no_slope(values: list[float]) -> None:
+@pytest.mark.parametrize("values", [[1.0], []])
+def test_a_slope_needs_two_levels(values: list[float]) -> None:
     assert slope(levels(values), "value") is None
+
+
+@pytest.mark.parametrize("values", [[1.0, 0.0], [-1.0, 1.0], [math.inf, 1.0], [1.0, math.nan]])
+def test_nothing_is_known_of_a_slope_of_what_has_no_logarithm(values: list[float]) -> None:
+    found = slope(levels(values), "value")
+    assert found is not None
+    assert math.isnan(found[0])
+    assert found[1:] == (-math.inf, math.inf)
 
 
 def test_limits_that_have_no_logarithm_are_infinite() -> None:
@@ -122,13 +130,6 @@ def test_limits_that_have_no_logarithm_are_infinite() -> None:
     assert found is not None
     assert found[0] == pytest.approx(1.0)
     assert found[1:] == (-math.inf, math.inf)
-
-
-def test_curves_cross_where_both_are_measured() -> None:
-    ours = pd.Series([1.0, 1.0, 100.0], index=[0.1, 1.0, 10.0])
-    theirs = pd.Series([10.0, 10.0, 10.0], index=[0.1, 10.0, 100.0])
-    assert crossing(ours, theirs) == pytest.approx(1.0)
-    assert math.isnan(crossing(ours, theirs[[100.0]]))
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------
