@@ -26,8 +26,8 @@ PIECES = 32
 """Into which every line is cut at first."""
 PARTS = 16
 """Into which a piece is cut each time it is zoomed in on."""
-CANDIDATES = 48
-"""Pieces that are zoomed in on, of each of three kinds."""
+CANDIDATES = 1
+"""Pieces of every line that are zoomed in on, of each of three kinds."""
 PATIENCE = 3
 """Times that every candidate is zoomed in on: what varies smoothly beside a jump is 4096 times smaller by then."""
 LAST_LENGTH = 1e-13
@@ -123,6 +123,14 @@ def draw_lines(
     )
 
 
+def refutation(environment: Environment, jump: Jump) -> str:
+    """What a jump says against an environment that is declared continuous."""
+    return (
+        f"declared continuous, but the return jumps by {jump.size:.3g} at step {jump.step} of {environment.horizon}, "
+        f"between two actions {jump.distance:.0e} apart: declare continuous = False"
+    )
+
+
 def find_jump(environment: Environment, policy: Policy, lines: Lines) -> Jump | None:
     """The largest jump of the return that is found on these lines, or None.
 
@@ -169,10 +177,10 @@ def _candidates(found: _Rewards, least: Tensor) -> tuple[Tensor, Tensor, Tensor]
     kinds = ((excess / typical).nan_to_num(0.0, 0.0, 0.0).max(-1), excess.max(-1), (lasted, last_entry))
     parts = []
     for score, entry in kinds:
-        best = score.flatten().topk(min(CANDIDATES, score.numel())).indices
-        best = best[score.flatten()[best] > 0]
-        line = torch.div(best, score.shape[1], rounding_mode="floor")
-        parts.append((line, best % score.shape[1], entry.flatten()[best]))
+        best = score.topk(CANDIDATES, dim=1)
+        line, rank = (best.values > 0).nonzero(as_tuple=True)
+        piece = best.indices[line, rank]
+        parts.append((line, piece, entry[line, piece]))
     line, piece, entry = (torch.cat(each) for each in zip(*parts, strict=True))
     return line, piece, entry
 
