@@ -41,7 +41,7 @@ STEP = 0.5
 """Length of a finite-difference step: how far it moves the actions of a trajectory, in units of their noise."""
 LONGEST_STEP = 0.1
 """In units of the parameters."""
-LINES = 32
+LINES = 24
 """Straight lines of action noise on which a jump is searched for."""
 HARDLY_ANY = 0.01
 """Action noise on them where the policy has none."""
@@ -299,7 +299,7 @@ def _differentiated(
     directions = torch.stack([gradients.mean(0), second])
     directions = torch.nn.functional.normalize(directions, dim=-1, eps=0.0).nan_to_num(0.0)
     steps = step_lengths(simulator, own("steps"), directions)
-    arguments = simulator, own("differences"), directions, steps, batches, max(2, per_batch // 16)
+    arguments = simulator, own("differences"), directions, steps, batches, max(2, per_batch // 24)
     differences, derivatives = finite_differences(*arguments), mean_derivatives(*arguments)
     returns = simulator.returns(Noise(simulator.environment, own("steps"), range(1), 64).rollout).abs().mean().item()
     floor = ROUNDING[torch.float64] * size + 1e-14 * returns / steps.min().item()
