@@ -25,8 +25,8 @@ class Stranger(Environment):
     source: ClassVar[str] = "test"
     reference_class: ClassVar[Any] = "certified_monte_carlo"
     default_policy: ClassVar[str] = "linear"
-    state_dim: ClassVar[int] = 3  # type: ignore[assignment]
-    initial_noise_dim: ClassVar[int] = 1  # type: ignore[assignment]
+    state_dim: ClassVar[int] = 3
+    initial_noise_dim: ClassVar[int] = 1
 
     def initial_state(self, noise: Tensor) -> Tensor:
         return torch.cat([self.start + 0.1 * noise, torch.zeros_like(noise), torch.zeros_like(noise)], -1)
@@ -48,15 +48,15 @@ class Stranger(Environment):
 
 
 def _paying(pay: Callable[..., Tensor], **knobs: Any) -> Stranger:
-    return type("Paying", (Stranger,), {"pay": pay})(**knobs)  # type: ignore[no-any-return]
+    return type("Paying", (Stranger,), {"pay": pay})(**knobs)
 
 
 def _pushing(push: Callable[..., tuple[Tensor, Tensor]], **knobs: Any) -> Stranger:
-    return type("Pushing", (Stranger,), {"push": push})(**knobs)  # type: ignore[no-any-return]
+    return type("Pushing", (Stranger,), {"push": push})(**knobs)
 
 
 def _with(**methods: Any) -> Stranger:
-    return type("Other", (Stranger,), methods)()  # type: ignore[no-any-return]
+    return type("Other", (Stranger,), methods)()
 
 
 def _plain(x: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:

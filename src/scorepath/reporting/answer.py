@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures.wording import checkpoint_name, in_order, label
+from scorepath.provenance import findings
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
 
@@ -89,7 +90,11 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
 
 
 def answer_sentences(tables: Tables) -> list[str]:
-    """Up to three sentences; one that says so, and why, where nothing has been compared."""
+    """Up to three sentences; one that says so, and why, where nothing has been compared; and what the data refute."""
+    return [*_verdicts_in_words(tables), *findings.sentences(tables.folder)]
+
+
+def _verdicts_in_words(tables: Tables) -> list[str]:
     verdicts = compared(tables)
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
