@@ -163,8 +163,14 @@ JUMPING: dict[str, Stranger] = {
     "early end, small bonus": _with(active=_standing, step=_ended(lambda x: 0.01 - x**2)),
     "last state": _with(terminal_reward=lambda self, state: torch.sign(state[..., 1] - 0.2)),
     "in chaos": type(
-        "Chaos", (Stranger,), {"push": _chaotic, "pay": lambda self, x, v, a, t: torch.tanh(x) + (t > 95) * (x > 0)}
-    )(horizon=100),
+        "Chaos",
+        (Stranger,),
+        {
+            "push": _chaotic,
+            "pay": lambda self, x, v, a, t: torch.tanh(x) + (t > 35) * (x > 0),
+            "observe": lambda self, state: state * torch.tensor([1.0, 0.0, 0.0]).to(state),
+        },
+    )(horizon=40),
 }
 """By the kind of jump."""
 

@@ -22,7 +22,7 @@ from scorepath.references.exact import exact_reference
 from scorepath.references.jumps import PIECES, Jump, draw_lines, find_jump, refutation
 from scorepath.rollout import Simulator
 
-LINES = 112
+LINES = 96
 """Straight lines between two draws of action noise on which a jump is searched for."""
 SCALES = (0.03, 0.3, 1.0, 3.0)
 """Standard deviations of the action noise on them."""

@@ -24,16 +24,16 @@ from scorepath.rollout import Simulator
 
 PIECES = 32
 """Into which every line is cut at first."""
-PARTS = 16
+PARTS = 8
 """Into which a piece is cut each time it is zoomed in on."""
 CANDIDATES = 1
 """Pieces of every line that are zoomed in on, of each of three kinds."""
 PATIENCE = 3
-"""Times that every candidate is zoomed in on: what varies smoothly beside a jump is 4096 times smaller by then."""
+"""Times that every candidate is zoomed in on: what varies smoothly beside a jump is 512 times smaller by then."""
 LAST_LENGTH = 1e-13
 """Of the last interval, as a part of the line: a few hundred roundings of the action."""
 SURVIVES = 0.5
-"""Share of a change that must be left when its piece is cut into `PARTS`: a root leaves a quarter, a kink 1/16."""
+"""Share of a change that must be left when its piece is cut into `PARTS`: a root leaves a third, a kink an eighth."""
 BESIDE = 8
 """Intervals on either side of the last one that have to be calm."""
 CALM = 1 / 30

@@ -43,7 +43,7 @@ LONGEST_STEP = 0.1
 """In units of the parameters."""
 LINES = 24
 """Straight lines of action noise on which a jump is searched for."""
-HARDLY_ANY = 0.01
+A_LITTLE = 0.1
 """Action noise on them where the policy has none."""
 PERTURBATION = 0.01
 """Standard deviation of each parameter's perturbation where returns may jump or are only known in float32; length of a
@@ -261,7 +261,7 @@ def found_jump(simulator: Simulator, stream: Stream) -> str:
     if not environment.continuous or environment.discrete_actions:
         return ""
     generator = torch.Generator().manual_seed(int(stream.generator(0, "lines").integers(2**62)))
-    scales = torch.full((LINES,), simulator.sigma or HARDLY_ANY, dtype=torch.float64)
+    scales = torch.full((LINES,), simulator.sigma or A_LITTLE, dtype=torch.float64)
     lines = draw_lines(environment, simulator.parameters.double().expand(LINES, -1), scales, generator)
     jump = find_jump(environment, simulator.policy, lines)
     return "" if jump is None else refutation(environment, jump)

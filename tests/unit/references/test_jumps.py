@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,17 @@ from scorepath.rollout import Simulator
 torch.set_num_threads(1)
 
 
-def catalogue(continuous: bool) -> list[Any]:
-    """Every instance of the catalogue with continuous actions that declares this."""
+def jumping() -> list[Any]:
+    """Every instance of the catalogue that declares jumps in continuous actions.
+
+    That those which declare none have none is part of their conformance (tests/conformance).
+    """
     found = []
     for name in registry.names(registry.ENVIRONMENTS):
         kind = registry.load(registry.ENVIRONMENTS, name)
         for number, knobs in enumerate(({}, *kind.variants)):
             environment = kind(**knobs)
-            if not environment.discrete_actions and environment.continuous == continuous and name != "gymnasium":
+            if not environment.discrete_actions and not environment.continuous and name != "gymnasium":
                 found.append(pytest.param(environment, id=f"{name}-{number}"))
     return found
 
@@ -53,14 +57,9 @@ def test_a_strangers_continuous_return_is_left_alone(name: str) -> None:
     assert largest_jump(SMOOTH[name]) is None
 
 
-@pytest.mark.parametrize("environment", catalogue(continuous=False))
+@pytest.mark.parametrize("environment", jumping())
 def test_every_jump_of_the_catalogue_is_found_if_it_is_not_declared(environment: Environment) -> None:
     assert list(continuity(called_continuous(environment)))
-
-
-@pytest.mark.parametrize("environment", catalogue(continuous=True))
-def test_no_continuous_environment_of_the_catalogue_jumps(environment: Environment) -> None:
-    assert largest_jump(environment) is None
 
 
 @pytest.mark.parametrize(
@@ -68,9 +67,9 @@ def test_no_continuous_environment_of_the_catalogue_jumps(environment: Environme
     [
         ("stiff_push", {"stiffness": 1e3}),
         ("stiff_push", {"stiffness": 1e4}),
-        ("double_pendulum", {"horizon": 150}),
         ("angle_doubling", {"doublings": 40}),
-        ("hopper", {"stiffness": 1e5, "horizon": 20}),
+        pytest.param("double_pendulum", {"horizon": 150}, marks=pytest.mark.slow),
+        pytest.param("hopper", {"stiffness": 4e4, "horizon": 20}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -111,15 +110,13 @@ def test_the_unit_of_the_reward_does_not_matter(unit: float) -> None:
 
 @pytest.mark.parametrize("sigma", [0.0, 0.3])
 def test_references_search_under_the_policy_at_hand(sigma: float) -> None:
-    """At its checkpoint and noise level, the noiseless policy included: it ends just beyond the edge."""
-    environment = JUMPING["trained only"]
+    """At its checkpoint and noise level: one policy leads beyond the edge at 3.5, another never comes near it."""
+    environment = replace(JUMPING["trained only"], start=1.0)
     policy = make_policy(environment)
-    still = torch.zeros(policy.parameter_count, dtype=torch.float64)
-    gain = still.clone()
-    gain[0] = 6.4  # x'' = 6.4 x leads beyond 3.5, from a start that is 0.1 wide
-    stream = Stream(1, "test", "jumps")
-    assert found_jump(Simulator(environment, policy, gain, sigma), stream).startswith("declared continuous, but")
-    assert found_jump(Simulator(environment, policy, still, sigma), stream) == ""
+    for gain, reaches in ((0.5, True), (-1.0, False)):
+        parameters = torch.tensor([gain, 0.0, 0.0], dtype=torch.float64)
+        found = found_jump(Simulator(environment, policy, parameters, sigma), Stream(1, "test", "jumps"))
+        assert found.startswith("declared continuous, but the return jumps by 1 at step ") == reaches
 
 
 def test_the_search_has_fixed_draws() -> None:
