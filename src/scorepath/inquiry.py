@@ -23,8 +23,7 @@ from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
 from scorepath.statistics import bootstrap_weights, interval, limits
-from scorepath.unbiasedness import both as both_outcomes
-from scorepath.unbiasedness import proved, with_room
+from scorepath.unbiasedness import proved_of
 from scorepath.verdicts import ErrorComponents, Outcome, compare_errors, decide, error_components, mean_of
 
 if TYPE_CHECKING:
@@ -62,14 +61,12 @@ class Judge:
     | gradients | exact, (1, P), or an independent estimate for each batch, (batches, P); float64 |
     | certified | whether a bias may be judged by it |
     | how | where it comes from, in words |
-    | noticeable | smallest bias, by the gradient's length, that would have shown in it |
     | finding | what refutes a declared continuity, if anything does |
     """
 
     gradients: Tensor
     certified: bool
     how: str
-    noticeable: float = 0.0
     finding: str = ""
 
 
@@ -294,18 +291,13 @@ def compare(
         each.environment_steps(environment) / environment.horizon if criterion == "equal_steps" else 1.0
         for each in both
     )
-    outcome = Outcome(reason="the reference is not certified, so a bias cannot be judged")
-    blind = [_trusted(each, simulator) and not _proved(each, simulator) for each in both]
-    if judge.finding and any(blind):
-        outcome = Outcome(reason=judge.finding)
-    elif not np.isnan([our_components.biases, their_components.biases]).any():
-        arguments = (our_price, their_price), batch_size, np.arange(batches), _weights(batches, seed)
-        outcome = compare_errors(our_components, their_components, *arguments)
-        room = (judge.noticeable * float(judge.gradients.mean(0).norm())) ** 2
-        for ours_too, theirs_too in ((room, 0.0), (0.0, room)):
-            if room and blind[0 if ours_too else 1]:
-                worse = with_room(our_components, ours_too), with_room(their_components, theirs_too)
-                outcome = both_outcomes(outcome, compare_errors(*worse, *arguments), judge.noticeable)
+    refuted = "" if all(proved_of(each, simulator) for each in both) else judge.finding
+    outcome = Outcome(reason=refuted or "the reference is not certified, so a bias cannot be judged")
+    if not refuted and not np.isnan([our_components.biases, their_components.biases]).any():
+        outcome = compare_errors(
+            our_components, their_components, (our_price, their_price), batch_size, np.arange(batches),
+            _weights(batches, seed),
+        )  # fmt: skip
     verdict, why = "not_applicable", ""
     if math.isfinite(outcome.p_value):
         low, high, p_value = (np.array([number]) for number in (outcome.low, outcome.high, outcome.p_value))
@@ -325,7 +317,7 @@ def _judge(simulator: Simulator, batches: int, batch_size: int, seed: int) -> Ju
     stream = Stream(seed, "", "reference")
     samples = REFERENCE_SAMPLES * batches * batch_size
     found = certified_reference(simulator, stream, samples, batches, ERROR_BUDGET)
-    return Judge(found.gradients, found.certified, found.certified_by, found.noticeable, found.finding)
+    return Judge(found.gradients, found.certified, found.certified_by, found.finding)
 
 
 def _measure(
@@ -365,24 +357,8 @@ def _measure(
 def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simulator: Simulator) -> ErrorComponents:
     return error_components(
         _name(estimator), found.variance, found.squared_bias, found.nonfinite_fraction, found.zero_fraction,
-        unbiased=_proved(estimator, simulator), certified=judge.certified,
+        unbiased=proved_of(estimator, simulator), certified=judge.certified,
     )  # fmt: skip
-
-
-def _trusted(estimator: Estimator, simulator: Simulator) -> bool:
-    """Whether it is declared unbiased."""
-    return simulator.sigma > 0 and estimator.unbiased(simulator.environment)
-
-
-def _proved(estimator: Estimator, simulator: Simulator) -> bool:
-    """Whether its bias is known to be zero."""
-    own = {"own_estimator": _own(estimator), "own_environment": _own(simulator.environment)}
-    return proved(_trusted(estimator, simulator), estimator.family, **own)
-
-
-def _own(instance: object) -> bool:
-    """Whether it is one of Scorepath's."""
-    return type(instance).__module__.startswith("scorepath.")
 
 
 def _weights(batches: int, seed: int) -> np.ndarray:

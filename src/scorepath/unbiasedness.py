@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scorepath.verdicts import ErrorComponents, Outcome
+
+if TYPE_CHECKING:
+    from scorepath.estimators.base import Estimator
+    from scorepath.rollout import Simulator
 
 FOR_EVERY_RETURN = ("score_function", "measure_valued")
 """Families whose unbiasedness asks nothing of the return."""
@@ -29,6 +34,13 @@ def proved(declared: bool, family: str, *, own_estimator: bool, own_environment:
         own_environment: likewise of the environment.
     """
     return declared and own_estimator and (own_environment or family in FOR_EVERY_RETURN)
+
+
+def proved_of(estimator: Estimator, simulator: Simulator) -> bool:
+    """The same of instances: Scorepath's own are those whose classes it defines."""
+    own = [type(each).__module__.startswith("scorepath.") for each in (estimator, simulator.environment)]
+    declared = simulator.sigma > 0 and estimator.unbiased(simulator.environment)
+    return proved(declared, estimator.family, own_estimator=own[0], own_environment=own[1])
 
 
 def with_room(components: ErrorComponents, room: float) -> ErrorComponents:

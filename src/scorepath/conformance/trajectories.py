@@ -116,7 +116,10 @@ def _climb(environment: Environment, policy: Policy, first: Tensor, noise: Rollo
     optimiser = torch.optim.Adam([parameters], lr=0.3 / len(first) ** 0.25)
     for step in range(CLIMB):
         returns = Simulator(environment, policy, parameters, 0.3).rollout(noise, differentiable=True).returns
-        (gradient,) = torch.autograd.grad(-returns.mean(), parameters)
+        try:
+            (gradient,) = torch.autograd.grad(-returns.mean(), parameters)
+        except RuntimeError:  # whole_rollouts says that it cannot be differentiated
+            return
         if not gradient.isfinite().all():
             return
         parameters.grad = gradient
