@@ -23,6 +23,7 @@ from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
 from scorepath.statistics import bootstrap_weights, interval, limits
+from scorepath.unbiasedness import proved_of
 from scorepath.verdicts import ErrorComponents, Outcome, compare_errors, decide, error_components, mean_of
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ class Judge:
     | gradients | exact, (1, P), or an independent estimate for each batch, (batches, P); float64 |
     | certified | whether a bias may be judged by it |
     | how | where it comes from, in words |
+    | finding | what refutes a declared continuity, if anything does |
     """
 
     gradients: Tensor
     certified: bool
     how: str
+    finding: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -255,7 +258,7 @@ def compare(
 ) -> Comparison:
     """Which of two estimators has the smaller mean squared error, and whether the data decide it.
 
-    As in the study: paired by common random numbers, biases counted unless unbiasedness is declared, a 95 % bootstrap
+    As in the study: paired by common random numbers, biases counted unless they are proved to be zero, a 95 % bootstrap
     interval of the ratio. (The study's error rate is that of all its comparisons together, here it is that of one.)
 
     Args:
@@ -288,8 +291,9 @@ def compare(
         each.environment_steps(environment) / environment.horizon if criterion == "equal_steps" else 1.0
         for each in both
     )
-    outcome = Outcome(reason="the reference is not certified, so a bias cannot be judged")
-    if not np.isnan([our_components.biases, their_components.biases]).any():
+    refuted = "" if all(proved_of(each, simulator) for each in both) else judge.finding
+    outcome = Outcome(reason=refuted or "the reference is not certified, so a bias cannot be judged")
+    if not refuted and not np.isnan([our_components.biases, their_components.biases]).any():
         outcome = compare_errors(
             our_components, their_components, (our_price, their_price), batch_size, np.arange(batches),
             _weights(batches, seed),
@@ -313,7 +317,7 @@ def _judge(simulator: Simulator, batches: int, batch_size: int, seed: int) -> Ju
     stream = Stream(seed, "", "reference")
     samples = REFERENCE_SAMPLES * batches * batch_size
     found = certified_reference(simulator, stream, samples, batches, ERROR_BUDGET)
-    return Judge(found.gradients, found.certified, found.certified_by)
+    return Judge(found.gradients, found.certified, found.certified_by, found.finding)
 
 
 def _measure(
@@ -353,7 +357,7 @@ def _measure(
 def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simulator: Simulator) -> ErrorComponents:
     return error_components(
         _name(estimator), found.variance, found.squared_bias, found.nonfinite_fraction, found.zero_fraction,
-        unbiased=simulator.sigma > 0 and estimator.unbiased(simulator.environment), certified=judge.certified,
+        unbiased=proved_of(estimator, simulator), certified=judge.certified,
     )  # fmt: skip
 
 

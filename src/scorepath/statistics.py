@@ -54,21 +54,6 @@ def squared_bias(errors: Tensor) -> SquaredNorm:
     return SquaredNorm(batches * everything - (batches - 1) * without_batch)
 
 
-def null_distance(errors: Tensor) -> float:
-    """How far `squared_bias(errors)` lies above zero, in standard errors that hold if the bias is zero.
-
-    If the errors (batches, P) have mean zero and covariance C, the all-pairs statistic has variance
-    `2 tr(C^2) / (M (M - 1))`, and the squared products of different batches estimate tr(C^2). (The jackknife's own
-    standard error is useless there: the statistic is degenerate at zero.)
-    """
-    batches = len(errors)
-    products = errors @ errors.T
-    products = products - products.diag().diag()
-    pairs = batches * (batches - 1)
-    spread = (2 * products.square().sum() / pairs / pairs).sqrt().item()
-    return (products.sum() / pairs).item() / spread if spread > 0 else 0.0
-
-
 def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float, float]:
     """Mean of per-batch values with its bootstrap 95 % limits.
 

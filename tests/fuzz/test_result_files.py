@@ -77,6 +77,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Path, bytes
             reference_class="recursion",
             certified=np.ones(2, bool),
             certified_by=np.array(["exact", "exact"]),
+            noticeable=np.zeros(2),
+            findings=np.array(["", ""]),
             samples=0,
         )
         write_rows(TABLE, [{"environment": "lqr", "sigma": 0.5, "verdict": "pathwise", "value": 0.25}])

@@ -20,7 +20,6 @@ from scorepath.statistics import (
     interval,
     intervals,
     limits,
-    null_distance,
     squared_bias,
     tail_share,
     two_sided_p,
@@ -77,28 +76,6 @@ def test_the_jackknife_standard_error_is_the_spread_over_repetitions() -> None:
 def test_too_few_blocks_are_refused(blocks: int) -> None:
     with pytest.raises(ValueError, match="at least 3"):
         squared_bias(torch.zeros(blocks, 2))
-
-
-@pytest.mark.parametrize("parameters", [1, 3, 200])
-def test_null_distance_has_mean_zero_and_spread_one_without_a_bias(parameters: int) -> None:
-    """And exceeds 8 about as often as stated: 4e-4 for one parameter (9 of 2000 is then a 1e-6 event), else less."""
-    repeats = REPEATS if parameters < 200 else 200
-    generator = torch.Generator().manual_seed(1)
-    distances = np.array(
-        [null_distance(torch.randn(64, parameters, generator=generator, dtype=torch.float64)) for _ in range(repeats)]
-    )
-    assert abs(distances.mean()) < 5 / repeats**0.5
-    # the variance of a chi-square's own variance estimate, for one parameter: kurtosis 15
-    assert distances.std() == pytest.approx(1.0, abs=5 * (14 / repeats) ** 0.5 / 2)
-    assert (distances > 8).sum() <= 8
-
-
-def test_null_distance_sees_a_bias_and_its_absence_in_constants() -> None:
-    errors = torch.randn(64, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    assert null_distance(errors + 1.0) > 30
-    assert null_distance(torch.zeros(64, 3)) == 0.0
-    # scale is no evidence
-    assert null_distance(1e6 * errors) == pytest.approx(null_distance(errors), rel=1e-9)
 
 
 def test_bootstrap_intervals_cover() -> None:

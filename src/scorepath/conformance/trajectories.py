@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,12 +16,20 @@ from scorepath.conformance.points import (
     draw_points,
 )
 from scorepath.environments.base import Environment, SequentialEnvironment, make_policy
-from scorepath.noise import Noise, Stream
+from scorepath.noise import Noise, RolloutNoise, Stream
+from scorepath.policies import Policy
 from scorepath.references.exact import exact_reference
+from scorepath.references.jumps import PIECES, Jump, draw_lines, find_jump, refutation
 from scorepath.rollout import Simulator
 
-FEW = 12
-"""Steps after which episodes are cut short where continuity is checked."""
+LINES = 96
+"""Straight lines between two draws of action noise on which a jump is searched for."""
+SCALES = (0.03, 0.3, 1.0, 3.0)
+"""Standard deviations of the action noise on them."""
+CLIMBING = 8
+"""Trajectories behind a step of the short training, and random policies of which the best is taken."""
+CLIMB = 12
+"""Steps of the short training."""
 
 
 def whole_rollouts(environment: Environment) -> Iterator[str]:
@@ -54,46 +63,66 @@ def open_loop_returns(environment: Environment, points: Points, actions: Tensor)
 
 
 def continuity(environment: Environment) -> Iterator[str]:
-    """`continuous` means that the return has no jump; one that is hidden between steep slopes may be overlooked.
+    """`continuous` means that the return has no jump, under any policy; one that is rare may be overlooked.
 
-    Along random segments of actions, the piece over which the return changes most is zoomed in on again and again:
-    across a jump the change stays, elsewhere it shrinks with the piece. Long episodes are cut short, because chaos
-    makes continuous returns too steep to be told from jumps in floating point.
+    Searched for in closed loop and over the whole horizon, from hardly any noise to a lot of it, under the first
+    policy, random ones, and those that a short training reaches.
     """
     if not environment.continuous or environment.discrete_actions:
         return
     jump = largest_jump(environment)
     if jump is not None:
-        yield (
-            f"continuous is True, but the return jumps by {jump:.3g} between two actions that are next to each other: "
-            "declare continuous = False (then pathwise is not called unbiased), or smooth the jump"
-        )
+        yield f"{refutation(environment, jump)} (then pathwise is not called unbiased), or smooth the jump"
 
 
-def largest_jump(environment: Environment, segments: int = 16, pieces: int = 64, zooms: int = 6) -> float | None:
-    """The size of the largest jump of the return that was found, or None."""
-    generator = torch.Generator().manual_seed(11)
-    steps = min(environment.horizon, FEW)
+def largest_jump(environment: Environment) -> Jump | None:
+    """The largest jump of the return that was found under policies of the environment's own kind, or None."""
+    policy, generator = make_policy(environment), torch.Generator().manual_seed(11)
+    # where one step is slow, the search for reference policies says how many may be taken
+    affordable = environment.search_steps / (8 * (PIECES + 1) * environment.horizon)
+    count = int(max(len(SCALES), min(LINES, affordable)))
+    policies = list(_policies(environment, policy, generator))
+    rows = torch.stack([policies[line % len(policies)] for line in range(count)])
+    scales = torch.tensor([SCALES[line // len(policies) % len(SCALES)] for line in range(count)], dtype=torch.float64)
+    return find_jump(environment, policy, draw_lines(environment, rows, scales, generator, drift=1.0))
 
-    def randn(*shape: int) -> Tensor:
-        return torch.randn(segments, 1, *shape, generator=generator, dtype=torch.float64)
 
-    initial, process = randn(environment.initial_noise_dim), randn(steps, environment.process_noise_dim)
-    centre, direction = randn(steps, environment.action_dim), randn(steps, environment.action_dim)
-    count = pieces + 1
-    points = {"initial noise": initial.expand(-1, count, -1), "process noise": process.expand(-1, count, -1, -1)}
+def _policies(environment: Environment, policy: Policy, generator: torch.Generator) -> Iterator[Tensor]:
+    """The parameters of several policies: the first, random ones of three sizes, and some that return more."""
+    first = policy.initial_parameters(np.random.default_rng(0))
+    size = 1 / max(1.0, first.norm().item())  # a network is far from 0 at first
+    yield first
+    for scale in (0.3, 1.0, 2.0):
+        draw = torch.randn(len(first), generator=generator, dtype=torch.float64)
+        yield first + size * scale * draw
+    if not math.isinf(environment.search_steps):
+        return
+    noise = Noise(environment, Stream(11, "conformance", "climb"), range(1), CLIMBING, torch.float64).rollout
+    draws = torch.randn(CLIMBING, len(first), generator=generator, dtype=torch.float64)
+    many = torch.cat([first + size * draws, first + 3 * size * draws])
+    shared = type(noise)(*(each.expand(len(many), *each.shape[1:]) for each in noise))
+    returns = Simulator(environment, policy, many, 0.3).returns(shared).mean(1)
+    yield many[returns.nan_to_num(-torch.inf).argmax()]
+    if environment.differentiable:
+        yield from _climb(environment, policy, first, noise)
 
-    left, right = torch.full((segments, 1), -1.0).double(), torch.full((segments, 1), 1.0).double()
-    changes = []
-    for _ in range(zooms + 1):
-        places = left + (right - left) * torch.linspace(0, 1, count, dtype=torch.float64)
-        values = open_loop_returns(environment, points, centre + places[..., None, None] * direction)
-        change, piece = values.diff(dim=1).abs().max(1, keepdim=True)
-        changes.append(change)
-        left, right = places.gather(1, piece), places.gather(1, piece + 1)
-    # kinks and square roots shrink far below a thousandth; what is left of a constant is rounding
-    jumps = (change > 1e-3 * changes[0]) & (change > 1e-9 * (1 + values.abs().amax(1, keepdim=True)))
-    return change[jumps].max().item() if jumps.any() else None
+
+def _climb(environment: Environment, policy: Policy, first: Tensor, noise: RolloutNoise) -> Iterator[Tensor]:
+    """A few steps of Adam up the return, by its derivative: half-way and at the end."""
+    parameters = first.clone().requires_grad_()
+    optimiser = torch.optim.Adam([parameters], lr=0.3 / len(first) ** 0.25)
+    for step in range(CLIMB):
+        returns = Simulator(environment, policy, parameters, 0.3).rollout(noise, differentiable=True).returns
+        try:
+            (gradient,) = torch.autograd.grad(-returns.mean(), parameters)
+        except RuntimeError:  # whole_rollouts says that it cannot be differentiated
+            return
+        if not gradient.isfinite().all():
+            return
+        parameters.grad = gradient
+        optimiser.step()
+        if step + 1 in (CLIMB // 2, CLIMB):
+            yield parameters.detach().clone()
 
 
 def known_jumps(environment: Environment) -> Iterator[str]:

@@ -2,13 +2,18 @@
 
 The estimate is the derivative of the simulated mean return by the parameters themselves (torch's own reverse mode,
 not the action-signal pull-back that the estimators under test use), or the score function with a per-step mean
-baseline where that is more precise. It is certified only if the other one agrees with it, and central finite
-differences along a few directions do, and its standard error is within the stated budget.
+baseline where that is more precise. Where the return jumps, or is found to, and where steps cannot be differentiated,
+it is the score function or the measure-valued derivative. All others are witnesses: the estimate is certified if none
+of them disagrees, if its standard error is within the stated budget, and if they would have noticed a bias of half the
+gradient's length (`witnesses`).
 
-Where returns jump or steps cannot be differentiated, there are the score function and the measure-valued derivative:
-the one with the smaller spread is the estimate, the other must agree with it. (At small noise levels and short horizons
-that is the latter, by orders of magnitude.) Without action noise neither exists: differences between perturbed
-parameters are all there is, nothing tells whether they are right, and the reference stays uncertified.
+The sharpest witness against a derivative that is blind to jumps is a difference of returns over a step that moves the
+actions by a good part of their noise: it crosses the jumps. It is no derivative, but the mean of the derivatives along
+the step, and is compared with that. It is taken along the estimate, and along that direction in which the score
+function or the measure-valued derivative differs most from it.
+
+Without action noise there is no score function. Where steps cannot be differentiated either, differences between
+perturbed parameters are all there is, nothing tells whether they are right, and the reference stays uncertified.
 
 Each estimate uses random numbers of its own.
 """
@@ -16,25 +21,33 @@ Each estimate uses random numbers of its own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from scorepath import pullback
 from scorepath.noise import Noise, Stream
+from scorepath.references.jumps import draw_lines, find_jump, refutation
+from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
-from scorepath.statistics import null_distance
 
 TRAJECTORIES_AT_ONCE = 4096
 """Trajectories simulated at a time."""
-AGREEMENT = 8.0
-"""Largest distance, in null standard errors, between two estimates of the same gradient. The statistic lies between
-a normal (many parameters: one-sided 6e-16) and a centred chi-square of one degree of freedom (4e-4)."""
-DIFFERENCE_STEP = 1e-4
-"""Length of a finite-difference step in parameter space, in float64."""
+UNNOTICED = 0.5
+"""Largest bias, as a fraction of the gradient's length, that may go unnoticed by the witnesses of a certificate."""
+STEP = 0.5
+"""Length of a finite-difference step: how far it moves the actions of a trajectory, in units of their noise."""
+LONGEST_STEP = 0.1
+"""In units of the parameters."""
+LINES = 24
+"""Straight lines of action noise on which a jump is searched for."""
+A_LITTLE = 0.1
+"""Action noise on them where the policy has none."""
 PERTURBATION = 0.01
-"""Standard deviation of each parameter's perturbation where returns may jump or are only known in float32."""
+"""Standard deviation of each parameter's perturbation where returns may jump or are only known in float32; length of a
+finite-difference step without action noise."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +60,29 @@ class MonteCarloReference:
     | standard_error | root of the trace of the covariance of their mean |
     | certified | whether others agree with it and its error is within the budget |
     | certified_by | what agreed with it, or why it is not certified |
+    | noticeable | smallest bias, by the gradient's length, that a witness would have noticed at the power 0.95 |
+    | finding | what refutes a declared continuity, if anything was found to |
     """
 
     gradients: Tensor
     standard_error: float
     certified: bool
     certified_by: str
+    noticeable: float = math.nan
+    finding: str = ""
 
 
-def reverse_mode(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
-    """Derivative of each batch's mean return by the parameters: (batches, P), float64."""
+def reverse_mode(
+    simulator: Simulator, stream: Stream, batches: int, samples: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Derivative of each batch's mean return by the parameters, shared or its own: (batches, P), float64."""
     results = []
+    everyone = simulator.parameters.to(dtype).expand(batches, -1)
     for part in _parts(batches, samples):
-        noise = Noise(simulator.environment, stream, part, samples)
-        parameters = simulator.parameters.float().expand(len(part), -1).clone().requires_grad_()
-        member = Simulator(simulator.environment, simulator.policy, parameters, simulator.sigma)
-        objective = member.rollout(noise.rollout, differentiable=True).returns.mean(1).sum()
-        results.append(torch.autograd.grad(objective, parameters)[0].double())
+        noise = Noise(simulator.environment, stream, part, samples, dtype)
+        parameters = everyone[part.start : part.stop].clone().requires_grad_()
+        objective = replace_parameters(simulator, parameters).rollout(noise.rollout, differentiable=True)
+        results.append(torch.autograd.grad(objective.returns.mean(1).sum(), parameters)[0].double())
     return torch.cat(results)
 
 
@@ -78,27 +97,67 @@ def score_function(simulator: Simulator, stream: Stream, batches: int, samples: 
     return torch.cat(results)
 
 
-def finite_differences(simulator: Simulator, stream: Stream, directions: Tensor, batches: int, samples: int) -> Tensor:
-    """Central differences of each batch's mean return along unit directions (K, P): (batches, K), float64."""
+def finite_differences(
+    simulator: Simulator, stream: Stream, directions: Tensor, steps: Tensor, batches: int, samples: int
+) -> Tensor:
+    """Central differences of each batch's mean return along unit directions (K, P): (batches, K), float64.
+
+    Each over a step of its own length to either side, (K,).
+    """
     results = []
     for part in _parts(batches, samples):
         rollout_noise = Noise(simulator.environment, stream, part, samples, dtype=torch.float64).rollout
         columns = []
-        for direction in directions:
+        for direction, step in zip(directions, steps, strict=True):
             plus, minus = (
-                Simulator(
-                    simulator.environment,
-                    simulator.policy,
-                    simulator.parameters.double() + sign * DIFFERENCE_STEP * direction,
-                    simulator.sigma,
-                )
+                replace_parameters(simulator, simulator.parameters.double() + sign * step * direction)
                 .returns(rollout_noise)
                 .mean(1)
                 for sign in (1, -1)
             )
-            columns.append((plus - minus) / (2 * DIFFERENCE_STEP))
+            columns.append((plus - minus) / (2 * step))
         results.append(torch.stack(columns, -1))
     return torch.cat(results)
+
+
+def mean_derivatives(
+    simulator: Simulator, stream: Stream, directions: Tensor, steps: Tensor, batches: int, samples: int
+) -> Tensor:
+    """What `finite_differences` are if the derivative misses nothing: its mean along the same steps, (batches, K).
+
+    By the same random numbers, at a random place of each step and its mirror image.
+    """
+    places = torch.from_numpy(stream.generator(0, "places").random((len(directions), batches, 1)))
+    columns = []
+    for direction, step, place in zip(directions, steps, places, strict=True):
+        ends = (
+            reverse_mode(
+                replace_parameters(simulator, simulator.parameters.double() + sign * step * place * direction),
+                stream,
+                batches,
+                samples,
+                torch.float64,
+            )
+            for sign in (1, -1)
+        )
+        columns.append(sum(end @ direction for end in ends) / 2)
+    return torch.stack(columns, -1)
+
+
+def step_lengths(simulator: Simulator, stream: Stream, directions: Tensor) -> Tensor:
+    """How far to go along each direction (K, P) so that the actions of a trajectory move by `STEP` of their noise."""
+    environment, policy, sigma = simulator.environment, simulator.policy, simulator.sigma
+    if sigma == 0:
+        return torch.full((len(directions),), PERTURBATION, dtype=torch.float64)
+    noise = Noise(environment, stream, range(1), 64, torch.float64)
+    seen = simulator.rollout(noise.rollout, keep_hidden=False).observations.unbind(-2)
+    lengths = []
+    for direction in directions:
+        moved = [simulator.parameters.double() + side * 1e-4 * direction for side in (1, -1)]
+        means = ([policy.mean(each, observation, t) for t, observation in enumerate(seen)] for each in moved)
+        shift = sum((plus - minus).square().sum(-1).mean() for plus, minus in zip(*means, strict=True)) ** 0.5 / 2e-4
+        lengths.append(min(LONGEST_STEP, float(STEP * sigma / shift)) if shift > 0 else LONGEST_STEP)
+    return torch.tensor(lengths, dtype=torch.float64)
 
 
 def measure_valued(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
@@ -173,59 +232,117 @@ def certified_reference(
         batches: independent batches they are divided into.
         error_budget: largest standard error, as a fraction of the gradient's length, that can be certified.
     """
-    environment, policy, sigma = simulator.environment, simulator.policy, simulator.sigma
+    environment, sigma = simulator.environment, simulator.sigma
     per_batch = max(2, samples // batches)
-    smooth = environment.differentiable and environment.continuous
     has_score = sigma > 0 and not environment.moving_support
 
     def own(purpose: str) -> Stream:
         return Stream(stream.seed, stream.environment, f"{stream.purpose}/{purpose}")
 
-    checks = {}
-    if smooth:
-        gradients = reverse_mode(simulator, own("reverse mode"), batches, per_batch)
-        if has_score:
-            few = max(2, per_batch // 4)
-            scores, other = score_function(simulator, own("score"), batches, few), "score function"
-            if few * scores.var(0).sum() < per_batch * gradients.var(0).sum():
-                # an unstable or chaotic loop, where derivatives are the noisier ones
-                scores = score_function(simulator, own("score"), batches, per_batch)
-                gradients, scores, other = scores, gradients, "reverse mode"
-            checks[other] = null_distance(scores - gradients)
-        draws = own("directions").generator(0, "directions").standard_normal((2, policy.parameter_count))
-        directions = torch.cat([gradients.mean(0)[None], torch.from_numpy(draws)])
-        directions = directions / directions.norm(dim=-1, keepdim=True).clamp_min(1e-300)
-        differences = finite_differences(simulator, own("differences"), directions, batches, max(2, per_batch // 8))
-        checks["finite differences"] = null_distance(differences - gradients @ directions.T)
+    finding = found_jump(simulator, own("lines"))
+    if environment.differentiable and environment.continuous and not finding:
+        gradients, witnesses = _differentiated(simulator, own, batches, per_batch, has_score)
     elif has_score:
-        # as many environment steps for both
-        rollouts = 1 + (environment.action_dim if environment.discrete_actions else 2)
-        scores = score_function(simulator, own("score"), batches, per_batch)
-        branches = measure_valued(simulator, own("branches"), batches, max(1, per_batch // rollouts))
-        if scores.var(0).sum() < branches.var(0).sum():
-            gradients, other = scores, "measure-valued derivative"
-        else:
-            gradients, other = branches, "score function"
-        checks[other] = null_distance(scores - branches)
+        gradients, witnesses = _without_derivatives(simulator, own, batches, per_batch)
     else:
-        gradients = random_differences(simulator, own("differences"), batches, max(1, per_batch // 2))
+        gradients, witnesses = random_differences(simulator, own("differences"), batches, max(1, per_batch // 2)), []
     variance = gradients.var(0).sum() / batches
     standard_error = variance.sqrt().item()
     norm = (gradients.mean(0).square().sum() - variance).clamp_min(0).sqrt().item()
-    certified, why = _verdict(checks, standard_error, norm, error_budget)
-    return MonteCarloReference(gradients, standard_error, certified, why)
+    certified, why = _verdict(witnesses, standard_error, norm, error_budget)
+    noticeable = min((each.noticeable for each in witnesses), default=math.nan)
+    relative = noticeable / norm if norm > 0 else 0.0 if noticeable == 0 else math.inf
+    return MonteCarloReference(gradients, standard_error, certified, why, relative, finding)
 
 
-def _verdict(checks: dict[str, float], standard_error: float, norm: float, error_budget: float) -> tuple[bool, str]:
+def found_jump(simulator: Simulator, stream: Stream) -> str:
+    """What refutes a declared continuity at this policy and noise level; empty where nothing was found to."""
+    environment = simulator.environment
+    if not environment.continuous or environment.discrete_actions:
+        return ""
+    generator = torch.Generator().manual_seed(int(stream.generator(0, "lines").integers(2**62)))
+    scales = torch.full((LINES,), simulator.sigma or A_LITTLE, dtype=torch.float64)
+    lines = draw_lines(environment, simulator.parameters.double().expand(LINES, -1), scales, generator)
+    jump = find_jump(environment, simulator.policy, lines)
+    return "" if jump is None else refutation(environment, jump)
+
+
+def _differentiated(
+    simulator: Simulator, own: Callable[[str], Stream], batches: int, per_batch: int, has_score: bool
+) -> tuple[Tensor, list[Witness]]:
+    """An estimate where the return is continuous and can be differentiated, and the witnesses for it."""
+    sigma = simulator.sigma
+    precision = torch.float32 if sigma > 0 else torch.float64  # without noise rounding is all that differs
+    gradients = reverse_mode(simulator, own("reverse mode"), batches, per_batch, precision)
+    size = gradients.square().sum(-1).mean().sqrt().item()
+    others = {}
+    if has_score:
+        few = max(2, per_batch // 4)
+        scores = score_function(simulator, own("score"), batches, few)
+        if few * scores.var(0).sum() < per_batch * gradients.var(0).sum():
+            # an unstable or chaotic loop, where derivatives are the noisier ones
+            scores = score_function(simulator, own("score"), batches, per_batch)
+            others["reverse mode"], gradients = gradients, scores
+        else:
+            others["score function"] = scores
+        if not simulator.environment.discrete_actions:
+            branches = measure_valued(simulator, own("branches"), batches, max(1, per_batch // 12))
+            others["measure-valued derivative"] = branches
+    errors = {name: other - gradients for name, other in others.items()}
+    witnesses = [witness(name, each, ROUNDING[torch.float32] * size) for name, each in errors.items()]
+    if "reverse mode" in others:
+        return gradients, witnesses
+    # along the estimate, and where the most precise of the others sees a bias
+    guess = min(errors.values(), key=lambda each: each.var(0).sum().nan_to_num(math.inf).item(), default=None)
+    draw = own("directions").generator(0, "directions").standard_normal(gradients.shape[1])
+    second = torch.from_numpy(draw) if guess is None else guess.mean(0)
+    directions = torch.stack([gradients.mean(0), second])
+    directions = torch.nn.functional.normalize(directions, dim=-1, eps=0.0).nan_to_num(0.0)
+    steps = step_lengths(simulator, own("steps"), directions)
+    arguments = simulator, own("differences"), directions, steps, batches, max(2, per_batch // 24)
+    differences, derivatives = finite_differences(*arguments), mean_derivatives(*arguments)
+    returns = simulator.returns(Noise(simulator.environment, own("steps"), range(1), 64).rollout).abs().mean().item()
+    floor = ROUNDING[torch.float64] * size + 1e-14 * returns / steps.min().item()
+    found = witness("finite differences", differences - derivatives, floor)
+    if guess is not None:
+        error = (guess.var(0).sum() / batches).sqrt().item()
+        found = replace(found, noticeable=along_a_guess(found.noticeable, error))
+    return gradients, [*witnesses, found]
+
+
+def _without_derivatives(
+    simulator: Simulator, own: Callable[[str], Stream], batches: int, per_batch: int
+) -> tuple[Tensor, list[Witness]]:
+    """An estimate that needs no derivative of the return, and the witness for it."""
+    environment = simulator.environment
+    # as many environment steps for both
+    rollouts = 1 + (environment.action_dim if environment.discrete_actions else 2)
+    scores = score_function(simulator, own("score"), batches, per_batch)
+    branches = measure_valued(simulator, own("branches"), batches, max(1, per_batch // rollouts))
+    if scores.var(0).sum() < branches.var(0).sum():
+        return scores, [witness("measure-valued derivative", branches - scores)]
+    return branches, [witness("score function", scores - branches)]
+
+
+def _verdict(witnesses: Sequence[Witness], standard_error: float, norm: float, error_budget: float) -> tuple[bool, str]:
     """Whether an estimate is certified, and the reason in words."""
-    if not checks:
+    if not witnesses:
         return False, "not certified: no second estimate exists to compare it with"
-    distances = " and ".join(f"{name} ({distance:+.1f} s.e.)" for name, distance in checks.items())
-    if not all(distance < AGREEMENT for distance in checks.values()):
-        return False, f"not certified: disagrees with {distances}"
+    if against := " and ".join(str(each) for each in witnesses if not each.agrees):
+        return False, f"not certified: disagrees with {against}"
+    names = " and ".join(map(str, witnesses))
     if not standard_error <= error_budget * norm:
-        return False, f"not certified: its error exceeds {error_budget:g} of its length; agrees with {distances}"
-    return True, f"agrees with {distances}"
+        return False, f"not certified: its error exceeds {error_budget:g} of its length; agrees with {names}"
+    noticeable = min(each.noticeable for each in witnesses)
+    share = f"{100 * noticeable / norm:.2g} %" if norm > 0 else "0 %"
+    if not noticeable <= UNNOTICED * norm:
+        return False, f"not certified: a bias below {share} of the gradient would go unnoticed; agrees with {names}"
+    return True, f"agrees with {names}; a bias of {share} would show with probability {POWER:g}"
+
+
+def replace_parameters(simulator: Simulator, parameters: Tensor) -> Simulator:
+    """The same with other parameters."""
+    return Simulator(simulator.environment, simulator.policy, parameters, simulator.sigma)
 
 
 def _parts(batches: int, samples: int) -> list[range]:

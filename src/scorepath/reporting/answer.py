@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures.wording import checkpoint_name, in_order, label
+from scorepath.provenance import findings
 from scorepath.reporting.crossings import curves_sentence, exact_crossings
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
@@ -90,7 +91,11 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
 
 
 def answer_sentences(tables: Tables) -> list[str]:
-    """Up to four paragraphs; one that says so, and why, where nothing has been compared."""
+    """Up to four paragraphs; one that says so, and why, where nothing has been compared; and what the data refute."""
+    return [*_verdicts_in_words(tables), *findings.sentences(tables.folder)]
+
+
+def _verdicts_in_words(tables: Tables) -> list[str]:
     verdicts = compared(tables)
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:

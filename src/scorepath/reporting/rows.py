@@ -234,4 +234,4 @@ def judged_by(tables: Tables) -> str:
 
 def _without_distances(text: str) -> str:
     """A certificate without the numbers in which its checkpoints differ; the table of references has them."""
-    return re.sub(r" \([-+.\d]+ s\.e\.\)| by [-+.\de]+$", "", text)
+    return re.sub(r" \([-+.\da-z]+ s\.e\.\)| by [-+.\de]+$|; a bias of [^;]*$", "", text)

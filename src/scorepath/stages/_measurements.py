@@ -18,6 +18,7 @@ from scorepath.stages._references import Reference, load_reference
 from scorepath.statistics import bootstrap_weights
 from scorepath.store.paths import policies_path, reference_path, sigma_token
 from scorepath.store.records import require_intact
+from scorepath.unbiasedness import proved
 from scorepath.verdicts import ErrorComponents, error_components
 
 if TYPE_CHECKING:
@@ -107,10 +108,35 @@ class Measurements:
                 components = error_components(
                     cell.estimator,
                     *(rows[column] for column in COMPONENTS),
-                    unbiased=cell.unbiased,
+                    unbiased=self.proved(cell),
                     certified=self.certified[place],
                 )
                 found.append(Measured(cell, place, rows, components))
+        return found
+
+    def proved(self, cell: Cell) -> bool:
+        """Whether a cell's bias is known to be zero."""
+        return proved(
+            cell.unbiased,
+            cell.family,
+            own_estimator=not self.study.estimators[cell.estimator].plugin,
+            own_environment=not self.study.environments[cell.environment].plugin,
+        )
+
+    def room(self, measured: Measured) -> float:
+        """The bias, by the gradient's length, that a measured one could have beyond what shows; 0 where none can."""
+        place = measured.place
+        index = self.study.references.return_gaps.index(place.checkpoint)
+        blind = measured.cell.unbiased and not self.proved(measured.cell)
+        return float(self.references[place.environment, place.sigma].noticeable[index]) if blind else 0.0
+
+    @cached_property
+    def findings(self) -> dict[str, str]:
+        """By environment, what refutes its declared continuity."""
+        found: dict[str, str] = {}
+        for (name, _), reference in self.references.items():
+            for finding in filter(None, reference.findings):
+                found.setdefault(name, finding)
         return found
 
     @cached_property

@@ -32,6 +32,8 @@ class Reference:
     | reference_class | closed_form, linear_solve, recursion, quadrature or certified_monte_carlo |
     | certified | whether biases may be judged by it; one per checkpoint |
     | certified_by | why it can be trusted, or why not; one per checkpoint |
+    | noticeable | (checkpoints,): smallest bias, by the gradient's length, that would have shown; 0 when exact |
+    | findings | what refutes a declared continuity there, or nothing; one per checkpoint |
     | samples | trajectories behind it, 0 when exact |
     """
 
@@ -40,6 +42,8 @@ class Reference:
     reference_class: str
     certified: list[bool]
     certified_by: list[str]
+    noticeable: np.ndarray
+    findings: list[str]
     samples: int
 
 
@@ -78,6 +82,8 @@ def save_reference(environment: str, sigma: float, found: Reference) -> None:
             reference_class=found.reference_class,
             certified=np.array(found.certified),
             certified_by=np.array(found.certified_by),
+            noticeable=found.noticeable,
+            findings=np.array(found.findings),
             samples=found.samples,
         )
 
@@ -92,6 +98,8 @@ def load_reference(environment: str, sigma: float) -> Reference:
             str(stored["reference_class"]),
             [bool(flag) for flag in stored["certified"]],
             [str(text) for text in stored["certified_by"]],
+            stored["noticeable"],
+            [str(text) for text in stored["findings"]],
             int(stored["samples"]),
         ),
     )

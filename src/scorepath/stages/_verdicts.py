@@ -17,6 +17,7 @@ from scorepath.stages._measurements import Measured, Measurements
 from scorepath.statistics import bootstrap_indices
 from scorepath.store.paths import Stage, sigma_token
 from scorepath.store.tables import COLUMNS
+from scorepath.unbiasedness import both, with_room
 from scorepath.verdicts import (
     Outcome,
     compare_errors,
@@ -94,15 +95,22 @@ def gradient_verdicts(
                 row["outcome"] = Outcome(reason=why_absent(measurements.plan, place[:2], absent))
                 continue
             row["rival"] = rival.cell.estimator
+            if finding := measurements.findings.get(place.environment):
+                row["outcome"] = Outcome(reason=finding)
+                continue
             if np.isnan(pathwise.components.biases).any():
                 row["outcome"] = Outcome(reason=UNJUDGED)
                 continue
-            both = price(pathwise, pathwise), price(rival, pathwise)
-            if not all(map(math.isfinite, both)):
+            prices_of_both = price(pathwise, pathwise), price(rival, pathwise)
+            if not all(map(math.isfinite, prices_of_both)):
                 row["outcome"] = Outcome(reason="no timing")
                 continue
             weights = measurements.bootstrap_weights(len(batches))
-            row["outcome"] = compare_errors(pathwise.components, rival.components, both, budget, batches, weights)
+            arguments = rival.components, prices_of_both, budget, batches, weights
+            row["outcome"] = compare_errors(pathwise.components, *arguments)
+            if room := measurements.room(pathwise):
+                worse = with_room(pathwise.components, (room * measurements.norms[place]) ** 2)
+                row["outcome"] = both(row["outcome"], compare_errors(worse, *arguments), room)
     return _decided(rows, measurements.study.false_discovery_rate)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
-from scorepath.references.monte_carlo import certified_reference
+from scorepath.references.monte_carlo import certified_reference, found_jump
 from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment
 from scorepath.stages._references import Reference, load_policies, save_reference
@@ -26,18 +26,20 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
     study = plan.study
     settings = study.references
     instance, policy = make_environment(study.environments[environment])
-    gradients, errors, certified, certified_by = [], [], [], []
+    gradients, errors, certified, certified_by, noticeable, findings = [], [], [], [], [], []
     samples = 0
     for index, parameters in enumerate(load_policies(environment).parameters):
         simulator = Simulator(instance, policy, parameters, sigma)
+        stream = Stream(study.seed, environment, f"reference/{index}")
         if instance.reference_class == "certified_monte_carlo":
             samples = settings.samples
-            stream = Stream(study.seed, environment, f"reference/{index}")
             found = certified_reference(simulator, stream, samples, study.gradients.batches, settings.error_budget)
             gradients.append(found.gradients)
             errors.append(found.standard_error)
             certified.append(found.certified)
             certified_by.append(found.certified_by)
+            noticeable.append(found.noticeable)
+            findings.append(found.finding)
         else:
             exact = exact_reference(simulator)
             gradients.append(exact.gradient[None])
@@ -46,7 +48,17 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             certified_by.append(
                 "exact" if exact.error == 0 else f"doubling the quadrature's nodes changed it by {exact.error:.1e}"
             )
+            noticeable.append(0.0)
+            # the continuity of Scorepath's own families is tested, not searched for again in every study
+            findings.append(found_jump(simulator, stream) if study.environments[environment].plugin else "")
     stored = Reference(
-        torch.stack(gradients), np.array(errors), instance.reference_class, certified, certified_by, samples
+        torch.stack(gradients),
+        np.array(errors),
+        instance.reference_class,
+        certified,
+        certified_by,
+        np.array(noticeable),
+        findings,
+        samples,
     )
     save_reference(environment, sigma, stored)

@@ -78,6 +78,7 @@ def references_table(measurements: Measurements) -> pd.DataFrame:
             "reference_class": reference.reference_class if reference.certified[index] else UNCERTIFIED,
             "gradient_norm": norm, "standard_error": reference.standard_error[index],
             "samples": reference.samples, "certified_by": reference.certified_by[index],
+            "noticeable_bias": reference.noticeable[index], "finding": reference.findings[index],
         })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -18,7 +18,7 @@ from scorepath.store.records import require_intact
 TEXT = (
     "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
-    "prediction", "consistency", "tolerance", "figure",
+    "prediction", "consistency", "tolerance", "figure", "finding",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
 TRUTH = "at_grid_edge"
@@ -36,6 +36,7 @@ COLUMNS: dict[str, list[str]] = {
         "cells": "environment estimator family sigma stage status reason log command",
         "references": (
             "environment sigma checkpoint reference_class gradient_norm standard_error samples certified_by"
+            " noticeable_bias finding"
         ),
         "gradient_statistics": (
             "environment estimator sigma checkpoint samples batch_size environment_steps_per_sample squared_bias"

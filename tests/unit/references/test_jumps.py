@@ -1,0 +1,127 @@
+"""Jumps are found, and what only looks like one is none. All draws have fixed seeds: nothing here is left to chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.helpers.strangers import JUMPING, SMOOTH
+from torch import Tensor
+
+from scorepath import registry
+from scorepath.conformance.trajectories import continuity, largest_jump
+from scorepath.environments.base import Environment, make_policy
+from scorepath.noise import Stream
+from scorepath.references.jumps import draw_lines, find_jump
+from scorepath.references.monte_carlo import found_jump
+from scorepath.rollout import Simulator
+
+torch.set_num_threads(1)
+
+
+def jumping() -> list[Any]:
+    """Every instance of the catalogue that declares jumps in continuous actions.
+
+    That those which declare none have none is part of their conformance (tests/conformance).
+    """
+    found = []
+    for name in registry.names(registry.ENVIRONMENTS):
+        kind = registry.load(registry.ENVIRONMENTS, name)
+        for number, knobs in enumerate(({}, *kind.variants)):
+            environment = kind(**knobs)
+            if not environment.discrete_actions and not environment.continuous and name != "gymnasium":
+                found.append(pytest.param(environment, id=f"{name}-{number}"))
+    return found
+
+
+def called_continuous(environment: Environment) -> Environment:
+    """The same environment, whose author forgot to declare that it jumps."""
+    kind = type(environment)
+    twin: Environment = object.__new__(type(kind.__name__, (kind,), {"continuous": True}))
+    twin.__dict__.update(environment.__dict__)
+    return twin
+
+
+@pytest.mark.parametrize("name", JUMPING)
+def test_a_strangers_jump_is_found(name: str) -> None:
+    (finding,) = continuity(JUMPING[name])
+    assert finding.startswith("declared continuous, but the return jumps by ")
+    assert "declare continuous = False" in finding
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_strangers_continuous_return_is_left_alone(name: str) -> None:
+    assert largest_jump(SMOOTH[name]) is None
+
+
+@pytest.mark.parametrize("environment", jumping())
+def test_every_jump_of_the_catalogue_is_found_if_it_is_not_declared(environment: Environment) -> None:
+    assert list(continuity(called_continuous(environment)))
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs"),
+    [
+        ("stiff_push", {"stiffness": 1e3}),
+        ("stiff_push", {"stiffness": 1e4}),
+        ("angle_doubling", {"doublings": 40}),
+        pytest.param("double_pendulum", {"horizon": 150}, marks=pytest.mark.slow),
+        pytest.param("hopper", {"stiffness": 4e4, "horizon": 20}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_chaos_and_stiffness_are_no_jumps(name: str, knobs: dict[str, Any]) -> None:
+    assert largest_jump(registry.load(registry.ENVIRONMENTS, name)(**knobs)) is None
+
+
+def test_a_wall_as_stiff_as_its_softened_twin_is_none() -> None:
+    """The same wall at the same stiffness: with its edge it jumps, without it it doesn't."""
+    wall = registry.load(registry.ENVIRONMENTS, "ball_with_wall")(stiffness=1e4)
+    assert largest_jump(called_continuous(wall)) is not None
+    softened = wall.smoothed(0.1)
+    assert softened is not None
+    assert softened.continuous
+    assert largest_jump(softened) is None
+
+
+@pytest.mark.parametrize("unit", [2.0**-40, 2.0**20])
+def test_the_unit_of_the_reward_does_not_matter(unit: float) -> None:
+    """Bit for bit, by a power of two."""
+    original = JUMPING["early end"]
+    kind = type(original)
+
+    def step(self: Any, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        moved, reward = kind.step(self, state, action, process_noise)
+        return moved, unit * reward
+
+    found = []
+    for environment in (original, type("Rescaled", (kind,), {"step": step})()):
+        policy = make_policy(environment)
+        parameters = torch.zeros(16, policy.parameter_count, dtype=torch.float64)
+        scales = torch.full((16,), 3.0, dtype=torch.float64)
+        lines = draw_lines(environment, parameters, scales, torch.Generator().manual_seed(1))
+        found.append(find_jump(environment, policy, lines))
+    assert found[0] is not None
+    assert found[1] == found[0]._replace(size=unit * found[0].size)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.3])
+def test_references_search_under_the_policy_at_hand(sigma: float) -> None:
+    """At its checkpoint and noise level: one policy leads beyond the edge at 3.5, another never comes near it."""
+    environment = replace(JUMPING["trained only"], start=1.0)
+    policy = make_policy(environment)
+    for gain, reaches in ((0.5, True), (-1.0, False)):
+        parameters = torch.tensor([gain, 0.0, 0.0], dtype=torch.float64)
+        found = found_jump(Simulator(environment, policy, parameters, sigma), Stream(1, "test", "jumps"))
+        assert found.startswith("declared continuous, but the return jumps by 1 at step ") == reaches
+
+
+def test_the_search_has_fixed_draws() -> None:
+    """It says the same each time, whatever else was drawn before."""
+    first = largest_jump(JUMPING["rare"])
+    np.random.default_rng(0).normal(size=3)
+    torch.rand(3)
+    assert largest_jump(JUMPING["rare"]) == first
