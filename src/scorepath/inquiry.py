@@ -17,23 +17,21 @@ import torch
 from torch import Tensor
 
 from scorepath.estimators.base import Estimator
+from scorepath.intervals import mean_estimates, positive_mean_estimates, squared_norm_limits
 from scorepath.measurement import BatchStatistics, batch_statistics
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
-from scorepath.statistics import bootstrap_weights, interval, limits
-from scorepath.verdicts import ErrorComponents, Outcome, compare_errors, decide, error_components, mean_of
+from scorepath.verdicts import ErrorComponents, Outcome, compare_errors, decide, error_components, error_estimate
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RESAMPLES = 2000
-"""Bootstrap resamples behind every interval, as in the default study."""
 FALSE_DISCOVERY_RATE = 0.05
-"""Likewise: of a single comparison it is the significance level."""
+"""As in the default study: of a single comparison it is the significance level."""
 REFERENCE_SAMPLES = 10
 """A certified Monte Carlo reference has so many times the trajectories of what it judges."""
 ERROR_BUDGET = 0.25
@@ -76,7 +74,7 @@ class Measurement:
     | estimator | its name and options |
     | mean | of the batches' estimates, (P,), with limits for each entry |
     | projection | the mean's component along the reference gradient |
-    | squared_bias | squared distance of the mean from the reference; can be negative; nan if it cannot be judged |
+    | squared_bias | squared distance of the mean from the reference; nan if it cannot be judged |
     | variance | trace of a sample's covariance; N × that of whole batches where samples interact |
     | error | mean squared error of the mean of one batch: `max(0, squared bias) + variance / N` |
     | judge | the reference |
@@ -255,8 +253,8 @@ def compare(
 ) -> Comparison:
     """Which of two estimators has the smaller mean squared error, and whether the data decide it.
 
-    As in the study: paired by common random numbers, biases counted unless unbiasedness is declared, a 95 % bootstrap
-    interval of the ratio. (The study's error rate is that of all its comparisons together, here it is that of one.)
+    As in the study: paired by common random numbers, biases counted unless unbiasedness is declared, a 95 % interval of
+    the ratio. (The study's error rate is that of all its comparisons together, here it is that of one.)
 
     Args:
         first: one estimator.
@@ -291,9 +289,8 @@ def compare(
     outcome = Outcome(reason="the reference is not certified, so a bias cannot be judged")
     if not np.isnan([our_components.biases, their_components.biases]).any():
         outcome = compare_errors(
-            our_components, their_components, (our_price, their_price), batch_size, np.arange(batches),
-            _weights(batches, seed),
-        )  # fmt: skip
+            our_components, their_components, (our_price, their_price), batch_size, np.arange(batches)
+        )
     verdict, why = "not_applicable", ""
     if math.isfinite(outcome.p_value):
         low, high, p_value = (np.array([number]) for number in (outcome.low, outcome.high, outcome.p_value))
@@ -331,23 +328,29 @@ def _measure(
     found = batch_statistics(
         estimator, simulator, judge.gradients, Stream(seed, "", "measure"), batches, batch_size, dtype
     )
-    draws = _weights(batches, seed)
     components = _components(estimator, found, judge, simulator)
-    error = float(components.squared_error(mean_of(np.arange(batches), batches), 1.0, batch_size))
-    ends = limits(components.squared_error(draws, 1.0, batch_size)) if math.isfinite(error) else (error, error)
     return Measurement(
         estimator=name,
         sigma=simulator.sigma,
         batches=batches,
         batch_size=batch_size,
-        mean=Interval(found.means.mean(0), *limits(draws @ found.means)),
-        projection=Interval(*interval(found.projection, draws)),
-        squared_bias=Interval(*interval(found.squared_bias, draws) if judge.certified else (math.nan,) * 3),
-        variance=Interval(*interval(found.variance, draws)),
-        error=Interval(error, *map(float, ends)),
+        mean=Interval(*mean_estimates(found.means.T)[:3]),
+        projection=Interval(*map(float, mean_estimates(found.projection)[:3])),
+        squared_bias=_squared_bias(found) if judge.certified else Interval(*(math.nan,) * 3),
+        variance=Interval(*map(float, positive_mean_estimates(found.variance)[:3])),
+        error=Interval(*error_estimate(components, 1.0, batch_size)[:3]),
         judge=judge,
         statistics=found,
     )
+
+
+def _squared_bias(found: BatchStatistics) -> Interval:
+    square = float(found.squared_bias.mean())
+    low, high = squared_norm_limits(
+        square + found.error_spread, found.error_spread, found.error_along, found.error_roundness,
+        len(found.squared_bias),
+    )  # fmt: skip
+    return Interval(max(0.0, square) if math.isfinite(square) else square, float(low), float(high))
 
 
 def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simulator: Simulator) -> ErrorComponents:
@@ -355,11 +358,6 @@ def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simu
         _name(estimator), found.variance, found.squared_bias, found.nonfinite_fraction, found.zero_fraction,
         unbiased=simulator.sigma > 0 and estimator.unbiased(simulator.environment), certified=judge.certified,
     )  # fmt: skip
-
-
-def _weights(batches: int, seed: int) -> np.ndarray:
-    generator = Stream(seed, "", "verdicts").generator(batches, "bootstrap")
-    return bootstrap_weights(batches, RESAMPLES, generator)
 
 
 def _name(estimator: Estimator) -> str:

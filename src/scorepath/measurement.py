@@ -120,6 +120,7 @@ class BatchStatistics:
     | variance | of one sample; N × that of whole batches where a batch's samples interact | (batches,) |
     | cosine_similarity | of the estimate with the reference; 0 where the reference is zero | (batches,) |
     | nonfinite_fraction, zero_fraction | share of samples | (batches,) |
+    | error_spread, error_along, error_roundness | how the mean error spreads: see `SquaredNorm` | scalar |
     | tail_share | of the squared deviations, what the largest hundredth holds | scalar |
     | float32_relative_error | of the first batch, against the same numbers in float64; 0 in float64 | scalar |
     """
@@ -131,6 +132,9 @@ class BatchStatistics:
     cosine_similarity: np.ndarray
     nonfinite_fraction: np.ndarray
     zero_fraction: np.ndarray
+    error_spread: float
+    error_along: float
+    error_roundness: float
     tail_share: float
     float32_relative_error: float
 
@@ -170,14 +174,18 @@ def batch_statistics(
     along = found.means @ direction / norm if norm > 0 else torch.zeros(len(found.means))
     precise = sample_batches(estimator, simulator, stream, range(1), batch_size, torch.float64).means[0]
     gap = (found.means[0] - precise).norm() if dtype == torch.float32 else torch.zeros(())
+    bias = squared_bias(found.means - reference)
     return BatchStatistics(
         means=found.means.numpy(),
-        squared_bias=squared_bias(found.means - reference).pseudo_values.numpy(),
+        squared_bias=bias.pseudo_values.numpy(),
         projection=along.numpy(),
         variance=variances.numpy(),
         cosine_similarity=(along / found.means.norm(dim=-1)).nan_to_num(0.0).numpy(),
         nonfinite_fraction=found.nonfinite.numpy() / batch_size,
         zero_fraction=found.zeros.numpy() / batch_size,
+        error_spread=bias.spread,
+        error_along=bias.along,
+        error_roundness=bias.roundness,
         tail_share=tail_share(found.squared_deviations),
         float32_relative_error=(gap / precise.norm()).item() if precise.norm() > 0 else gap.item(),
     )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scorepath.intervals import Estimate, jackknife
 from scorepath.statistics import interquartile_mean, limits, two_sided_p
 
 RESOLUTION = 1e-12
@@ -42,6 +43,13 @@ class ErrorComponents:
     def squared_error(self, weights: np.ndarray, price: float, budget: float) -> np.ndarray:
         """`max(0, bias^2) + V * price / budget` for weights (..., batches) of the batches: (...,)."""
         return np.maximum(0.0, weights @ self.biases) + weights @ self.variances * price / budget
+
+    def without_each(self, batches: np.ndarray, price: float, budget: float) -> np.ndarray:
+        """The same of these batches, each left out in turn: (len(batches),)."""
+        biases, variances = (
+            (values.sum() - values) / (len(batches) - 1) for values in (self.biases[batches], self.variances[batches])
+        )
+        return np.maximum(0.0, biases) + variances * price / budget
 
 
 def error_components(
@@ -89,28 +97,34 @@ def mean_of(batches: np.ndarray, total: int) -> np.ndarray:
     return weights
 
 
+def error_estimate(components: ErrorComponents, price: float, budget: float) -> Estimate:
+    """The mean squared error with its limits, from all batches; its p-value means nothing."""
+    batches = np.arange(len(components.variances))
+    error = float(components.squared_error(mean_of(batches, len(batches)), price, budget))
+    if not math.isfinite(error) or error == 0:
+        return Estimate(error, error, error, math.nan)
+    parts = np.maximum(components.without_each(batches, price, budget), RESOLUTION * error)
+    found = jackknife(math.log(error), np.log(parts))
+    return Estimate(error, math.exp(found.low), math.exp(found.high), math.nan)
+
+
 def compare_errors(
     first: ErrorComponents,
     second: ErrorComponents,
     prices: tuple[float, float],
     budget: float,
     batches: np.ndarray,
-    weights: np.ndarray,
 ) -> Outcome:
-    """log10(MSE of the second / MSE of the first) with its paired-bootstrap limits.
+    """log10(MSE of the second / MSE of the first) with its limits: a jackknife over the batches, which pair the two.
 
     Args:
         first: whose error is in the denominator: positive values mean that it is better.
         second: measured on the same random numbers.
         prices: what a sample of each costs, in the unit of the budget.
         budget: how much of it an estimate may cost.
-        batches: the indices of those that are judged on.
-        weights: their bootstrap weights, (resamples, len(batches)).
+        batches: the indices of those that are judged on; at least three.
     """
-    total = len(first.variances)
-    draws = np.zeros((len(weights), total))
-    draws[:, batches] = weights
-    centre = mean_of(batches, total)
+    centre = mean_of(batches, len(first.variances))
     contestants = list(zip((first, second), prices, strict=True))
     ours, theirs = (float(each.squared_error(centre, price, budget)) for each, price in contestants)
     if not math.isfinite(ours) or not math.isfinite(theirs):
@@ -121,19 +135,20 @@ def compare_errors(
         return Outcome(value, value, value, p_value=0.0, reason=f"{loser.name} gave gradients that are not finite")
     if (first.blank and second.blank) or max(ours, theirs) == 0:
         return Outcome(reason="no sample of either shows any signal")
-    our_draws, their_draws = (each.squared_error(draws, price, budget) for each, price in contestants)
     tiny = RESOLUTION * max(ours, theirs)
-    ratios = np.log10(np.maximum(their_draws, tiny)) - np.log10(np.maximum(our_draws, tiny))
+    our_parts, their_parts = (
+        np.log10(np.maximum(each.without_each(batches, price, budget), tiny)) for each, price in contestants
+    )
+    value = math.log10(max(theirs, tiny)) - math.log10(max(ours, tiny))
     flip = ratio(
         second.variances.mean() * prices[1] - first.variances.mean() * prices[0],
         max(0.0, first.biases.mean()) - max(0.0, second.biases.mean()),
     )
+    value, low, high, p_value = jackknife(value, their_parts - our_parts)
     return Outcome(
-        math.log10(max(theirs, tiny)) - math.log10(max(ours, tiny)),
-        *limits(ratios),
-        p_value=two_sided_p(ratios),
+        value, low, high, p_value,
         flip_budget=flip if flip > 0 and math.isfinite(flip) else math.nan,
-    )
+    )  # fmt: skip
 
 
 def ratio(numerator: float, denominator: float) -> float:

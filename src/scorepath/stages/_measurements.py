@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scorepath.noise import Stream
 from scorepath.stages._references import Reference, load_reference
-from scorepath.statistics import bootstrap_weights
 from scorepath.store.paths import policies_path, reference_path, sigma_token
 from scorepath.store.records import require_intact
 from scorepath.verdicts import ErrorComponents, error_components
@@ -56,7 +54,6 @@ class Measurements:
     """All results of a study that are there, each read once, when it is first asked for."""
 
     plan: Plan
-    _weights: dict[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def study(self) -> Study:
@@ -132,13 +129,6 @@ class Measurements:
             for sigma in self.study.noise_levels:
                 for checkpoint in self.study.references.return_gaps:
                     yield Place(environment, sigma_token(sigma), checkpoint)
-
-    def bootstrap_weights(self, batches: int) -> np.ndarray:
-        """Resampling weights, the same for all cells, so that comparisons are paired: (resamples, batches)."""
-        if batches not in self._weights:
-            generator = Stream(self.study.seed, "", "verdicts").generator(batches, "bootstrap")
-            self._weights[batches] = bootstrap_weights(batches, self.study.resamples, generator)
-        return self._weights[batches]
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:

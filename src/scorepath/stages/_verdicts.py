@@ -101,8 +101,7 @@ def gradient_verdicts(
             if not all(map(math.isfinite, both)):
                 row["outcome"] = Outcome(reason="no timing")
                 continue
-            weights = measurements.bootstrap_weights(len(batches))
-            row["outcome"] = compare_errors(pathwise.components, rival.components, both, budget, batches, weights)
+            row["outcome"] = compare_errors(pathwise.components, rival.components, both, budget, batches)
     return _decided(rows, measurements.study.false_discovery_rate)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OF_BATCHES = (
     "squared_bias", "projection", "variance", "cosine_similarity", "nonfinite_fraction", "zero_fraction",
 )  # fmt: skip
-OF_ALL_SAMPLES = ("tail_share", "float32_relative_error")
+OF_ALL_SAMPLES = ("error_spread", "error_along", "error_roundness", "tail_share", "float32_relative_error")
 
 
 def gradients(plan: Plan, environment: str, estimator: str, sigma: float) -> None:
