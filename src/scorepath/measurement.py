@@ -108,6 +108,28 @@ def _past(simulator: Simulator, noise: Noise) -> Trajectories:
     return simulator.rollout(earlier.rollout, keep_hidden=False)
 
 
+def sample_variances(estimator: Estimator, simulator: Simulator, found: BatchMoments) -> Tensor:
+    """N × the variance of a batch's mean, as far as each batch tells: (batches,), whose mean is unbiased for it.
+
+    Independent samples: their spread within the batch. Given a past that all of them have learnt from they are
+    independent too; if the past shifts no expectation, the law of total variance adds nothing to the mean spread
+    within. Where samples leave each other out (`leaves_one_out`), two of them have covariance
+    `tr Cov(q_12, q_21) / (N - 1)^2`, q_ij being what sample i is beside j alone: the mean spread within falls short by
+    N times that. For whole returns, `q_ij = (R_i - R_j) S_i`, the trace is exactly the squared mean gradient; for
+    rewards to go it is of that size, and the term is N^-1 of it. Elsewhere batches are compared with each other.
+    """
+    batches, samples = found.squared_deviations.shape
+    shifted = estimator.needs_past and not (simulator.sigma > 0 and estimator.unbiased(simulator.environment))
+    if estimator.leaves_one_out and not shifted:
+        share = samples / (samples - 1) ** 2
+        # |mean|^2 is the squared mean gradient and the variance of the mean, 1 / N of what is sought
+        return (found.trace_variances + share * found.means.square().sum(-1)) / (1 + share / samples)
+    if estimator.couples_samples or shifted:
+        centred = found.means - found.means.mean(0)
+        return samples * centred.square().sum(-1) * batches / (batches - 1)
+    return found.trace_variances
+
+
 @dataclass(frozen=True)
 class BatchStatistics:
     """What an estimator is judged by: per batch what averages to a statistic, and two figures of all samples.
@@ -117,7 +139,7 @@ class BatchStatistics:
     | means | the batch's gradient estimate | (batches, P) |
     | squared_bias | pseudo-values of the squared distance from the reference | (batches,) |
     | projection | the estimate's component along the reference; 0 where that is zero | (batches,) |
-    | variance | of one sample; N × that of whole batches where a batch's samples interact | (batches,) |
+    | variance | of one sample; N × that of a batch's mean where a batch's samples interact | (batches,) |
     | cosine_similarity | of the estimate with the reference; 0 where the reference is zero | (batches,) |
     | nonfinite_fraction, zero_fraction | share of samples | (batches,) |
     | error_spread, error_along, error_roundness | how the mean error spreads: see `SquaredNorm` | scalar |
@@ -163,12 +185,7 @@ def batch_statistics(
         ValueError: with fewer than three batches.
     """
     found = sample_batches(estimator, simulator, stream, range(batches), batch_size, dtype)
-    if estimator.couples_samples:
-        # samples of a batch talk to each other: the variance is that of whole batches
-        centred = found.means - found.means.mean(0)
-        variances = batch_size * centred.square().sum(-1) * batches / (batches - 1)
-    else:
-        variances = found.trace_variances
+    variances = sample_variances(estimator, simulator, found)
     direction = reference.mean(0)
     norm = direction.norm()
     along = found.means @ direction / norm if norm > 0 else torch.zeros(len(found.means))
