@@ -23,7 +23,15 @@ from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
-from scorepath.verdicts import ErrorComponents, Outcome, compare_errors, decide, error_components, error_estimate
+from scorepath.verdicts import (
+    NOT_MEASURABLE,
+    ErrorComponents,
+    Outcome,
+    compare_errors,
+    decide,
+    error_components,
+    error_estimate,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +152,7 @@ class Comparison:
 
     | field | meaning |
     |---|---|
-    | verdict | the name of the one with the smaller error; undecided; or not_applicable |
+    | verdict | the name of the one with the smaller error; undecided; not_applicable; or not_measurable |
     | log10_ratio | of the second's error to the first's: positive if the first is better |
     | flip_budget | samples to average at which the other one becomes better, or nan |
     | reason | why there is no winner |
@@ -165,7 +173,7 @@ class Comparison:
             f"(sigma = {self.first.sigma:g}, {self.criterion.replace('_', ' ')}, batches of {self.first.batch_size}; "
             f"95 % interval over {self.first.batches} batches)"
         )
-        if self.verdict in ("undecided", "not_applicable"):
+        if self.verdict in ("undecided", "not_applicable", NOT_MEASURABLE):
             return f"{first} against {second}: {self.verdict.replace('_', ' ')}, {self.reason} {at}"
         winner, loser = (first, second) if self.log10_ratio.value > 0 else (second, first)
         exponents = sorted(abs(end) for end in self.log10_ratio[1:])
@@ -291,7 +299,7 @@ def compare(
         outcome = compare_errors(
             our_components, their_components, (our_price, their_price), batch_size, np.arange(batches)
         )
-    verdict, why = "not_applicable", ""
+    verdict, why = outcome.verdict, ""
     if math.isfinite(outcome.p_value):
         low, high, p_value = (np.array([number]) for number in (outcome.low, outcome.high, outcome.p_value))
         ((sign, why),) = decide(low, high, p_value, np.array([""]), FALSE_DISCOVERY_RATE)
@@ -337,11 +345,17 @@ def _measure(
         mean=Interval(*mean_estimates(found.means.T)[:3]),
         projection=Interval(*map(float, mean_estimates(found.projection)[:3])),
         squared_bias=_squared_bias(found) if judge.certified else Interval(*(math.nan,) * 3),
-        variance=Interval(*map(float, positive_mean_estimates(found.variance)[:3])),
+        variance=_variance(components),
         error=Interval(*error_estimate(components, 1.0, batch_size)[:3]),
         judge=judge,
         statistics=found,
     )
+
+
+def _variance(components: ErrorComponents) -> Interval:
+    if components.tail.unmeasurable:
+        return Interval(*(math.nan,) * 3)
+    return Interval(*map(float, positive_mean_estimates(components.variances, components.tail.unseen)[:3]))
 
 
 def _squared_bias(found: BatchStatistics) -> Interval:
@@ -357,6 +371,7 @@ def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simu
     return error_components(
         _name(estimator), found.variance, found.squared_bias, found.nonfinite_fraction, found.zero_fraction,
         unbiased=simulator.sigma > 0 and estimator.unbiased(simulator.environment), certified=judge.certified,
+        tail=found.tail,
     )  # fmt: skip
 
 

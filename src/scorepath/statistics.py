@@ -1,7 +1,7 @@
 """Statistics of gradient estimates: squared bias, variance, noise-to-signal, mean squared error, intervals, verdicts.
 
 Everything starts from independent batches of trajectories, each reduced to its mean gradient and its trace variance.
-Per-batch contributions average to the statistic, so that a paired bootstrap over batches gives every interval.
+Per-batch contributions average to the statistic: `scorepath.intervals` makes its interval of them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _spread(errors: Tensor) -> tuple[float, float, float]:
     products = centred @ centred.T
     trace = (products.trace() / (batches - 1)).item()
     length = mean.norm()
-    along = ((centred @ mean / length).square().sum() / (batches - 1)).item() if length > 0 else 0.0
+    along = ((centred @ mean / length).square().sum() / (batches - 1)).item() if length > 0 else trace
     # products of different batches have mean -trace / M, for their mean was subtracted, and carry no fourth moments
     squares = (products + trace / batches).square()
     roundness = ((squares.sum() - squares.trace()) / (batches * (batches - 1)) * (1 + 2 / batches)).item()
@@ -116,13 +116,6 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
     edges = np.clip(np.arange(count + 1), count / 4, 3 * count / 4)
     weights = np.diff(edges)
     return np.asarray((ordered * weights).sum(-1) / weights.sum())
-
-
-def tail_share(contributions: Tensor, fraction: float = 0.01) -> float:
-    """Share of the summed contributions that the largest `fraction` of the samples hold; 0.01 would be even."""
-    largest = max(1, round(fraction * contributions.numel()))
-    total = contributions.sum()
-    return (contributions.flatten().topk(largest).values.sum() / total).item() if total > 0 else 0.0
 
 
 def two_sided_p(draws: np.ndarray) -> float:

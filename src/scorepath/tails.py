@@ -54,6 +54,9 @@ class Tail:
         return ""
 
 
+NO_TAIL = Tail()
+
+
 def tail_of(values: Tensor) -> Tail:
     """The tail of all values together, of any shape; none if one is not finite or all are zero."""
     flat = values.flatten().double()

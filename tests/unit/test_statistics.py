@@ -17,7 +17,6 @@ from scorepath.statistics import (
     limits,
     null_distance,
     squared_bias,
-    tail_share,
     two_sided_p,
 )
 
@@ -94,15 +93,6 @@ def test_null_distance_sees_a_bias_and_its_absence_in_constants() -> None:
     assert null_distance(torch.zeros(64, 3)) == 0.0
     # scale is no evidence
     assert null_distance(1e6 * errors) == pytest.approx(null_distance(errors), rel=1e-9)
-
-
-def test_tail_share() -> None:
-    assert tail_share(torch.ones(1000)) == pytest.approx(0.01)
-    assert tail_share(torch.cat([torch.zeros(999), torch.ones(1)])) == 1.0
-    assert tail_share(torch.cat([torch.ones(990), torch.full((10,), 99.0)])) == pytest.approx(0.5)
-    assert tail_share(torch.ones(4, 25), fraction=0.1) == pytest.approx(0.1)
-    assert tail_share(torch.ones(3)) == pytest.approx(1 / 3)  # at least one sample
-    assert tail_share(torch.zeros(10)) == 0.0
 
 
 def test_two_sided_p() -> None:

@@ -50,11 +50,11 @@ class Estimator:
     needs_past: ClassVar[bool] = False
     """It learns from earlier trajectories (a fitted baseline); they are not charged, see docs/outputs.md."""
     couples_samples: ClassVar[bool] = False
-    """The samples of a batch enter each other's gradients, so their spread is not the estimator's variance. (A past that
-    all of them have learnt from leaves them independent, given that past.)"""
+    """The samples of a batch enter each other's gradients, so their spread is not the estimator's variance. (Given a
+    past that all of them have learnt from, they are independent.)"""
     leaves_one_out: ClassVar[bool] = False
-    """Of those that couple samples: a sample's gradient is the mean of what it is beside each other one alone, and beside
-    any other one it has the same expectation. Then the spread tells the variance: see `scorepath.measurement`."""
+    """Of those that couple samples: a sample's gradient is the mean of what it is beside each other one alone, and
+    beside any one it has the same expectation. Then the spread tells the variance: see `scorepath.measurement`."""
     mixes: ClassVar[tuple[str, ...]] = ()
     """Names of the estimators whose signals it mixes."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()

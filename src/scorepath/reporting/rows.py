@@ -124,7 +124,7 @@ def tallies(tables: Tables) -> list[dict[str, Any]]:
         ["comparison", "criterion", "statistic"], sort=False
     ):
         counts = group["verdict"].value_counts()
-        names = ("pathwise", "score_function", "undecided", "not_applicable")
+        names = ("pathwise", "score_function", "undecided", "not_measurable", "not_applicable")
         rows.append(
             {"comparison": comparison, "criterion": CRITERIA.get(criterion, criterion), "statistic": statistic}
             | {name: int(counts.get(name, 0)) for name in names}

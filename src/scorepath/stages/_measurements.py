@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -16,6 +16,7 @@ import pandas as pd
 from scorepath.stages._references import Reference, load_reference
 from scorepath.store.paths import policies_path, reference_path, sigma_token
 from scorepath.store.records import require_intact
+from scorepath.tails import Tail
 from scorepath.verdicts import ErrorComponents, error_components
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Measurements:
                     *(rows[column] for column in COMPONENTS),
                     unbiased=cell.unbiased,
                     certified=self.certified[place],
+                    tail=_tail(rows),
                 )
                 found.append(Measured(cell, place, rows, components))
         return found
@@ -129,6 +131,11 @@ class Measurements:
             for sigma in self.study.noise_levels:
                 for checkpoint in self.study.references.return_gaps:
                     yield Place(environment, sigma_token(sigma), checkpoint)
+
+
+def _tail(rows: dict[str, np.ndarray]) -> Tail:
+    numbers = {each.name: rows[f"tail_{each.name}"][0].item() for each in fields(Tail)}
+    return Tail(**numbers)
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:

@@ -181,7 +181,7 @@ def _decided(rows: list[dict[str, Any]], rate: float) -> pd.DataFrame:
         sign, why = decisions.get(index, (None, ""))
         row |= {
             "value": outcome.value, "value_low": outcome.low, "value_high": outcome.high,
-            "flip_budget": outcome.flip_budget, "verdict": "not_applicable" if sign is None else WORDS[sign],
+            "flip_budget": outcome.flip_budget, "verdict": outcome.verdict if sign is None else WORDS[sign],
             "reason": outcome.reason or why,
         }  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS["verdicts"])

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scorepath.intervals import Estimate, mean_estimates, positive_mean_estimates, squared_norm_limits
-from scorepath.stages._measurements import Measurements, read_rows, with_policies
+from scorepath.intervals import Estimate, mean_estimates, positive_mean_estimates, quantile_limits, squared_norm_limits
+from scorepath.stages._measurements import Measured, Measurements, read_rows, with_policies
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
 from scorepath.store.paths import curves_path, log_path
 from scorepath.store.tables import COLUMNS, UNCERTIFIED, save
@@ -94,7 +94,8 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
     limits = _limits(measurements)
     rows = []
     for index, (cell, place, batches, components) in enumerate(found):
-        variance = components.variances.mean()
+        reason = components.tail.unmeasurable
+        variance = math.nan if reason else components.variances.mean()
         norm = measurements.norms[place]
         # against a reference that is not certified there is nothing to say about bias or direction
         directed = measurements.certified[place] and norm > 0
@@ -105,7 +106,9 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
             "environment_steps_per_sample": cell.steps,
             **{f"{name}{end}": part[index]
                for name, estimate in limits.items() for part, end in zip(estimate[:3], ENDS, strict=True)},
-            "tail_share": batches["tail_share"][0],
+            "not_measurable": reason, "dtype": f"float{batches['bits'][0]:.0f}",
+            "tail_share": components.tail.share, "tail_index": components.tail.index,
+            "largest_share": components.tail.largest,
             "nsr": ratio(variance, norm**2),
             "budget": budget,
             "mse_equal_samples": squared_bias_used + variance / budget,
@@ -143,8 +146,28 @@ def _limits(measurements: Measurements) -> dict[str, Estimate]:
         # the estimate may come out below 0, where no square can lie
         "squared_bias": Estimate(*(np.where(judged, each.clip(0), math.nan) for each in (square, low, high, high))),
         "projection": mean_estimates(np.where(judged[:, None], columns["projection"], math.nan)),
-        "variance": positive_mean_estimates(np.reshape([each.components.variances for each in found], (-1, batches))),
+        "variance": _variances(found, batches),
+        **{
+            f"squared_error_{name}": _squared_errors(found, judged, batches, level)
+            for name, level in (("median", 0.5), ("90", 0.9))
+        },
     }
+
+
+def _variances(found: list[Measured], batches: int) -> Estimate:
+    """nan where the samples' tails allow no such number."""
+    tails = [each.components.tail for each in found]
+    values = np.reshape([each.components.variances for each in found], (-1, batches))
+    measurable = np.array([not tail.unmeasurable for tail in tails], dtype=bool)
+    unseen = np.array([tail.unseen if not tail.unmeasurable else 0.0 for tail in tails])
+    return positive_mean_estimates(np.where(measurable[:, None], values, math.nan), unseen)
+
+
+def _squared_errors(found: list[Measured], judged: np.ndarray, batches: int, level: float) -> Estimate:
+    """A quantile over batches, with limits that hold whatever the tails."""
+    errors = np.sort(np.reshape([each.rows["squared_error"] for each in found], (-1, batches)))
+    value, low, high = (np.where(judged, each, math.nan) for each in quantile_limits(errors, level))
+    return Estimate(value, low, high, high)
 
 
 def training_table(measurements: Measurements) -> pd.DataFrame:
