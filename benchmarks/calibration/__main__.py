@@ -64,7 +64,7 @@ uses: 64 batches of 64 samples. The aims are 93 to 97 % wherever the tail gate l
 verdicts that name a winner where both errors are truly equal; fewer than 1 % wrong ones among decided signs. Numbers
 are per cent with their standard error; **bold** ones miss their aim by more than two of these.
 
-The gate (`scorepath.tails`) lets no variance through where fewer than 8 samples carry it, or where the squared
+The gate (`scorepath.tails`) lets no variance through that rests on fewer than 8 samples, or where the squared
 deviations' Hill index, of their largest hundredth, is 1 or less. What it lets through it widens: a Pareto tail of index
 α holds, beyond its largest sample, 1 / (α − 1) times what that one holds. From 4096 samples nobody can tell a variance
 that exists and is dominated by what has not been seen from one that is known: Student's t with three degrees of freedom

@@ -18,7 +18,7 @@ FRACTION = 0.01
 FEWEST_IN_TAIL = 16
 """But so many of them at least."""
 FEWEST = 8
-"""Where fewer samples (or than an eighth of all, if that is less) reach half their mean, they are too few."""
+"""A second moment that rests on fewer samples (or than an eighth of all, if that is less) is not measured."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Tail:
     """Of their sum, what the largest one holds."""
     index: float = math.inf
     """Hill's, of the largest hundredth; infinite where these are all alike."""
-    carriers: int = 0
-    """How many are at least half the mean."""
+    effective: float = math.inf
+    """How many samples their sum rests on: its square over the sum of their squares."""
     samples: int = 0
 
     @property
@@ -47,8 +47,8 @@ class Tail:
         """Why no mean can be measured from these samples; "" if one can."""
         if self.largest == 0:
             return ""
-        if self.carriers < min(FEWEST, self.samples / 8):
-            return f"only {self.carriers} of {self.samples} samples carry the variance"
+        if self.effective < min(FEWEST, self.samples / 8):
+            return f"the variance rests on {self.effective:.1f} of {self.samples} samples"
         if self.index <= 1:
             return f"the squared deviations' tail has Hill index {self.index:.2f}: they have no mean"
         return ""
@@ -63,7 +63,8 @@ def tail_of(values: Tensor) -> Tail:
     total, count = flat.sum().item(), flat.numel()
     if not 0 < total < math.inf:
         return Tail(samples=count)
-    carriers = int((flat >= flat.mean() / 2).sum())
+    carriers = int((flat >= (1 - 1e-9) * flat.mean()).sum())
+    effective = 1 / (flat / total).square().sum().item()
     size = max(1, round(FRACTION * count))
     # of rare events, which are larger than all the rest, only the events are the tail
     deep = max(2, min(max(FEWEST_IN_TAIL, size), carriers))
@@ -72,4 +73,4 @@ def tail_of(values: Tensor) -> Tail:
     threshold = beyond[-1] if deep >= carriers or len(largest) <= deep else largest[deep]
     excess = (beyond / threshold).log().sum().item() if threshold > 0 else 0.0
     index = (deep - 1) / excess if excess > 0 else math.inf
-    return Tail((largest[:size].sum() / total).item(), largest[0].item() / total, index, carriers, count)
+    return Tail((largest[:size].sum() / total).item(), largest[0].item() / total, index, effective, count)

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from scorepath.statistics import bootstrap_indices
+from scorepath.tails import NO_TAIL, Tail
 from scorepath.verdicts import (
     NO_DIFFERENCE,
+    NOT_MEASURABLE,
     RESOLUTION,
     ErrorComponents,
     compare_errors,
     compare_scores,
     decide,
     error_components,
+    error_estimate,
     mean_of,
     normalised_scores,
     probability_of_improvement,
@@ -152,6 +155,40 @@ def test_the_smallest_error_is_sought_on_the_given_batches() -> None:
     assert smallest_error([first, better_on_odd], [1.0, 1.0], 64, EVERY[1::2]) == 1
     assert smallest_error([first, second], [3.0, 1.0], 64, EVERY) == 1
     assert smallest_error([], [], 64, EVERY) is None
+
+
+HEAVY = Tail(0.9, 0.5, 0.8, 300, 2048)
+WIDE = Tail(0.5, 0.1, 1.5, 300, 2048)
+
+
+def test_what_cannot_be_measured_gets_no_verdict_and_no_value() -> None:
+    fine, heavy = components(1.0), replace(components(1e9, name="the heavy one"), tail=HEAVY)
+    for pair in ((fine, heavy), (heavy, fine)):
+        found = compare_errors(*pair, (1.0, 1.0), 64, EVERY)
+        assert found.verdict == NOT_MEASURABLE
+        assert math.isnan(found.value)
+        assert found.reason.startswith("the heavy one: the squared deviations' tail has Hill index 0.80")
+    assert math.isnan(error_estimate(heavy, 1.0, 64).value)
+    # and is chosen only where there is nothing else
+    assert smallest_error([heavy, components(1e12)], [1.0, 1.0], 64, EVERY) == 1
+    assert smallest_error([heavy], [1.0], 64, EVERY) == 0
+
+
+def test_a_tail_widens_the_interval_on_its_own_side() -> None:
+    """By what it may hold beyond its largest sample: 0.1 / (1.5 - 1); twice that, if half of the batches judge."""
+    first, second = spread(1.0, seed=1), spread(3.0, seed=2)
+    plain = compare_errors(first, second, (1.0, 1.0), 64, EVERY)
+    below = compare_errors(replace(first, tail=WIDE), second, (1.0, 1.0), 64, EVERY)
+    above = compare_errors(first, replace(second, tail=WIDE), (1.0, 1.0), 64, EVERY)
+    assert below.low == pytest.approx(plain.low - math.log10(1.2))
+    assert below.high == plain.high
+    assert above.high == pytest.approx(plain.high + math.log10(1.2))
+    half = EVERY[::2]
+    narrow, wide = (compare_errors(first, replace(second, tail=tail), (1.0, 1.0), 64, half) for tail in (NO_TAIL, WIDE))
+    assert wide.high == pytest.approx(narrow.high + math.log10(1.4))
+    # of an error that is mostly bias the tail is a small part
+    biased = replace(components(1.0, bias=1.0), tail=WIDE)
+    assert biased.unseen(EVERY, 1.0, 64) == pytest.approx(math.log10(1 + 0.2 / 65))
 
 
 # --- training runs against each other ---------------------------------------------------------------------------------
