@@ -87,10 +87,8 @@ def exact_cells(name: str, sigma: float, seeds: range) -> Cells:
             found[method] = components, bias + variance / SIZE
             if not components.blank:
                 rates.passed.add(not batch.tail.unmeasurable)
-                low, high = squared_norm_limits(
-                    batch.squared_bias.mean() + batch.error_spread, batch.error_spread, batch.error_along,
-                    batch.error_roundness, BATCHES,
-                )  # fmt: skip
+                spreads = batch.error_spread, batch.error_along, batch.error_roundness
+                low, high = squared_norm_limits(batch.squared_bias.mean(), *spreads, batches=BATCHES)
                 rates.bias.add(low <= bias <= high)
                 along = mean_estimates(batch.projection)
                 rates.projection.add(along.low <= norm <= along.high)

@@ -122,9 +122,7 @@ def measured(drawn: np.ndarray, kind: Class, bias: float) -> tuple[ErrorComponen
 
 def bias_is_covered(errors: Tensor, truth: float) -> bool:
     found = squared_bias(errors)
-    low, high = squared_norm_limits(
-        found.estimate + found.spread, found.spread, found.along, found.roundness, len(errors)
-    )
+    low, high = squared_norm_limits(found.estimate, found.spread, found.along, found.roundness, len(errors))
     return bool(low <= truth <= high)
 
 

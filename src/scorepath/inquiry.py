@@ -6,16 +6,15 @@ Their results print as a sentence, give a table, and show a small figure where a
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from scorepath._notebook import bar, html, small_figure
 from scorepath.estimators.base import Estimator
 from scorepath.intervals import mean_estimates, positive_mean_estimates, squared_norm_limits
 from scorepath.measurement import BatchStatistics, batch_statistics
@@ -35,7 +34,6 @@ from scorepath.verdicts import (
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FALSE_DISCOVERY_RATE = 0.05
@@ -130,12 +128,12 @@ class Measurement:
 
     def figure(self) -> Figure:
         """The batches' estimates along the reference, their mean with its interval, and the reference's length."""
-        figure, axes = _small_figure()
+        figure, axes = small_figure()
         along = self.statistics.projection
         spread = np.linspace(-0.3, 0.3, len(along))
         axes.plot(along, spread, ".", color="#86A8CC", markersize=4)
         axes.axvline(float(self.judge.gradients.mean(0).norm()), color="#222222", lw=1)
-        _bar(axes, self.projection, 0.0, "#0072B2")
+        bar(axes, self.projection, 0.0, "#0072B2")
         axes.set_ylim(-0.6, 0.6)
         axes.set_yticks([])
         axes.set_xlabel("estimate of a batch along the reference; bar: mean; line: reference")
@@ -143,7 +141,7 @@ class Measurement:
         return figure
 
     def _repr_html_(self) -> str:
-        return _html(str(self), self.figure())
+        return html(str(self), self.figure())
 
 
 @dataclass(frozen=True, repr=False)
@@ -198,9 +196,9 @@ class Comparison:
 
     def figure(self) -> Figure:
         """Both errors with their intervals, on a logarithmic axis."""
-        figure, axes = _small_figure()
+        figure, axes = small_figure()
         for place, (measured, colour) in enumerate(((self.second, "#D55E00"), (self.first, "#0072B2"))):
-            _bar(axes, measured.error, float(place), colour)
+            bar(axes, measured.error, float(place), colour)
         axes.set_yticks([0, 1], [self.second.estimator, self.first.estimator])
         axes.set_ylim(-0.6, 1.6)
         if min(self.first.error.low, self.second.error.low) > 0:
@@ -210,7 +208,7 @@ class Comparison:
         return figure
 
     def _repr_html_(self) -> str:
-        return _html(str(self), self.figure())
+        return html(str(self), self.figure())
 
 
 def measure(
@@ -360,11 +358,9 @@ def _variance(components: ErrorComponents) -> Interval:
 
 def _squared_bias(found: BatchStatistics) -> Interval:
     square = float(found.squared_bias.mean())
-    low, high = squared_norm_limits(
-        square + found.error_spread, found.error_spread, found.error_along, found.error_roundness,
-        len(found.squared_bias),
-    )  # fmt: skip
-    return Interval(max(0.0, square) if math.isfinite(square) else square, float(low), float(high))
+    spreads = found.error_spread, found.error_along, found.error_roundness
+    low, high = map(float, squared_norm_limits(square, *spreads, batches=len(found.squared_bias)))
+    return Interval(max(0.0, square) if math.isfinite(square) else square, low, high)
 
 
 def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simulator: Simulator) -> ErrorComponents:
@@ -383,27 +379,3 @@ def _name(estimator: Estimator) -> str:
     except TypeError:  # an option has no default
         default = False
     return kind.__name__ if default else repr(estimator)
-
-
-# --- drawing ----------------------------------------------------------------------------------------------------------
-
-
-def _small_figure() -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.5, 1.5), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    return figure, axes
-
-
-def _bar(axes: Axes, estimate: Interval, height: float, colour: str) -> None:
-    axes.plot(estimate[1:], [height, height], color=colour, lw=2, solid_capstyle="butt")
-    axes.plot(estimate.value, height, "o", color=colour, markersize=5)
-
-
-def _html(sentence: str, figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg")
-    svg = buffer.getvalue()
-    return f"<p>{escape(sentence)}</p>{svg[svg.index('<svg') :]}"

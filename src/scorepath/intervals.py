@@ -141,7 +141,7 @@ def _t_quantile(batches: int) -> float:
     return float(stdtrit(batches - 1, UPPER))
 
 
-def squared_norm_limits(square: Any, spread: Any, along: Any, roundness: Any, batches: int) -> tuple[Any, Any]:
+def squared_norm_limits(estimate: Any, spread: Any, along: Any, roundness: Any, batches: int) -> tuple[Any, Any]:
     """95 % limits of `|delta|^2` from the mean of independent vectors of mean delta; never negative.
 
     The mean's component along its own direction is as a Student's t with variance `along`; what lies across adds, to
@@ -150,7 +150,7 @@ def squared_norm_limits(square: Any, spread: Any, along: Any, roundness: Any, ba
     mean spreads most, of which sqrt(`roundness`) is a bound: it leaves no room for a bias that hides there.
 
     Args:
-        square: |mean|^2, (...).
+        estimate: of the square, without bias, as `scorepath.statistics.squared_bias` gives it, (...).
         spread: trace of the mean's covariance, (...).
         along: variance of the mean in its own direction, (...).
         roundness: trace of the square of the mean's covariance, (...).
@@ -158,9 +158,9 @@ def squared_norm_limits(square: Any, spread: Any, along: Any, roundness: Any, ba
     """
     from scipy.special import chdtri
 
-    numbers = np.broadcast_arrays(*(np.asarray(each, dtype=float) for each in (square, spread, along, roundness)))
+    numbers = np.broadcast_arrays(*(np.asarray(each, dtype=float) for each in (estimate, spread, along, roundness)))
     finite = np.isfinite(numbers).all(0)
-    square, spread, along, roundness = (np.where(finite, each, 0.0) for each in numbers)
+    estimate, spread, along, roundness = (np.where(finite, each, 0.0) for each in numbers)
     quantile = _t_quantile(batches)
 
     def across(own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -173,7 +173,7 @@ def squared_norm_limits(square: Any, spread: Any, along: Any, roundness: Any, ba
         return np.where(there, rest, 0.0), np.where(there, above, 0.0), np.where(there, -below, 0.0)
 
     rest, above, _ = across(along)
-    signal = np.maximum(square - rest, 0.0)
+    signal = np.maximum(estimate + spread - rest, 0.0)  # |mean|^2 without what lies across
     length, width = np.sqrt(signal), quantile * np.sqrt(along)
     down = np.where(length > width, 2 * width * length - width**2, signal)
     low = np.where(finite, np.maximum(0.0, signal - np.hypot(down, above)), math.nan)

@@ -31,7 +31,6 @@ from scorepath.estimators.base import Estimator
 from scorepath.estimators.evolution_strategies import EvolutionStrategies
 from scorepath.estimators.leave_one_out import LeaveOneOut
 from scorepath.estimators.measure_valued import MeasureValued
-from scorepath.estimators.optimal_constant import OptimalConstant
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.reinforce import Reinforce
 from scorepath.estimators.reward_to_go import RewardToGo
@@ -208,26 +207,6 @@ class CausalityChangesNothing(RewardToGo):
 @mutant_of(StateValueBaseline(), "depends on earlier trajectories: declare needs_past = True")
 class UndeclaredPast(StateValueBaseline):
     needs_past: ClassVar[bool] = False
-
-
-@mutant_of(StateValueBaseline(), "declare couples_samples = True")
-class FittedToItsOwnBatch(StateValueBaseline):
-    def credit(self, trajectories: Trajectories, noise: Noise, past: Any = None) -> Tensor:
-        return super().credit(trajectories, noise, trajectories)
-
-
-@mutant_of(OptimalConstant(), "not the mean of what it is beside each of its batch-mates alone")
-class LeavesOneOutLinearly(OptimalConstant):
-    leaves_one_out: ClassVar[bool] = True
-
-
-@mutant_of(StateValueBaseline(), "unbiased() must hold whatever the past was")
-class ShiftedByItsPast(StateValueBaseline):
-    """Unbiased over all pasts, for their scores have mean zero, and under none of them."""
-
-    def signal(self, simulator: Simulator, noise: Noise, past: Any = None) -> tuple[Trajectories, Tensor]:
-        trajectories, signal = super().signal(simulator, noise, past)
-        return trajectories, signal if past is None else signal + past.score.mean(1, keepdim=True)
 
 
 @mutant_of(Reinforce(), "yields nan or infinity")

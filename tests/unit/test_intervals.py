@@ -113,9 +113,7 @@ def test_batches_that_are_not_finite_give_no_interval_and_constants_a_point() ->
 
 def limits_of(errors: torch.Tensor) -> tuple[float, float]:
     found = squared_bias(errors)
-    low, high = squared_norm_limits(
-        found.estimate + found.spread, found.spread, found.along, found.roundness, len(errors)
-    )
+    low, high = squared_norm_limits(found.estimate, found.spread, found.along, found.roundness, len(errors))
     return float(low), float(high)
 
 

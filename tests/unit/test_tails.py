@@ -18,7 +18,9 @@ def draws(seed: int = 0) -> torch.Tensor:
 
 def test_even_and_dominated_sums() -> None:
     even = tail_of(torch.ones(1000))
-    assert (even.share, even.largest, even.index) == (pytest.approx(0.01), pytest.approx(0.001), math.inf)
+    assert even.share == pytest.approx(0.01)
+    assert even.largest == pytest.approx(0.001)
+    assert even.index == math.inf
     one = tail_of(torch.cat([torch.zeros(999), torch.ones(1)]))
     assert (one.share, one.largest, one.effective) == (1.0, 1.0, 1.0)
     assert even.effective == pytest.approx(1000)

@@ -140,8 +140,7 @@ def _limits(measurements: Measurements) -> dict[str, Estimate]:
     }
     square = columns["squared_bias"].mean(-1)
     spread, along, roundness = (columns[name][:, 0] for name in SPREADS)
-    # |mean error|^2 is the squared bias and the noise of the mean
-    low, high = squared_norm_limits(square + spread, spread, along, roundness, batches)
+    low, high = squared_norm_limits(square, spread, along, roundness, batches)
     return {
         # the estimate may come out below 0, where no square can lie
         "squared_bias": Estimate(*(np.where(judged, each.clip(0), math.nan) for each in (square, low, high, high))),
