@@ -66,9 +66,12 @@ are per cent with their standard error; **bold** ones miss their aim by more tha
 
 The gate (`scorepath.tails`) lets no variance through that rests on fewer than 8 samples, or where the squared
 deviations' Hill index, of their largest hundredth, is 1 or less. What it lets through it widens: a Pareto tail of index
-α holds, beyond its largest sample, 1 / (α − 1) times what that one holds. From 4096 samples nobody can tell a variance
-that exists and is dominated by what has not been seen from one that is known: Student's t with three degrees of freedom
-looks like the cube of a normal. So the first falls a little short, and other heavy ones cover more than they need to.
+α holds, beyond its largest sample, 1 / (α − 1) times what that one holds. Two limits remain. From 4096 samples nobody
+can tell a variance that is dominated by what has not been seen from one that is known: Student's t with three degrees
+of freedom looks like the cube of a normal, so that the first falls a little short and the other, and ratios of such
+variances, cover more than they need to. And where a gate seldom opens, what comes through has been lucky: of events
+expected four times, eight that happened mislead. Squared biases have no gate; skewness shortens their intervals where
+few events make the mean.
 
 {repeats} repetitions of each class, {seeds} seeds of each cell.
 """

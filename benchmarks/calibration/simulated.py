@@ -55,7 +55,7 @@ def student(freedom: int) -> Class:
 
 def rare(chance: float) -> Class:
     return Class(
-        f"rare events, one in {1 / chance:g}",
+        f"rare events, one in {1 / chance:.0f}",
         lambda generator, shape: (generator.random(shape) < chance).astype(float), chance, chance * (1 - chance),
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ CUBE = Class(
 )  # fmt: skip
 CLASSES = (
     NORMAL, CUBE, lognormal(0.5), lognormal(1.0), lognormal(1.5), student(5), student(3), rare(0.1), rare(0.01),
-    rare(0.003), rare(0.001),
+    rare(1 / 300), rare(0.001),
 )  # fmt: skip
 CART_POLE = "cart-pole near its optimum, resampled"
 POOL = 2**15

@@ -1,8 +1,8 @@
 """The tail gate: whether a second moment can be measured from the samples at hand, and what they may not have shown.
 
 Above the largest of n samples of a Pareto tail with index alpha there lies, on average, 1 / (alpha - 1) times what that
-largest one holds of their sum. The squared deviations' index is estimated (Hill 1975); at 1 or below they have no mean,
-and no number of batches gives an interval. Where only a handful of samples carry the sum it is not measured either.
+largest one holds of their sum. The squared deviations' index is estimated (Hill 1975); at 1 or below such a tail has
+no mean, and no number of batches gives an interval. Nor is a sum measured that rests on a handful of samples.
 docs/calibration.md says how intervals fare at every kind of tail.
 """
 
@@ -48,9 +48,9 @@ class Tail:
         if self.largest == 0:
             return ""
         if self.effective < min(FEWEST, self.samples / 8):
-            return f"the variance rests on {self.effective:.1f} of {self.samples} samples"
+            return f"the variance rests on {self.effective:.1f} of {self.samples:.0f} samples"
         if self.index <= 1:
-            return f"the squared deviations' tail has Hill index {self.index:.2f}: they have no mean"
+            return f"the squared deviations' tail is too heavy: Hill index {self.index:.2f}"
         return ""
 
 

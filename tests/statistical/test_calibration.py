@@ -8,10 +8,12 @@ from the aims.
 from __future__ import annotations
 
 import pytest
-from benchmarks.calibration.cells import exact_cells, summed
+from benchmarks.calibration.__main__ import INTRODUCTION
+from benchmarks.calibration.cells import CELLS, exact_cells, summed
 from benchmarks.calibration.counts import COVERAGE, WRONG, WRONG_SIGNS, Count
-from benchmarks.calibration.simulated import Rates, simulate
+from benchmarks.calibration.simulated import CART_POLE, CLASSES, Rates, simulate
 from scipy import stats
+from tests.helpers.places import ROOT
 
 pytestmark = pytest.mark.statistical
 
@@ -63,3 +65,13 @@ def test_a_short_interval_would_be_noticed() -> None:
     assert not near(Count(round(0.75 * REPEATS), REPEATS), *COVERAGE)
     assert not near(Count(round(0.2 * REPEATS), REPEATS), 0.0, WRONG)
     assert Rates("none").variance.judged(*COVERAGE) == "–"
+
+
+def test_the_page_is_the_commands() -> None:
+    """Its words, and a row for each class and environment."""
+    page = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
+    assert page.startswith(INTRODUCTION.format(repeats=1000, seeds=60).strip()), (
+        "run `python -m benchmarks.calibration`"
+    )
+    for name in (*(each.name for each in CLASSES), CART_POLE, *CELLS):
+        assert f"\n| {name} | " in page

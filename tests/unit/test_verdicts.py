@@ -167,7 +167,7 @@ def test_what_cannot_be_measured_gets_no_verdict_and_no_value() -> None:
         found = compare_errors(*pair, (1.0, 1.0), 64, EVERY)
         assert found.verdict == NOT_MEASURABLE
         assert math.isnan(found.value)
-        assert found.reason.startswith("the heavy one: the squared deviations' tail has Hill index 0.80")
+        assert found.reason.startswith("the heavy one: the squared deviations' tail is too heavy: Hill index 0.80")
     assert math.isnan(error_estimate(heavy, 1.0, 64).value)
     # and is chosen only where there is nothing else
     assert smallest_error([heavy, components(1e12)], [1.0, 1.0], 64, EVERY) == 1
