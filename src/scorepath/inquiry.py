@@ -6,35 +6,39 @@ Their results print as a sentence, give a table, and show a small figure where a
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from scorepath._notebook import bar, html, small_figure
 from scorepath.estimators.base import Estimator
+from scorepath.intervals import mean_estimates, positive_mean_estimates, squared_norm_limits
 from scorepath.measurement import BatchStatistics, batch_statistics
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
-from scorepath.statistics import bootstrap_weights, interval, limits
 from scorepath.unbiasedness import proved_of
-from scorepath.verdicts import ErrorComponents, Outcome, compare_errors, decide, error_components, mean_of
+from scorepath.verdicts import (
+    NOT_MEASURABLE,
+    ErrorComponents,
+    Outcome,
+    compare_errors,
+    decide,
+    error_components,
+    error_estimate,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RESAMPLES = 2000
-"""Bootstrap resamples behind every interval, as in the default study."""
 FALSE_DISCOVERY_RATE = 0.05
-"""Likewise: of a single comparison it is the significance level."""
+"""As in the default study: of a single comparison it is the significance level."""
 REFERENCE_SAMPLES = 10
 """A certified Monte Carlo reference has so many times the trajectories of what it judges."""
 ERROR_BUDGET = 0.25
@@ -79,7 +83,7 @@ class Measurement:
     | estimator | its name and options |
     | mean | of the batches' estimates, (P,), with limits for each entry |
     | projection | the mean's component along the reference gradient |
-    | squared_bias | squared distance of the mean from the reference; can be negative; nan if it cannot be judged |
+    | squared_bias | squared distance of the mean from the reference; nan if it cannot be judged |
     | variance | trace of a sample's covariance; N × that of whole batches where samples interact |
     | error | mean squared error of the mean of one batch: `max(0, squared bias) + variance / N` |
     | judge | the reference |
@@ -127,12 +131,12 @@ class Measurement:
 
     def figure(self) -> Figure:
         """The batches' estimates along the reference, their mean with its interval, and the reference's length."""
-        figure, axes = _small_figure()
+        figure, axes = small_figure()
         along = self.statistics.projection
         spread = np.linspace(-0.3, 0.3, len(along))
         axes.plot(along, spread, ".", color="#86A8CC", markersize=4)
         axes.axvline(float(self.judge.gradients.mean(0).norm()), color="#222222", lw=1)
-        _bar(axes, self.projection, 0.0, "#0072B2")
+        bar(axes, self.projection, 0.0, "#0072B2")
         axes.set_ylim(-0.6, 0.6)
         axes.set_yticks([])
         axes.set_xlabel("estimate of a batch along the reference; bar: mean; line: reference")
@@ -140,7 +144,7 @@ class Measurement:
         return figure
 
     def _repr_html_(self) -> str:
-        return _html(str(self), self.figure())
+        return html(str(self), self.figure())
 
 
 @dataclass(frozen=True, repr=False)
@@ -149,7 +153,7 @@ class Comparison:
 
     | field | meaning |
     |---|---|
-    | verdict | the name of the one with the smaller error; undecided; or not_applicable |
+    | verdict | the name of the one with the smaller error; undecided; not_applicable; or not_measurable |
     | log10_ratio | of the second's error to the first's: positive if the first is better |
     | flip_budget | samples to average at which the other one becomes better, or nan |
     | reason | why there is no winner |
@@ -170,7 +174,7 @@ class Comparison:
             f"(sigma = {self.first.sigma:g}, {self.criterion.replace('_', ' ')}, batches of {self.first.batch_size}; "
             f"95 % interval over {self.first.batches} batches)"
         )
-        if self.verdict in ("undecided", "not_applicable"):
+        if self.verdict in ("undecided", "not_applicable", NOT_MEASURABLE):
             return f"{first} against {second}: {self.verdict.replace('_', ' ')}, {self.reason} {at}"
         winner, loser = (first, second) if self.log10_ratio.value > 0 else (second, first)
         exponents = sorted(abs(end) for end in self.log10_ratio[1:])
@@ -195,9 +199,9 @@ class Comparison:
 
     def figure(self) -> Figure:
         """Both errors with their intervals, on a logarithmic axis."""
-        figure, axes = _small_figure()
+        figure, axes = small_figure()
         for place, (measured, colour) in enumerate(((self.second, "#D55E00"), (self.first, "#0072B2"))):
-            _bar(axes, measured.error, float(place), colour)
+            bar(axes, measured.error, float(place), colour)
         axes.set_yticks([0, 1], [self.second.estimator, self.first.estimator])
         axes.set_ylim(-0.6, 1.6)
         if min(self.first.error.low, self.second.error.low) > 0:
@@ -207,7 +211,7 @@ class Comparison:
         return figure
 
     def _repr_html_(self) -> str:
-        return _html(str(self), self.figure())
+        return html(str(self), self.figure())
 
 
 def measure(
@@ -258,8 +262,8 @@ def compare(
 ) -> Comparison:
     """Which of two estimators has the smaller mean squared error, and whether the data decide it.
 
-    As in the study: paired by common random numbers, biases counted unless they are proved to be zero, a 95 % bootstrap
-    interval of the ratio. (The study's error rate is that of all its comparisons together, here it is that of one.)
+    As in the study: paired by common random numbers, biases counted unless they are proved to be zero, a 95 % interval
+    of the ratio. (The study's error rate is that of all its comparisons together, here it is that of one.)
 
     Args:
         first: one estimator.
@@ -295,10 +299,9 @@ def compare(
     outcome = Outcome(reason=refuted or "the reference is not certified, so a bias cannot be judged")
     if not refuted and not np.isnan([our_components.biases, their_components.biases]).any():
         outcome = compare_errors(
-            our_components, their_components, (our_price, their_price), batch_size, np.arange(batches),
-            _weights(batches, seed),
-        )  # fmt: skip
-    verdict, why = "not_applicable", ""
+            our_components, their_components, (our_price, their_price), batch_size, np.arange(batches)
+        )
+    verdict, why = outcome.verdict, ""
     if math.isfinite(outcome.p_value):
         low, high, p_value = (np.array([number]) for number in (outcome.low, outcome.high, outcome.p_value))
         ((sign, why),) = decide(low, high, p_value, np.array([""]), FALSE_DISCOVERY_RATE)
@@ -335,35 +338,40 @@ def _measure(
     found = batch_statistics(
         estimator, simulator, judge.gradients, Stream(seed, "", "measure"), batches, batch_size, dtype
     )
-    draws = _weights(batches, seed)
     components = _components(estimator, found, judge, simulator)
-    error = float(components.squared_error(mean_of(np.arange(batches), batches), 1.0, batch_size))
-    ends = limits(components.squared_error(draws, 1.0, batch_size)) if math.isfinite(error) else (error, error)
     return Measurement(
         estimator=name,
         sigma=simulator.sigma,
         batches=batches,
         batch_size=batch_size,
-        mean=Interval(found.means.mean(0), *limits(draws @ found.means)),
-        projection=Interval(*interval(found.projection, draws)),
-        squared_bias=Interval(*interval(found.squared_bias, draws) if judge.certified else (math.nan,) * 3),
-        variance=Interval(*interval(found.variance, draws)),
-        error=Interval(error, *map(float, ends)),
+        mean=Interval(*mean_estimates(found.means.T)[:3]),
+        projection=Interval(*map(float, mean_estimates(found.projection)[:3])),
+        squared_bias=_squared_bias(found) if judge.certified else Interval(*(math.nan,) * 3),
+        variance=_variance(components),
+        error=Interval(*error_estimate(components, 1.0, batch_size)[:3]),
         judge=judge,
         statistics=found,
     )
 
 
+def _variance(components: ErrorComponents) -> Interval:
+    if components.tail.unmeasurable:
+        return Interval(*(math.nan,) * 3)
+    return Interval(*map(float, positive_mean_estimates(components.variances, components.tail.unseen)[:3]))
+
+
+def _squared_bias(found: BatchStatistics) -> Interval:
+    square = float(found.squared_bias.mean())
+    spreads = found.error_spread, found.error_along, found.error_roundness
+    low, high = map(float, squared_norm_limits(square, *spreads, batches=len(found.squared_bias)))
+    return Interval(max(0.0, square) if math.isfinite(square) else square, low, high)
+
+
 def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simulator: Simulator) -> ErrorComponents:
     return error_components(
         _name(estimator), found.variance, found.squared_bias, found.nonfinite_fraction, found.zero_fraction,
-        unbiased=proved_of(estimator, simulator), certified=judge.certified,
+        unbiased=proved_of(estimator, simulator), certified=judge.certified, tail=found.tail,
     )  # fmt: skip
-
-
-def _weights(batches: int, seed: int) -> np.ndarray:
-    generator = Stream(seed, "", "verdicts").generator(batches, "bootstrap")
-    return bootstrap_weights(batches, RESAMPLES, generator)
 
 
 def _name(estimator: Estimator) -> str:
@@ -374,27 +382,3 @@ def _name(estimator: Estimator) -> str:
     except TypeError:  # an option has no default
         default = False
     return kind.__name__ if default else repr(estimator)
-
-
-# --- drawing ----------------------------------------------------------------------------------------------------------
-
-
-def _small_figure() -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.5, 1.5), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    return figure, axes
-
-
-def _bar(axes: Axes, estimate: Interval, height: float, colour: str) -> None:
-    axes.plot(estimate[1:], [height, height], color=colour, lw=2, solid_capstyle="butt")
-    axes.plot(estimate.value, height, "o", color=colour, markersize=5)
-
-
-def _html(sentence: str, figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg")
-    svg = buffer.getvalue()
-    return f"<p>{escape(sentence)}</p>{svg[svg.index('<svg') :]}"

@@ -1,12 +1,11 @@
 """Statistics of gradient estimates: squared bias, variance, noise-to-signal, mean squared error, intervals, verdicts.
 
 Everything starts from independent batches of trajectories, each reduced to its mean gradient and its trace variance.
-Per-batch contributions average to the statistic, so that a paired bootstrap over batches gives every interval.
+Per-batch contributions average to the statistic: `scorepath.intervals` makes its interval of them.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SquaredNorm:
-    """An unbiased estimate of a squared norm, with the per-batch pseudo-values behind its interval."""
+    """An unbiased estimate of `|E error|^2` and how the mean error spreads: what `squared_norm_limits` needs.
 
-    pseudo_values: Tensor  # (batches,)
+    | field | meaning | shape |
+    |---|---|---|
+    | pseudo_values | the jackknife's, which average to the estimate | (batches,) |
+    | spread | trace of the covariance of the mean error | scalar |
+    | along | variance of the mean error in its own direction | scalar |
+    | roundness | trace of the square of that covariance | scalar |
+    """
+
+    pseudo_values: Tensor
+    spread: float
+    along: float
+    roundness: float
 
     @property
     def estimate(self) -> float:
@@ -51,43 +61,22 @@ def squared_bias(errors: Tensor) -> SquaredNorm:
     with_batch = 2 * (errors @ total - own)  # pairs that contain batch b, both orders
     everything = pairs / (batches * (batches - 1))
     without_batch = (pairs - with_batch) / ((batches - 1) * (batches - 2))
-    return SquaredNorm(batches * everything - (batches - 1) * without_batch)
+    return SquaredNorm(batches * everything - (batches - 1) * without_batch, *_spread(errors))
 
 
-def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float, float]:
-    """Mean of per-batch values with its bootstrap 95 % limits.
-
-    Args:
-        values: (batches,) contributions whose mean is the statistic.
-        draws: (resamples, batches) resampling weights that sum to one, from `bootstrap_weights`.
-    """
-    if not np.all(np.isfinite(values)):
-        return (float("nan") if np.any(np.isnan(values)) else float("inf"),) * 3
-    low, high = limits(draws @ values)
-    return float(values.mean()), float(low), float(high)
-
-
-COLUMNS_AT_ONCE = 500
-"""Of many statistics, so many are resampled at a time: 8 MB at 2,000 resamples."""
-
-
-def intervals(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """`interval` of many statistics at once, with the same resamples: (columns, 3).
-
-    Args:
-        values: (columns, batches) contributions, a row for each statistic.
-        draws: (resamples, batches), as there.
-    """
-    found = np.empty((len(values), 3))
-    for start in range(0, len(values), COLUMNS_AT_ONCE):
-        part = values[start : start + COLUMNS_AT_ONCE]
-        finite = np.isfinite(part).all(1)
-        rest = np.where(np.isnan(part).any(1), math.nan, math.inf)
-        rows = np.repeat(rest[:, None], 3, axis=1)
-        rows[finite, 0] = part[finite].mean(1)
-        rows[finite, 1:] = np.quantile(part[finite] @ draws.T, [0.025, 0.975], axis=1).T
-        found[start : start + COLUMNS_AT_ONCE] = rows
-    return found
+def _spread(errors: Tensor) -> tuple[float, float, float]:
+    """Trace of the covariance C of the mean error, its variance in its own direction, and trace of C^2."""
+    batches = len(errors)
+    mean = errors.mean(0)
+    centred = errors - mean
+    products = centred @ centred.T
+    trace = (products.trace() / (batches - 1)).item()
+    length = mean.norm()
+    along = ((centred @ mean / length).square().sum() / (batches - 1)).item() if length > 0 else trace
+    # products of different batches have mean -trace / M, for their mean was subtracted, and carry no fourth moments
+    squares = (products + trace / batches).square()
+    roundness = ((squares.sum() - squares.trace()) / (batches * (batches - 1)) * (1 + 2 / batches)).item()
+    return trace / batches, along / batches, min(roundness, trace**2) / batches**2
 
 
 def limits(draws: np.ndarray) -> tuple[Any, Any]:
@@ -105,11 +94,6 @@ def bootstrap_indices(count: int, resamples: int, generator: np.random.Generator
     return generator.integers(count, size=(resamples, count))
 
 
-def bootstrap_weights(batches: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """How often each batch is drawn in each resample, divided by the number of batches: (resamples, batches)."""
-    return generator.multinomial(batches, np.full(batches, 1 / batches), size=resamples) / batches
-
-
 def interquartile_mean(values: np.ndarray) -> np.ndarray:
     """Mean of the middle half along the last axis; the outermost members count in part where n / 4 is no integer."""
     ordered = np.sort(values, axis=-1)
@@ -117,13 +101,6 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
     edges = np.clip(np.arange(count + 1), count / 4, 3 * count / 4)
     weights = np.diff(edges)
     return np.asarray((ordered * weights).sum(-1) / weights.sum())
-
-
-def tail_share(contributions: Tensor, fraction: float = 0.01) -> float:
-    """Share of the summed contributions that the largest `fraction` of the samples hold; 0.01 would be even."""
-    largest = max(1, round(fraction * contributions.numel()))
-    total = contributions.sum()
-    return (contributions.flatten().topk(largest).values.sum() / total).item() if total > 0 else 0.0
 
 
 def two_sided_p(draws: np.ndarray) -> float:

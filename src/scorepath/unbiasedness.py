@@ -12,8 +12,6 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from scorepath.verdicts import ErrorComponents, Outcome
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def proved_of(estimator: Estimator, simulator: Simulator) -> bool:
 
 def with_room(components: ErrorComponents, room: float) -> ErrorComponents:
     """The same with a squared bias that is larger by `room`."""
-    return replace(components, biases=np.maximum(0.0, components.biases) + room)
+    return replace(components, biases=components.biases - min(0.0, components.biases.mean()) + room)
 
 
 def both(outcome: Outcome, other: Outcome, length: float) -> Outcome:

@@ -13,12 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scorepath.intervals import Estimate, jackknife
 from scorepath.statistics import interquartile_mean, limits, two_sided_p
+from scorepath.tails import NO_TAIL, Tail
 
 RESOLUTION = 1e-12
 """Errors further apart than this are not told apart: an error ratio is given as 1e12 at most."""
 SCORE_RANGE = (-1.0, 2.0)
 """Normalised training scores are clipped to this: a run that diverges loses what others gained, not infinity."""
+NOT_MEASURABLE = "not_measurable"
+"""The verdict where a side's variance cannot be measured from its samples."""
+NO_VERDICT = ("not_applicable", NOT_MEASURABLE)
 NO_DIFFERENCE = "the interval contains no difference"
 
 
@@ -32,16 +37,33 @@ class ErrorComponents:
     | variances | of one sample | (batches,) |
     | biases | squared; zeros where unbiased, nan where it cannot be judged | (batches,) |
     | blank | every sample was exactly zero: no signal was seen | |
+    | tail | of the samples' squared deviations | |
     """
 
     name: str
     variances: np.ndarray
     biases: np.ndarray
     blank: bool
+    tail: Tail = NO_TAIL
 
     def squared_error(self, weights: np.ndarray, price: float, budget: float) -> np.ndarray:
         """`max(0, bias^2) + V * price / budget` for weights (..., batches) of the batches: (...,)."""
         return np.maximum(0.0, weights @ self.biases) + weights @ self.variances * price / budget
+
+    def without_each(self, batches: np.ndarray, price: float, budget: float) -> np.ndarray:
+        """The same of these batches, each left out in turn: (len(batches),)."""
+        biases, variances = (
+            (values.sum() - values) / (len(batches) - 1) for values in (self.biases[batches], self.variances[batches])
+        )
+        return np.maximum(0.0, biases) + variances * price / budget
+
+    def unseen(self, batches: np.ndarray, price: float, budget: float) -> float:
+        """By how much log10 of the squared error could be higher for what the tail has not shown in these batches."""
+        error = float(self.squared_error(mean_of(batches, len(self.variances)), price, budget))
+        if not self.tail.unseen or error == 0:
+            return 0.0
+        share = self.variances[batches].mean() * price / budget / error
+        return math.log10(1 + share * self.tail.unseen * len(self.variances) / len(batches))
 
 
 def error_components(
@@ -53,6 +75,7 @@ def error_components(
     *,
     unbiased: bool,
     certified: bool,
+    tail: Tail = NO_TAIL,
 ) -> ErrorComponents:
     """What counts of the batches' numbers, each (batches,).
 
@@ -65,7 +88,7 @@ def error_components(
         biases = np.full(count, math.nan)
     if nonfinite_fractions.max() > 0:
         variances, biases = np.full(count, math.inf), np.zeros(count)
-    return ErrorComponents(name, variances, biases, bool((zero_fractions == 1).all()))
+    return ErrorComponents(name, variances, biases, bool((zero_fractions == 1).all()), tail)
 
 
 class Outcome(NamedTuple):
@@ -80,6 +103,8 @@ class Outcome(NamedTuple):
     flip_budget: float = math.nan
     """The number of samples at which the other one becomes better; nan if there is none."""
     reason: str = ""
+    verdict: str = "not_applicable"
+    """What is said where there is nothing to decide."""
 
 
 def mean_of(batches: np.ndarray, total: int) -> np.ndarray:
@@ -89,28 +114,37 @@ def mean_of(batches: np.ndarray, total: int) -> np.ndarray:
     return weights
 
 
+def error_estimate(components: ErrorComponents, price: float, budget: float) -> Estimate:
+    """The mean squared error with its limits, from all batches; its p-value means nothing. nan if not measurable."""
+    batches = np.arange(len(components.variances))
+    error = float(components.squared_error(mean_of(batches, len(batches)), price, budget))
+    if components.tail.unmeasurable:
+        error = math.nan
+    if not math.isfinite(error) or error == 0:
+        return Estimate(error, error, error, math.nan)
+    parts = np.maximum(components.without_each(batches, price, budget), RESOLUTION * error)
+    unseen = components.unseen(batches, price, budget) / math.log10(math.e)
+    found = jackknife(math.log(error), np.log(parts), above=unseen)
+    return Estimate(error, math.exp(found.low), math.exp(found.high), math.nan)
+
+
 def compare_errors(
     first: ErrorComponents,
     second: ErrorComponents,
     prices: tuple[float, float],
     budget: float,
     batches: np.ndarray,
-    weights: np.ndarray,
 ) -> Outcome:
-    """log10(MSE of the second / MSE of the first) with its paired-bootstrap limits.
+    """log10(MSE of the second / MSE of the first) with its limits: a jackknife over the batches, which pair the two.
 
     Args:
         first: whose error is in the denominator: positive values mean that it is better.
         second: measured on the same random numbers.
         prices: what a sample of each costs, in the unit of the budget.
         budget: how much of it an estimate may cost.
-        batches: the indices of those that are judged on.
-        weights: their bootstrap weights, (resamples, len(batches)).
+        batches: the indices of those that are judged on; at least three.
     """
-    total = len(first.variances)
-    draws = np.zeros((len(weights), total))
-    draws[:, batches] = weights
-    centre = mean_of(batches, total)
+    centre = mean_of(batches, len(first.variances))
     contestants = list(zip((first, second), prices, strict=True))
     ours, theirs = (float(each.squared_error(centre, price, budget)) for each, price in contestants)
     if not math.isfinite(ours) or not math.isfinite(theirs):
@@ -121,19 +155,25 @@ def compare_errors(
         return Outcome(value, value, value, p_value=0.0, reason=f"{loser.name} gave gradients that are not finite")
     if (first.blank and second.blank) or max(ours, theirs) == 0:
         return Outcome(reason="no sample of either shows any signal")
-    our_draws, their_draws = (each.squared_error(draws, price, budget) for each, price in contestants)
+    if reasons := [f"{each.name}: {each.tail.unmeasurable}" for each in (first, second) if each.tail.unmeasurable]:
+        return Outcome(reason="; ".join(reasons), verdict=NOT_MEASURABLE)
     tiny = RESOLUTION * max(ours, theirs)
-    ratios = np.log10(np.maximum(their_draws, tiny)) - np.log10(np.maximum(our_draws, tiny))
+    our_parts, their_parts = (
+        np.log10(np.maximum(each.without_each(batches, price, budget), tiny)) for each, price in contestants
+    )
+    value = math.log10(max(theirs, tiny)) - math.log10(max(ours, tiny))
     flip = ratio(
         second.variances.mean() * prices[1] - first.variances.mean() * prices[0],
         max(0.0, first.biases.mean()) - max(0.0, second.biases.mean()),
     )
+    value, low, high, p_value = jackknife(
+        value, their_parts - our_parts,
+        *(each.unseen(batches, price, budget) for each, price in contestants),
+    )  # fmt: skip
     return Outcome(
-        math.log10(max(theirs, tiny)) - math.log10(max(ours, tiny)),
-        *limits(ratios),
-        p_value=two_sided_p(ratios),
+        value, low, high, p_value,
         flip_budget=flip if flip > 0 and math.isfinite(flip) else math.nan,
-    )
+    )  # fmt: skip
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -144,12 +184,12 @@ def ratio(numerator: float, denominator: float) -> float:
 def smallest_error(
     rivals: Sequence[ErrorComponents], prices: Sequence[float], budget: float, batches: np.ndarray
 ) -> int | None:
-    """The index of the rival with the smallest error on these batches; None of none."""
+    """The index of the rival with the smallest error on these batches, measurable ones first; None of none."""
     errors = [
         float(each.squared_error(mean_of(batches, len(each.variances)), price, budget))
         for each, price in zip(rivals, prices, strict=True)
     ]
-    return int(np.argmin(errors)) if errors else None
+    return min(range(len(errors)), key=lambda i: (bool(rivals[i].tail.unmeasurable), errors[i]), default=None)
 
 
 def compare_scores(ours: np.ndarray, theirs: np.ndarray, resamples: np.ndarray) -> dict[str, Outcome]:

@@ -74,7 +74,7 @@ def pairs() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("problem", "estimator"), list(pairs()))
 def test_unbiased_where_declared(problem: Problem, estimator: Estimator) -> None:
-    if estimator.couples_samples:
+    if estimator.couples_samples or estimator.needs_past:
         size = PAST_BATCH if estimator.needs_past else COUPLED_BATCH
         samples = COUPLED_SAMPLES.get(problem.name, COUPLED_SAMPLES_ELSEWHERE)
         means = in_blocks(draw(problem, estimator, samples // size, size), BLOCKS)

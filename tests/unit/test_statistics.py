@@ -6,22 +6,16 @@ Seeds are fixed. Where a test counts how often something random happens it says 
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
 import torch
 
-from scorepath import statistics
 from scorepath.statistics import (
     bootstrap_indices,
-    bootstrap_weights,
     interquartile_mean,
-    interval,
-    intervals,
     limits,
     squared_bias,
-    tail_share,
     two_sided_p,
 )
 
@@ -78,56 +72,6 @@ def test_too_few_blocks_are_refused(blocks: int) -> None:
         squared_bias(torch.zeros(blocks, 2))
 
 
-def test_bootstrap_intervals_cover() -> None:
-    """1000 data sets of 64 blocks: nominal 95 %, known to fall short by about 1 % at this size.
-
-    The count's standard error is 0.7 %, so [0.91, 0.975] is missed with probability below 1e-5.
-    """
-    generator = np.random.default_rng(1)
-    weights = bootstrap_weights(64, 1000, generator)
-    covered = 0
-    for _ in range(1000):
-        _, low, high = interval(generator.standard_normal(64) + 2.0, weights)
-        covered += low < 2.0 < high
-    assert 910 <= covered <= 975
-
-
-def test_bootstrap_weights_sum_to_one_and_repeat_with_their_seed() -> None:
-    weights = bootstrap_weights(20, 50, np.random.default_rng(3))
-    np.testing.assert_allclose(weights.sum(1), 1.0, rtol=1e-12)
-    assert weights.shape == (50, 20)
-    assert np.array_equal(weights, bootstrap_weights(20, 50, np.random.default_rng(3)))
-
-
-def test_an_interval_of_blocks_that_are_not_finite_is_infinite() -> None:
-    weights = bootstrap_weights(4, 10, np.random.default_rng(0))
-    assert all(map(math.isnan, interval(np.array([1.0, np.nan, 2.0, 3.0]), weights)))
-    assert interval(np.array([1.0, np.inf, 2.0, 3.0]), weights) == (math.inf,) * 3
-    assert interval(np.full(4, 2.0), weights) == pytest.approx((2.0, 2.0, 2.0))
-
-
-def test_pseudo_values_carry_the_interval_of_a_squared_bias() -> None:
-    """500 data sets with a clear bias: the interval over pseudo-values covers the truth about 95 % of the time.
-
-    The count's standard error is 1 %, so [0.89, 0.985] is missed with probability below 1e-3; the seed is fixed.
-    """
-    vector, generator = torch.tensor([3.0, -2.0, 1.0], dtype=torch.float64), np.random.default_rng(5)
-    weights, covered = bootstrap_weights(64, 1000, generator), 0
-    for seed in range(500):
-        _, low, high = interval(squared_bias(errors_of(64, vector, seed)).pseudo_values.numpy(), weights)
-        covered += low < 14.0 < high
-    assert 445 <= covered <= 493
-
-
-def test_tail_share() -> None:
-    assert tail_share(torch.ones(1000)) == pytest.approx(0.01)
-    assert tail_share(torch.cat([torch.zeros(999), torch.ones(1)])) == 1.0
-    assert tail_share(torch.cat([torch.ones(990), torch.full((10,), 99.0)])) == pytest.approx(0.5)
-    assert tail_share(torch.ones(4, 25), fraction=0.1) == pytest.approx(0.1)
-    assert tail_share(torch.ones(3)) == pytest.approx(1 / 3)  # at least one sample
-    assert tail_share(torch.zeros(10)) == 0.0
-
-
 def test_two_sided_p() -> None:
     draws = np.random.default_rng(0).standard_normal(100_000)
     for distance, p in [(0.0, 1.0), (1.959963985, 0.05), (-1.959963985, 0.05)]:
@@ -144,27 +88,7 @@ def test_p_value_and_percentile_interval_agree() -> None:
     assert two_sided_p(draws) < 0.05
 
 
-def test_p_values_are_uniform_without_an_effect() -> None:
-    """2000 data sets of 64 blocks: 5 % of the p-values lie below 0.05, within 5 standard errors (2.5 %) and 1 %."""
-    generator = np.random.default_rng(7)
-    weights = bootstrap_weights(64, 500, generator)
-    p = np.array([two_sided_p(weights @ generator.standard_normal(64)) for _ in range(2000)])
-    assert 0.025 < (p < 0.05).mean() < 0.085
-    assert 0.45 < (p < 0.5).mean() < 0.57
-
-
-# --- many at once -----------------------------------------------------------------------------------------------------
-
-
-def test_intervals_of_many_statistics_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are resampled at a time, and with some that are not finite among them."""
-    generator = np.random.default_rng(11)
-    values, weights = generator.standard_normal((7, 20)), bootstrap_weights(20, 300, generator)
-    values[2, 3], values[5, 0], values[6, :2] = np.inf, np.nan, (np.inf, np.nan)
-    expected = [interval(row, weights) for row in values]
-    for at_once in (1, 3, 500):
-        monkeypatch.setattr(statistics, "COLUMNS_AT_ONCE", at_once)
-        np.testing.assert_allclose(intervals(values, weights), expected, rtol=1e-12)
+# --- resampling -------------------------------------------------------------------------------------------------------
 
 
 def test_limits_leave_out_a_fortieth_on_either_side() -> None:

@@ -21,12 +21,12 @@ from scorepath.conformance.problems import (
     PROBLEMS,
     SIZE,
     Problem,
-    Rearranged,
     altered,
     counted,
     differ,
     earlier,
     gradients,
+    rearranged,
     run,
 )
 from scorepath.environments.base import Environment
@@ -51,7 +51,7 @@ def declarations(estimator: Estimator) -> Iterator[str]:
     if getattr(estimator, "family", None) not in FAMILIES:
         yield f"family must be one of {', '.join(FAMILIES)}, got {getattr(estimator, 'family', None)!r}"
     for name in vars(Estimator):
-        declared = name.startswith("needs_") or name == "couples_samples"
+        declared = name.startswith("needs_") or name in ("couples_samples", "leaves_one_out")
         if declared and not isinstance(getattr(estimator, name), bool):
             yield f"{name} must be True or False, got {getattr(estimator, name)!r}"
     known = registry.names(registry.ESTIMATORS)
@@ -193,11 +193,34 @@ def samples_are_independent(estimator: Estimator, problem: Problem) -> Iterator[
     if estimator.couples_samples:
         return
     noise, order = problem.noise(), (3, 0, 3, 5, 1, 3, 7, 2)
-    rearranged = Rearranged(noise.environment, noise.stream, noise.replicates, SIZE, noise.dtype, order=order)
-    if differ(run(estimator, problem.simulator, rearranged), run(estimator, problem.simulator, noise)[:, list(order)]):
+    past = earlier(estimator, problem.simulator, noise)
+    found, expected = (
+        gradients(estimator, problem.simulator, each, past) for each in (rearranged(noise, order), noise)
+    )
+    if differ(found, expected[:, list(order)]):
         yield (
             "a sample's gradient changes when its batch-mates do: declare couples_samples = True, or let it depend on "
             "its own noise alone"
+        )
+
+
+def samples_leave_each_other_out(estimator: Estimator, problem: Problem) -> Iterator[str]:
+    """Where it is declared, a sample's gradient is the mean of what it is beside each of the others alone."""
+    if not estimator.leaves_one_out:
+        return
+    if not estimator.couples_samples:
+        yield "leaves_one_out = True needs couples_samples = True"
+        return
+    noise = problem.noise()
+    past = earlier(estimator, problem.simulator, noise)
+    beside = [
+        gradients(estimator, problem.simulator, replace(rearranged(noise, (0, other)), samples=2), past)[:, 0]
+        for other in range(1, SIZE)
+    ]
+    if differ(gradients(estimator, problem.simulator, noise, past)[:, 0], torch.stack(beside).mean(0)):
+        yield (
+            "a sample's gradient is not the mean of what it is beside each of its batch-mates alone: declare "
+            "leaves_one_out = False"
         )
 
 
@@ -339,7 +362,8 @@ def quick_checks(problems: Sequence[Problem] = PROBLEMS) -> tuple[tuple[Check[Es
             map(
                 everywhere,
                 (
-                    *(batches_are_independent, samples_are_independent, populations, precision, twins),
+                    *(batches_are_independent, samples_are_independent, samples_leave_each_other_out),
+                    *(populations, precision, twins),
                     *(the_past, needless_derivatives, charges, devices),
                 ),
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from scorepath.conformance.problems import (
 )
 from scorepath.estimators.base import Estimator
 from scorepath.measurement import sample_batches
-from scorepath.noise import Stream
+from scorepath.noise import Noise, Stream
 from scorepath.references.exact import exact_reference
 from scorepath.rollout import Simulator
 
@@ -27,23 +28,40 @@ SAMPLES = 2**16
 """Behind a comparison of an expectation with what it should be: a relative error of 10 % shows, with most of 5 %."""
 
 
+GIVEN_A_PAST = 2**14
+"""The same, given one past: what a past shifts is large."""
+
+
 def sample(estimator: Estimator, simulator: Simulator, stream: Stream) -> Tensor:
     """Estimates averaged over independent batches of samples, (BATCHES, P).
 
     Where the samples of a batch enter each other's gradients, a block is many small batches, so that errors of order
     1 / batch size would show.
     """
-    if estimator.couples_samples:
+    if estimator.couples_samples or estimator.needs_past:
         size = PAST_SIZE if estimator.needs_past else SIZE
         batches = sample_batches(estimator, simulator, stream, range(COUPLED_SAMPLES // size), size, torch.float64)
         return in_blocks(batches.means, BATCHES)
     return sample_batches(estimator, simulator, stream, range(BATCHES), SAMPLES // BATCHES, torch.float64).means
 
 
-def judge(estimator: Estimator, problem: Problem, expected: Tensor) -> Comparison:
+def sample_given_a_past(estimator: Estimator, simulator: Simulator, stream: Stream) -> Tensor:
+    """The same, (BATCHES, P), where all batches have learnt from the same few trajectories of another policy."""
+    other = replace(simulator, parameters=simulator.parameters + 0.5)
+    earlier = Noise(simulator.environment, stream, ["past"] * BATCHES, SIZE, torch.float64)
+    noise = Noise(simulator.environment, stream, range(BATCHES), GIVEN_A_PAST // BATCHES, torch.float64)
+    return estimator.estimate(simulator, noise, other.rollout(earlier.rollout))[0]
+
+
+def judge(
+    estimator: Estimator,
+    problem: Problem,
+    expected: Tensor,
+    sampling: Callable[[Estimator, Simulator, Stream], Tensor] = sample,
+) -> Comparison:
     """Compares the mean of many estimates with what it should be, (P,), in an orthonormal basis that starts there."""
     stream = Stream(17, problem.name, "expectations")
-    blocks = sample(estimator, problem.simulator, stream)
+    blocks = sampling(estimator, problem.simulator, stream)
     count = len(expected)
     draws = torch.randn(count, count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     first = expected[:, None] if expected.any() else draws[:, :1]
@@ -83,6 +101,14 @@ def expectations(estimator: Estimator, problems: Sequence[Problem]) -> Iterator[
                 f"its mean in {problem.name} at sigma = {problem.sigma:g} is {distance:.1f} standard errors away from "
                 + ("the exact gradient: it is not unbiased there" if unbiased else "what expectation() says")
             )
+        elif unbiased and estimator.needs_past:
+            given = judge(estimator, problem, expected, sample_given_a_past)
+            if given.decides and not given.agrees:
+                yield (
+                    f"its mean in {problem.name} at sigma = {problem.sigma:g} is {given.distances.abs().max():.1f} "
+                    "standard errors away from the exact gradient if its past is of another policy: unbiased() must "
+                    "hold whatever the past was"
+                )
 
 
 def statistical_checks(problems: Sequence[Problem] = PROBLEMS) -> tuple[tuple[Check[Estimator], ...], ...]:

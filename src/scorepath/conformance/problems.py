@@ -120,7 +120,13 @@ class Rearranged(Noise):
     order: tuple[int, ...] = ()
 
     def draw(self, quantity: str, shape: tuple[int, ...], distribution: Distribution = "normal") -> Tensor:
-        return Noise.draw(self, quantity, shape, distribution)[:, list(self.order)]
+        drawn = replace(self, samples=max(self.samples, *self.order) + 1)
+        return Noise.draw(drawn, quantity, shape, distribution)[:, list(self.order)]
+
+
+def rearranged(noise: Noise, order: tuple[int, ...]) -> Rearranged:
+    """The same noise with its samples in this order."""
+    return Rearranged(noise.environment, noise.stream, noise.replicates, noise.samples, noise.dtype, order=order)
 
 
 def counted(environment: Environment, steps: list[Tensor]) -> Environment:

@@ -50,7 +50,11 @@ class Estimator:
     needs_past: ClassVar[bool] = False
     """It learns from earlier trajectories (a fitted baseline); they are not charged, see docs/outputs.md."""
     couples_samples: ClassVar[bool] = False
-    """The samples of a batch enter each other's gradients, so their spread is not the estimator's variance."""
+    """The samples of a batch enter each other's gradients, so their spread is not the estimator's variance. (Given a
+    past that all of them have learnt from, they are independent.)"""
+    leaves_one_out: ClassVar[bool] = False
+    """Of those that couple samples: a sample's gradient is the mean of what it is beside each other one alone, and
+    beside any one it has the same expectation. Then the spread tells the variance: see `scorepath.measurement`."""
     mixes: ClassVar[tuple[str, ...]] = ()
     """Names of the estimators whose signals it mixes."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
@@ -60,7 +64,10 @@ class Estimator:
     text shows them. Results depend on them as on the code, and they travel with it."""
 
     def unbiased(self, environment: Environment) -> bool:
-        """Whether its expectation is declared to be exactly grad J_sigma in this environment, for sigma > 0."""
+        """Whether its expectation is declared to be exactly grad J_sigma in this environment, for sigma > 0.
+
+        For an estimator that needs a past: whatever that past was.
+        """
         return not (self.needs_noise and environment.moving_support)
 
     def expectation(

@@ -39,7 +39,6 @@ class DeterministicPolicyGradient(ActionSignalEstimator):
     )
     needs_gaussian_noise: ClassVar[bool] = True
     needs_past: ClassVar[bool] = True
-    couples_samples: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.ridge <= 0:

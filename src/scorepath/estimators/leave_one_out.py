@@ -30,6 +30,7 @@ class LeaveOneOut(ScoreFunctionEstimator):
     source: ClassVar[str] = "Kool, van Hoof & Welling 2019"
     bias: ClassVar[str] = "unbiased: the baseline of a sample does not contain that sample"
     couples_samples: ClassVar[bool] = True
+    leaves_one_out: ClassVar[bool] = True
 
     def credit(self, trajectories: Trajectories, noise: Noise, past: Trajectories | None = None) -> Tensor:
         return leave_one_out_credit(trajectories)

@@ -26,6 +26,7 @@ class PGPE(PerturbationEstimator):
     source: ClassVar[str] = "Sehnke et al. 2010"
     bias: ClassVar[str] = "it smooths the parameters as well: exact for E_z grad J_sigma(theta + perturbation * z)"
     couples_samples: ClassVar[bool] = True
+    leaves_one_out: ClassVar[bool] = True
 
     def expectation(
         self, environment: Environment, sigma: float, gradient_at: Callable[[float], Tensor]

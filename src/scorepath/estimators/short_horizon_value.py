@@ -36,7 +36,6 @@ class ShortHorizonValue(WindowedEstimator):
         "features span the value and the earlier trajectories are of the same policy"
     )
     needs_past: ClassVar[bool] = True
-    couples_samples: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -27,7 +27,6 @@ class StateValueBaseline(ScoreFunctionEstimator):
     source: ClassVar[str] = "Sutton et al. 2000; Greensmith, Bartlett & Baxter 2004"
     bias: ClassVar[str] = "unbiased: the value is fitted on trajectories independent of those it is used on"
     needs_past: ClassVar[bool] = True
-    couples_samples: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.ridge <= 0:

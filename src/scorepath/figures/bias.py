@@ -79,7 +79,7 @@ def draw(tables: Tables, output: Path) -> None:
         style.legend(figure, [*style.estimator_handles(used, styles), floor_line])
         style.note(
             figure,
-            f"{style.count_words(rows, 'samples')} trajectories per point; bars are 95 % bootstrap intervals; hollow"
+            f"{style.count_words(rows, 'samples')} trajectories per point; bars are 95 % intervals; hollow"
             " triangle: the interval reaches 0, its upper end is shown.\nDrawn: estimators whose lower limit is above 0"
             f" at {LEAST} or more noise levels. The line at 1: the bias is as large as the gradient.\nPoints outside"
             f" {FLOOR:g} to {CEILING:g} stand at the edge.".replace("1e-06", "10⁻⁶"),

@@ -25,6 +25,7 @@ from scorepath.figures import style
 from scorepath.figures.wording import checkpoint_name, checkpoints_in, in_order, label
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
+from scorepath.verdicts import NO_VERDICT
 
 TITLE = "Which gradient has the smaller error? Pathwise against the best score-function estimator"
 CLIP = 3.0
@@ -61,7 +62,7 @@ def draw(tables: Tables, output: Path) -> None:
     if verdicts.empty:
         style.empty(output, TITLE)
         return
-    compared = verdicts[verdicts["verdict"] != "not_applicable"]
+    compared = verdicts[~verdicts["verdict"].isin(NO_VERDICT)]
     sigmas = sorted((compared if len(compared) else verdicts)["sigma"].dropna().unique().tolist())
     checkpoints = checkpoints_in(verdicts)
     rows = _rows(verdicts, in_order(tables.read("cells"), "environment"))
@@ -90,7 +91,7 @@ def draw(tables: Tables, output: Path) -> None:
             f"Each tile is split by checkpoint, left to right: {order} (fraction of the way from the first to the best"
             f" return).\nMean squared error of an average of {_numbers(budget)} samples (left) or of what the same"
             " seconds buy (right). Colour is clipped at a factor of"
-            f" {10**CLIP:,.0f}.\nDecided: 95 % paired-bootstrap interval excludes 0, false-discovery rate controlled.",
+            f" {10**CLIP:,.0f}.\nDecided: 95 % interval excludes 0, false-discovery rate controlled.",
         )
         style.save(figure, output, TITLE, describe(verdicts))
 
@@ -103,8 +104,8 @@ def describe(verdicts: pd.DataFrame) -> str:
         if count:
             parts.append(
                 f"{words.capitalize()}: pathwise better in {count['pathwise']} tiles, score function in"
-                f" {count['score_function']}, undecided {count['undecided']}, not applicable"
-                f" {count['not_applicable']}."
+                f" {count['score_function']}, undecided {count['undecided']}, not measurable"
+                f" {count['not_measurable']}, not applicable {count['not_applicable']}."
             )
     samples = verdicts[verdicts["criterion"] == "equal_samples"]
     for group in GROUPS:
@@ -158,7 +159,7 @@ def _panel(
         for column, sigma in enumerate(sigmas):
             states = [found.get((name, sigma, checkpoint)) for checkpoint in checkpoints]
             left = column - 0.47
-            if all(state is None or state[1] == "not_applicable" for state in states):
+            if all(state is None or state[1] in NO_VERDICT for state in states):
                 boxes.append(_box(left, y, 0.94))
                 colours.append(style.NOT_APPLICABLE)
                 words = "no data" if all(state is None for state in states) else "n/a"
@@ -166,7 +167,7 @@ def _panel(
                 continue
             for index, state in enumerate(states):
                 boxes.append(_box(left + index * width, y, width))
-                if state is None or state[1] == "not_applicable" or math.isnan(state[0]):
+                if state is None or state[1] in NO_VERDICT or math.isnan(state[0]):
                     colours.append(style.NOT_APPLICABLE)
                     continue
                 colours.append(COLOURS(norm(float(np.clip(state[0], -CLIP, CLIP)))))

@@ -16,6 +16,7 @@ from scorepath.provenance import findings
 from scorepath.reporting.crossings import curves_sentence, exact_crossings
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
+from scorepath.verdicts import NO_VERDICT
 
 BEST = "pathwise_vs_best_score_function"
 CRITERIA = {
@@ -97,7 +98,7 @@ def answer_sentences(tables: Tables) -> list[str]:
 
 def _verdicts_in_words(tables: Tables) -> list[str]:
     verdicts = compared(tables)
-    samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
+    samples = verdicts[(verdicts["criterion"] == "equal_samples") & ~verdicts["verdict"].isin(NO_VERDICT)]
     if samples.empty:
         return [_nothing(verdicts[verdicts["criterion"] == "equal_samples"])]
     texts = (
@@ -139,7 +140,7 @@ def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
         )
     others = []
     for criterion, words in (("equal_compute", "at equal measured seconds"), ("training", "in training")):
-        rows = verdicts[(verdicts["criterion"] == criterion) & (verdicts["verdict"] != "not_applicable")]
+        rows = verdicts[(verdicts["criterion"] == criterion) & ~verdicts["verdict"].isin(NO_VERDICT)]
         if len(rows):
             wins, losses, open_ = _counts(rows)
             others.append(f"{words} in {wins} of {wins + losses} ({open_} undecided)")
@@ -264,7 +265,7 @@ def decisions(tables: Tables, facts: dict[str, list[str]] | None = None) -> tupl
     columns: dict[str, list[str]] = {}
     for criterion in CRITERIA:
         own = verdicts[verdicts["criterion"] == criterion]
-        applicable = own[own["verdict"] != "not_applicable"]
+        applicable = own[~own["verdict"].isin(NO_VERDICT)]
         levels = sorted((applicable if len(applicable) else own)["sigma"].dropna().unique().tolist())
         if levels:
             columns[criterion] = [sigma_token(level) for level in levels]
@@ -297,7 +298,7 @@ def _same_verdicts(verdicts: pd.DataFrame, first: str, second: str) -> bool:
 
 def _mark(rows: pd.DataFrame, token: str) -> Mark:
     own = rows[rows["sigma"].map(sigma_token) == token]
-    verdicts = [verdict for verdict in own["verdict"] if verdict != "not_applicable"]
+    verdicts = [verdict for verdict in own["verdict"] if verdict not in NO_VERDICT]
     if not verdicts:
         reason = next((reason for reason in own["reason"] if reason), "no data")
         return Mark(token, "n/a", f"not applicable: {reason}" if len(own) else "no data")

@@ -92,7 +92,10 @@ def health_rows(tables: Tables) -> list[dict[str, Any]]:
     rows = []
     for name in in_order(statistics, "environment"):
         own = statistics[statistics["environment"] == name]
-        row: dict[str, Any] = {"environment": name}
+        row: dict[str, Any] = {
+            "environment": name, "of": len(own), "not_measurable": int((own["not_measurable"] != "").sum()),
+            "doubled": int((own["dtype"] == "float64").sum()),
+        }  # fmt: skip
         for column in ("tail_share", "nonfinite_fraction", "zero_fraction", "float32_relative_error"):
             values = own[column].dropna()
             row[column] = None
@@ -135,7 +138,7 @@ def tallies(tables: Tables) -> list[dict[str, Any]]:
         ["comparison", "criterion", "statistic"], sort=False
     ):
         counts = group["verdict"].value_counts()
-        names = ("pathwise", "score_function", "undecided", "not_applicable")
+        names = ("pathwise", "score_function", "undecided", "not_measurable", "not_applicable")
         rows.append(
             {"comparison": comparison, "criterion": CRITERIA.get(criterion, criterion), "statistic": statistic}
             | {name: int(counts.get(name, 0)) for name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scorepath.noise import Stream
 from scorepath.stages._references import Reference, load_reference
-from scorepath.statistics import bootstrap_weights
 from scorepath.store.paths import policies_path, reference_path, sigma_token
 from scorepath.store.records import require_intact
+from scorepath.tails import Tail
 from scorepath.unbiasedness import proved
 from scorepath.verdicts import ErrorComponents, error_components
 
@@ -57,7 +56,6 @@ class Measurements:
     """All results of a study that are there, each read once, when it is first asked for."""
 
     plan: Plan
-    _weights: dict[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def study(self) -> Study:
@@ -110,6 +108,7 @@ class Measurements:
                     *(rows[column] for column in COMPONENTS),
                     unbiased=self.proved(cell),
                     certified=self.certified[place],
+                    tail=_tail(rows),
                 )
                 found.append(Measured(cell, place, rows, components))
         return found
@@ -159,12 +158,10 @@ class Measurements:
                 for checkpoint in self.study.references.return_gaps:
                     yield Place(environment, sigma_token(sigma), checkpoint)
 
-    def bootstrap_weights(self, batches: int) -> np.ndarray:
-        """Resampling weights, the same for all cells, so that comparisons are paired: (resamples, batches)."""
-        if batches not in self._weights:
-            generator = Stream(self.study.seed, "", "verdicts").generator(batches, "bootstrap")
-            self._weights[batches] = bootstrap_weights(batches, self.study.resamples, generator)
-        return self._weights[batches]
+
+def _tail(rows: dict[str, np.ndarray]) -> Tail:
+    numbers = {each.name: rows[f"tail_{each.name}"][0].item() for each in fields(Tail)}
+    return Tail(**numbers)
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:

@@ -105,8 +105,7 @@ def gradient_verdicts(
             if not all(map(math.isfinite, prices_of_both)):
                 row["outcome"] = Outcome(reason="no timing")
                 continue
-            weights = measurements.bootstrap_weights(len(batches))
-            arguments = rival.components, prices_of_both, budget, batches, weights
+            arguments = rival.components, prices_of_both, budget, batches
             row["outcome"] = compare_errors(pathwise.components, *arguments)
             if room := measurements.room(pathwise):
                 worse = with_room(pathwise.components, (room * measurements.norms[place]) ** 2)
@@ -190,7 +189,7 @@ def _decided(rows: list[dict[str, Any]], rate: float) -> pd.DataFrame:
         sign, why = decisions.get(index, (None, ""))
         row |= {
             "value": outcome.value, "value_low": outcome.low, "value_high": outcome.high,
-            "flip_budget": outcome.flip_budget, "verdict": "not_applicable" if sign is None else WORDS[sign],
+            "flip_budget": outcome.flip_budget, "verdict": outcome.verdict if sign is None else WORDS[sign],
             "reason": outcome.reason or why,
         }  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS["verdicts"])

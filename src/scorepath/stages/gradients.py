@@ -6,6 +6,7 @@ same random numbers.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from scorepath.study.cells import Plan
 
 OF_BATCHES = (
-    "squared_bias", "projection", "variance", "cosine_similarity", "nonfinite_fraction", "zero_fraction",
+    "squared_bias", "projection", "variance", "squared_error", "cosine_similarity", "nonfinite_fraction",
+    "zero_fraction",
 )  # fmt: skip
-OF_ALL_SAMPLES = ("tail_share", "float32_relative_error")
+OF_ALL_SAMPLES = ("error_spread", "error_along", "error_roundness", "bits", "float32_relative_error")
 
 
 def gradients(plan: Plan, environment: str, estimator: str, sigma: float) -> None:
@@ -47,6 +49,7 @@ def gradients(plan: Plan, environment: str, estimator: str, sigma: float) -> Non
             getattr(torch, settings.dtype),
         )
         shared = {name: getattr(found, name) for name in OF_ALL_SAMPLES}
+        shared |= {f"tail_{name}": value for name, value in asdict(found.tail).items()}
         for batch in range(settings.batches):
             own = {name: getattr(found, name)[batch].item() for name in OF_BATCHES}
             rows.append({"checkpoint": study.references.return_gaps[index], "block": batch, **own, **shared})

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scorepath.stages._measurements import Measurements, read_rows, with_policies
+from scorepath.intervals import Estimate, mean_estimates, positive_mean_estimates, quantile_limits, squared_norm_limits
+from scorepath.stages._measurements import Measured, Measurements, read_rows, with_policies
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
-from scorepath.statistics import intervals
 from scorepath.store.paths import curves_path, log_path
 from scorepath.store.tables import COLUMNS, UNCERTIFIED, save
 from scorepath.study.jobs import cell_job
@@ -22,6 +22,10 @@ from scorepath.verdicts import ratio
 
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
+
+SPREADS = ("error_spread", "error_along", "error_roundness")
+"""The columns of a cell that say how its mean error spreads."""
+ENDS = ("", "_low", "_high")
 
 
 def tables(plan: Plan) -> None:
@@ -84,14 +88,15 @@ def references_table(measurements: Measurements) -> pd.DataFrame:
 
 
 def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
-    """One row per measured cell and checkpoint; `_low` and `_high` are 95 % bootstrap limits over batches."""
+    """One row per measured cell and checkpoint; `_low` and `_high` are 95 % limits over batches."""
     settings = measurements.study.gradients
     budget = settings.batch_size
     found = measurements.gradients
     limits = _limits(measurements)
     rows = []
     for index, (cell, place, batches, components) in enumerate(found):
-        variance = components.variances.mean()
+        reason = components.tail.unmeasurable
+        variance = math.nan if reason else components.variances.mean()
         norm = measurements.norms[place]
         # against a reference that is not certified there is nothing to say about bias or direction
         directed = measurements.certified[place] and norm > 0
@@ -100,9 +105,11 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
             "environment": cell.environment, "estimator": cell.estimator, "sigma": cell.sigma,
             "checkpoint": place.checkpoint, "samples": settings.samples, "batch_size": settings.batch_size,
             "environment_steps_per_sample": cell.steps,
-            **{f"{name}{end}": row[index, column]
-               for name, row in limits.items() for column, end in enumerate(("", "_low", "_high"))},
-            "tail_share": batches["tail_share"][0],
+            **{f"{name}{end}": part[index]
+               for name, estimate in limits.items() for part, end in zip(estimate[:3], ENDS, strict=True)},
+            "not_measurable": reason, "dtype": f"float{batches['bits'][0]:.0f}",
+            "tail_share": components.tail.share, "tail_index": components.tail.index,
+            "largest_share": components.tail.largest,
             "nsr": ratio(variance, norm**2),
             "budget": budget,
             "mse_equal_samples": squared_bias_used + variance / budget,
@@ -123,17 +130,44 @@ def exact_curves_table(plan: Plan) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["exact_curves"])
 
 
-def _limits(measurements: Measurements) -> dict[str, np.ndarray]:
-    """Every interval of the table at once, (rows, 3) for each quantity."""
-    draws = measurements.bootstrap_weights(measurements.study.gradients.batches)
-    empty = np.full(draws.shape[1], math.nan)
-    values: dict[str, list[np.ndarray]] = {"squared_bias": [], "projection": [], "variance": []}
-    for measured in measurements.gradients:
-        judged = measurements.certified[measured.place]
-        for name in ("squared_bias", "projection"):
-            values[name].append(measured.rows[name] if judged else empty)
-        values["variance"].append(measured.components.variances)
-    return {name: intervals(np.reshape(rows, (-1, draws.shape[1])), draws) for name, rows in values.items()}
+def _limits(measurements: Measurements) -> dict[str, Estimate]:
+    """Every interval of the table at once, an array over its rows for each end."""
+    found = measurements.gradients
+    batches = measurements.study.gradients.batches
+    judged = np.array([measurements.certified[measured.place] for measured in found], dtype=bool)
+    columns = {
+        name: np.reshape([measured.rows[name] for measured in found], (-1, batches))
+        for name in ("squared_bias", "projection", *SPREADS)
+    }
+    square = columns["squared_bias"].mean(-1)
+    spread, along, roundness = (columns[name][:, 0] for name in SPREADS)
+    low, high = squared_norm_limits(square, spread, along, roundness, batches)
+    return {
+        # the estimate may come out below 0, where no square can lie
+        "squared_bias": Estimate(*(np.where(judged, each.clip(0), math.nan) for each in (square, low, high, high))),
+        "projection": mean_estimates(np.where(judged[:, None], columns["projection"], math.nan)),
+        "variance": _variances(found, batches),
+        **{
+            f"squared_error_{name}": _squared_errors(found, judged, batches, level)
+            for name, level in (("median", 0.5), ("90", 0.9))
+        },
+    }
+
+
+def _variances(found: list[Measured], batches: int) -> Estimate:
+    """nan where the samples' tails allow no such number."""
+    tails = [each.components.tail for each in found]
+    values = np.reshape([each.components.variances for each in found], (-1, batches))
+    measurable = np.array([not tail.unmeasurable for tail in tails], dtype=bool)
+    unseen = np.array([tail.unseen if not tail.unmeasurable else 0.0 for tail in tails])
+    return positive_mean_estimates(np.where(measurable[:, None], values, math.nan), unseen)
+
+
+def _squared_errors(found: list[Measured], judged: np.ndarray, batches: int, level: float) -> Estimate:
+    """A quantile over batches, with limits that hold whatever the tails."""
+    errors = np.sort(np.reshape([each.rows["squared_error"] for each in found], (-1, batches)))
+    value, low, high = (np.where(judged, each, math.nan) for each in quantile_limits(errors, level))
+    return Estimate(value, low, high, high)
 
 
 def training_table(measurements: Measurements) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from scorepath.store.records import require_intact
 TEXT = (
     "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
-    "prediction", "consistency", "tolerance", "figure", "finding",
+    "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
 TRUTH = "at_grid_edge"
@@ -41,8 +41,10 @@ COLUMNS: dict[str, list[str]] = {
         "gradient_statistics": (
             "environment estimator sigma checkpoint samples batch_size environment_steps_per_sample squared_bias"
             " squared_bias_low squared_bias_high projection projection_low projection_high variance variance_low"
-            " variance_high tail_share nsr budget mse_equal_samples mse_equal_steps cosine_similarity"
-            " nonfinite_fraction zero_fraction float32_relative_error"
+            " variance_high not_measurable squared_error_median squared_error_median_low squared_error_median_high"
+            " squared_error_90 squared_error_90_low squared_error_90_high tail_share tail_index largest_share nsr"
+            " budget mse_equal_samples mse_equal_steps cosine_similarity nonfinite_fraction zero_fraction dtype"
+            " float32_relative_error"
         ),
         "training": (
             "environment estimator sigma learning_rate at_grid_edge seed iteration environment_steps"

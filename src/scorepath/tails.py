@@ -1,0 +1,76 @@
+"""The tail gate: whether a second moment can be measured from the samples at hand, and what they may not have shown.
+
+Above the largest of n samples of a Pareto tail with index alpha there lies, on average, 1 / (alpha - 1) times what that
+largest one holds of their sum. The squared deviations' index is estimated (Hill 1975); at 1 or below such a tail has
+no mean, and no number of batches gives an interval. Nor is a sum measured that rests on a handful of samples.
+docs/calibration.md says how intervals fare at every kind of tail.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+FRACTION = 0.01
+"""The tail: this share of the samples."""
+FEWEST_IN_TAIL = 16
+"""But so many of them at least."""
+FEWEST = 8
+"""A second moment that rests on fewer samples (or than an eighth of all, if that is less) is not measured."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What is known of the tail of samples that are never negative."""
+
+    share: float = 0.0
+    """Of their sum, what the largest hundredth holds; 0.01 would be even."""
+    largest: float = 0.0
+    """Of their sum, what the largest one holds."""
+    index: float = math.inf
+    """Hill's, of the largest hundredth; infinite where these are all alike."""
+    effective: float = math.inf
+    """How many samples their sum rests on: its square over the sum of their squares."""
+    samples: int = 0
+
+    @property
+    def unseen(self) -> float:
+        """What the tail may hold beyond the largest sample, as a share of the sum; infinite if it has no mean."""
+        if self.largest == 0:
+            return 0.0
+        return self.largest / (self.index - 1) if self.index > 1 else math.inf
+
+    @property
+    def unmeasurable(self) -> str:
+        """Why no mean can be measured from these samples; "" if one can."""
+        if self.largest == 0:
+            return ""
+        if self.effective < min(FEWEST, self.samples / 8):
+            return f"the variance rests on {self.effective:.1f} of {self.samples:.0f} samples"
+        if self.index <= 1:
+            return f"the squared deviations' tail is too heavy: Hill index {self.index:.2f}"
+        return ""
+
+
+NO_TAIL = Tail()
+
+
+def tail_of(values: Tensor) -> Tail:
+    """The tail of all values together, of any shape; none if one is not finite or all are zero."""
+    flat = values.flatten().double()
+    total, count = flat.sum().item(), flat.numel()
+    if not 0 < total < math.inf:
+        return Tail(samples=count)
+    carriers = int((flat >= (1 - 1e-9) * flat.mean()).sum())
+    effective = 1 / (flat / total).square().sum().item()
+    size = max(1, round(FRACTION * count))
+    # of rare events, which are larger than all the rest, only the events are the tail
+    deep = max(2, min(max(FEWEST_IN_TAIL, size), carriers))
+    largest = flat.topk(min(count, max(size, deep + 1))).values
+    beyond = largest[:deep]
+    threshold = beyond[-1] if deep >= carriers or len(largest) <= deep else largest[deep]
+    excess = (beyond / threshold).log().sum().item() if threshold > 0 else 0.0
+    index = (deep - 1) / excess if excess > 0 else math.inf
+    return Tail((largest[:size].sum() / total).item(), largest[0].item() / total, index, effective, count)
