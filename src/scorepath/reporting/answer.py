@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures.wording import checkpoint_name, in_order, label
+from scorepath.reporting.summaries import OPEN, counted, many, summary_sentences
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
 
@@ -24,6 +25,8 @@ CRITERIA = {
 }
 NOTABLE_BIAS = 0.1  # of the gradient's length: from here on a bias is mentioned
 SIDES = ("pathwise", "score_function")
+CODES = {"undecided": "?", "equivalent": "=", "neither_usable": "×", "no_signal": "0", "not_measurable": "~"}
+"""Their marks in the decision table, the first of those found."""
 CIRCUMSTANCES = {"bias": "where it is biased", "variance": "where its variance is the larger"}
 """By the kind of reason, as a part of a sentence about pathwise."""
 
@@ -34,7 +37,7 @@ class Mark:
 
     sigma: str
     code: str
-    """P, S, mixed (checkpoints are decided differently), ? (undecided) or n/a."""
+    """P, S, mixed (checkpoints are decided differently), one of `CODES`, or n/a."""
     words: str
 
 
@@ -89,13 +92,20 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
 
 
 def answer_sentences(tables: Tables) -> list[str]:
-    """Up to three sentences; one that says so, and why, where nothing has been compared."""
+    """Some sentences; one that says so, and why, where nothing has been compared."""
     verdicts = compared(tables)
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
         return [_nothing(verdicts[verdicts["criterion"] == "equal_samples"])]
     return [
-        text for text in (_who(verdicts, samples), _where(samples, measured_reasons(tables)), _flips(samples)) if text
+        text
+        for text in (
+            _who(verdicts, samples),
+            _where(samples, measured_reasons(tables)),
+            _flips(samples),
+            *summary_sentences(tables),
+        )
+        if text
     ]
 
 
@@ -106,7 +116,7 @@ def _nothing(verdicts: pd.DataFrame) -> str:
     places = verdicts[verdicts["reason"] != ""].groupby("reason", sort=False)["environment"].nunique()
     every = verdicts["environment"].nunique()
     reasons = [
-        str(reason) if count == every else f"{reason} (in {_many(count, 'environment')})"
+        str(reason) if count == every else f"{reason} (in {many(count, 'environment')})"
         for reason, count in places.items()
     ]
     why = f": {'; '.join(reasons)}" if reasons else ""
@@ -114,25 +124,25 @@ def _nothing(verdicts: pd.DataFrame) -> str:
 
 
 def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
-    wins, losses, open_ = _counts(samples)
+    wins, losses, open_ = counted(samples)
     places = samples["environment"].nunique()
     if wins + losses == 0:
         text = (
-            f"Averaging the same number of samples, none of the {open_} comparisons of pathwise with the best"
-            f" score-function estimator, in {_many(places, 'environment')}, is decided"
+            f"Averaging the same number of samples, none of the {len(samples)} comparisons of pathwise with the best"
+            f" score-function estimator, in {many(places, 'environment')}, is decided ({open_})"
         )
     else:
         text = (
             "Averaging the same number of samples, the pathwise gradient has the smaller mean squared error than the"
             f" best score-function estimator in {wins} of {wins + losses} decided comparisons (environment × noise"
-            f" level × checkpoint; {_many(places, 'environment')}, {open_} undecided)"
+            f" level × checkpoint; {many(places, 'environment')}, {open_})"
         )
     others = []
     for criterion, words in (("equal_compute", "at equal measured seconds"), ("training", "in training")):
         rows = verdicts[(verdicts["criterion"] == criterion) & (verdicts["verdict"] != "not_applicable")]
         if len(rows):
-            wins, losses, open_ = _counts(rows)
-            others.append(f"{words} in {wins} of {wins + losses} ({open_} undecided)")
+            wins, losses, open_ = counted(rows)
+            others.append(f"{words} in {wins} of {wins + losses} ({open_})")
     return text + (f"; {' and '.join(others)}." if others else ".")
 
 
@@ -171,7 +181,7 @@ def _flips(samples: pd.DataFrame) -> str:
     spans = sorted((change.low, change.high) for change in changes)
     lowest, highest = (" and ".join(map(sigma_token, span)) for span in (spans[0], spans[-1]))
     return (
-        f"The winner changes with the noise level in {_many(sum(map(bool, found.values())), 'environment')}, {times}"
+        f"The winner changes with the noise level in {many(sum(map(bool, found.values())), 'environment')}, {times}"
         " from pathwise at the smaller to the score function at the larger noise: between σ = "
         + (f"{lowest} at the lowest and {highest} at the highest." if lowest != highest else f"{lowest}.")
     )
@@ -279,13 +289,11 @@ def _mark(rows: pd.DataFrame, token: str) -> Mark:
     if not verdicts:
         reason = next((reason for reason in own["reason"] if reason), "no data")
         return Mark(token, "n/a", f"not applicable: {reason}" if len(own) else "no data")
-    wins, losses, open_ = (verdicts.count(side) for side in ("pathwise", "score_function", "undecided"))
-    words = ", ".join(
-        f"{count} {side}"
-        for count, side in ((wins, "pathwise"), (losses, "score function"), (open_, "undecided"))
-        if count
-    )
-    code = "mixed" if wins and losses else "P" if wins else "S" if losses else "?"
+    wins, losses = (verdicts.count(side) for side in SIDES)
+    named = {"pathwise": "pathwise", "score_function": "score function"} | OPEN
+    words = ", ".join(f"{verdicts.count(word)} {name}" for word, name in named.items() if word in verdicts)
+    rest = next((code for word, code in CODES.items() if word in verdicts), "?")
+    code = "mixed" if wins and losses else "P" if wins else "S" if losses else rest
     return Mark(token, code, words)
 
 
@@ -298,15 +306,6 @@ def _boundary_words(rows: pd.DataFrame) -> tuple[str, ...]:
     if len(set(texts.values())) == 1 and set(texts) == checkpoints:
         return (next(iter(texts.values())),)
     return tuple(f"{checkpoint_name(checkpoint)}: {text}" for checkpoint, text in texts.items())
-
-
-def _counts(rows: pd.DataFrame) -> tuple[int, int, int]:
-    verdicts = rows["verdict"].tolist()
-    return verdicts.count("pathwise"), verdicts.count("score_function"), verdicts.count("undecided")
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _round(value: float) -> str:
