@@ -2,8 +2,9 @@
 
 Comparisons within one environment are alike, so environments are the clusters: an interval says what another choice
 of environments of the same kind could have given. Closed forms are used because resampling whole clusters covers too
-little with as few as there are: in simulations with 5 to 21 skewed clusters the percentile bootstrap covered 47 to 93 %
-where 95 % were meant, these intervals 87 to 99 %.
+little where they are few and skewed: with 5 to 21 of them (nominal 95 %) the percentile bootstrap covered 47 to 93 % of
+shares, Korn and Graubard's limits 90 to 99 %; of means, it 72 to 93 %, the jackknife's of the logarithm 90 to 95 %, but
+68 to 80 % where a few clusters in twenty hold most of the sum.
 """
 
 from __future__ import annotations

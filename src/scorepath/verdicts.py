@@ -249,7 +249,9 @@ class Worth(NamedTuple):
     """Whether a comparison has anything to win, whoever wins."""
 
     relative_error: float
-    """The smaller of both errors, by the gradient's square; nan where that is not known."""
+    """The smaller of both errors, by the gradient's square; nan where that is not known.
+
+    The error of samples that are all zero is that square, whatever is declared of their bias."""
     verdict: str = ""
     """`no_signal` or `neither_usable`; "" if the comparison is to be decided."""
     reason: str = ""
@@ -269,20 +271,17 @@ def worth(
     certifies it; then only the samples that are all zero are found.
     """
     centre = mean_of(batches, len(first.variances))
-    smaller = min(
-        float(each.squared_error(centre, price, budget)) for each, price in zip((first, second), prices, strict=True)
-    )
-    relative = math.inf if square == 0 else smaller / square
-    blank = [each.name for each in (first, second) if each.blank]
+    sides = list(zip((first, second), prices, strict=True))
+    errors = [square if each.blank else float(each.squared_error(centre, price, budget)) for each, price in sides]
+    relative = math.inf if square == 0 else min(errors) / square
+    blank = [each.name for each, _ in sides if each.blank]
     if blank:
         whose = "both" if len(blank) == 2 else blank[0]
         return Worth(relative, NO_SIGNAL, f"every sample of {whose} is exactly zero")
     if square == 0:
         return Worth(relative, NEITHER_USABLE, "the gradient is zero")
     if relative >= 1:
-        return Worth(
-            relative, NEITHER_USABLE, f"the smaller error is {relative:.3g} times the squared gradient at {budget:g}"
-        )
+        return Worth(relative, NEITHER_USABLE, f"the smaller error is {relative:.3g} times the gradient's square")
     return Worth(relative)
 
 

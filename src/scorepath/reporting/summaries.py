@@ -80,7 +80,7 @@ def _by_noise(wins: pd.DataFrame) -> str:
     if levels.empty or every.empty:
         return ""
     parts = [
-        f"{row.pathwise:.0f} of {row.pathwise + row.rival:.0f} at σ = {row.level}"
+        f"{row.pathwise_wins:.0f} of {row.pathwise_wins + row.rival_wins:.0f} at σ = {row.level}"
         for row in levels.itertuples()
     ]  # fmt: skip
     total = every.iloc[0]

@@ -69,7 +69,7 @@ def _counts(verdicts: pd.DataFrame, rival: str) -> dict[str, Any]:
     won = (decided["verdict"] == "pathwise").groupby(decided["environment"], sort=False).sum()
     share = clustered_share(won.to_numpy(float), total.to_numpy(float))
     return {
-        "pathwise": int((words == "pathwise").sum()), "rival": int((words == rival).sum()),
+        "pathwise_wins": int((words == "pathwise").sum()), "rival_wins": int((words == rival).sum()),
         **{word: int((words == word).sum()) for word in OPEN},
         "share": share.value, "share_low": share.low, "share_high": share.high, "environments": len(total),
     }  # fmt: skip
@@ -120,22 +120,23 @@ def _regrets(measurements: Measurements, verdicts: pd.DataFrame) -> Regrets:
     for verdict in verdicts[usable & ~verdicts["verdict"].isin([NOT_APPLICABLE, NOT_MEASURABLE])].itertuples():
         place = Place(verdict.environment, sigma_token(verdict.sigma), verdict.checkpoint)
         sides = measurements.pathwise(place), measurements.standing_for(place, verdict.rival)
-        ours, theirs = (_error(measurements, side, verdict.criterion) for side in sides)
+        ours, theirs = (_error(measurements, place, side, verdict.criterion) for side in sides)
         best = min(ours, theirs)
         errors = {PATHWISE: ours, RIVAL: theirs}
-        errors |= {
-            name: _error(measurements, measurements.standing_for(place, name), verdict.criterion) for name in mixtures
-        }
+        for name in mixtures:
+            errors[name] = _error(measurements, place, measurements.standing_for(place, name), verdict.criterion)
         places.append(place)
         for name, error in errors.items():
             of[name].append(_log_ratio(error, best))
     return Regrets(places, {name: np.array(values) for name, values in of.items()})
 
 
-def _error(measurements: Measurements, measured: Measured | None, criterion: str) -> float:
-    """Mean squared error on the batches that judge; nan of nothing."""
+def _error(measurements: Measurements, place: Place, measured: Measured | None, criterion: str) -> float:
+    """Mean squared error on the batches that judge, that of zero where all samples are zero; nan of nothing."""
     if measured is None:
         return math.nan
+    if measured.components.blank:
+        return measurements.squares[place]
     weights = mean_of(measurements.halves[1], len(measurements.every))
     budget = measurements.study.gradients.batch_size
     return float(measured.components.squared_error(weights, measured.price(criterion), budget))

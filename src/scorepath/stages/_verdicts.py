@@ -219,7 +219,8 @@ def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
         word, beside, why = decisions.get(index, (row.get("verdict", NOT_APPLICABLE), "", ""))
         row |= {
             "value": outcome.value, "value_low": outcome.low, "value_high": outcome.high,
-            "flip_budget": outcome.flip_budget, "practical": beside, "verdict": word, "reason": "; ".join(filter(None, (why, outcome.reason))),
+            "flip_budget": outcome.flip_budget, "practical": beside, "verdict": word,
+            "reason": "; ".join(filter(None, (why, outcome.reason))),
         }  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS["verdicts"])
 
@@ -227,14 +228,15 @@ def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
 def why_absent(plan: Plan, place: tuple[str, str], absent: str, stage: Stage = "gradients") -> str:
     """Why a side does not exist at an environment and noise level: `pathwise`, or its rival in a comparison."""
     environment, token = place
-    for name in plan.study.training.estimators if stage == "training" else plan.study.estimators:
-        cell = plan.index[stage, environment, name, token]
-        if not _is_side(cell, absent):
-            continue
+    names = plan.study.training.estimators if stage == "training" else plan.study.estimators
+    sides = [cell for name in names if _is_side(cell := plan.index[stage, environment, name, token], absent)]
+    for cell in sorted(sides, key=lambda cell: cell.status == "not_applicable"):
         if cell.status == "not_applicable":
             return cell.reason
         if cell.status == "run":
-            return UNJUDGED if cell.available else f"no result of {name}"
+            return UNJUDGED if cell.available else f"no result of {cell.estimator}"
+        if absent == "pathwise":
+            return f"no result of {cell.status.removeprefix('identical_to:')}"
     return f"no {SIDES[absent]} in this study"
 
 

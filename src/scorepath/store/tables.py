@@ -54,8 +54,8 @@ COLUMNS: dict[str, list[str]] = {
         "verdicts": _VERDICTS,
         "verdicts_compute": _VERDICTS,
         "wins": (
-            "comparison criterion by level pathwise rival equivalent undecided no_signal neither_usable not_measurable"
-            " not_applicable share share_low share_high environments"
+            "comparison criterion by level pathwise_wins rival_wins equivalent undecided no_signal neither_usable"
+            " not_measurable not_applicable share share_low share_high environments"
         ),
         "regrets": (
             "comparison criterion rule threshold threshold_low threshold_high regret regret_low regret_high places"
