@@ -51,10 +51,10 @@ RIVALS = {BEST: "best score-function estimator", BEST_OF_ALL: "best derivative-f
 LOSING = ("score_function", "derivative_free")
 MARKS = {
     "undecided": ("o", "undecided"),
-    "equivalent": ("$=$", "equivalent in practice"),
-    "no_signal": ("$0$", "no signal"),
+    "equivalent": ("D", "equivalent in practice"),
+    "no_signal": (".", "no signal"),
     "neither_usable": ("x", "neither usable"),
-    "not_measurable": ("$\\sim$", "not measurable"),
+    "not_measurable": ("^", "not measurable"),
 }
 """What stands on the tiles of verdicts without a winner, and its words."""
 COLOURED = ("pathwise", *LOSING, "undecided", "equivalent")
@@ -226,15 +226,16 @@ def _keys(figure: Figure, height: float) -> None:
     marks = [Line2D([], [], label=words, **_mark(word)) for word, (_, words) in MARKS.items()]
     figure.legend(
         handles=[*marks, Patch(facecolor=style.NOT_APPLICABLE, label="not applicable")],
-        loc="center left", bbox_to_anchor=(0.62, y - 0.05 / height), ncols=2, frameon=False, handlelength=1.3, fontsize=8.5,
+        loc="center left", bbox_to_anchor=(0.62, y - 0.05 / height), ncols=2, frameon=False, handlelength=1.3,
+        fontsize=8.5,
     )  # fmt: skip
 
 
 def _mark(verdict: str) -> dict[str, Any]:
     """How the mark of a verdict without a winner is drawn."""
     marker = MARKS[verdict][0]
-    size, edge = {"o": (4.2, 0.8), "x": (3.6, 0.8)}.get(marker, (5.0, 0.2))
+    hollow = marker in "oD^"
     return {
-        "ls": "", "marker": marker, "ms": size, "mfc": "white" if marker == "o" else style.INK, "mec": style.INK,
-        "mew": edge,
+        "ls": "", "marker": marker, "ms": 4.2 if hollow else 3.6, "mfc": "white" if hollow else style.INK,
+        "mec": style.INK, "mew": 0.8,
     }  # fmt: skip

@@ -52,24 +52,50 @@ def many(count: int, noun: str) -> str:
 
 
 def summary_sentences(tables: Tables) -> list[str]:
-    """Whether to backpropagate at all, the wins by noise level, and what rules of thumb cost; "" where unknown."""
-    return [_backpropagate(tables.read("verdicts")), _by_noise(tables.read("wins")), _rules(tables.read("regrets"))]
+    """What has no signal, whether to backpropagate at all, wins by noise level, rules of thumb; "" where unknown."""
+    verdicts = tables.read("verdicts")
+    return [
+        _without_signal(verdicts),
+        _backpropagate(verdicts),
+        _by_noise(tables.read("wins")),
+        _rules(tables.read("regrets")),
+    ]
+
+
+def _measured(verdicts: pd.DataFrame, comparison: str, criterion: str) -> pd.DataFrame:
+    """The verdicts of a comparison by a criterion at the places where both sides were measured."""
+    return verdicts[
+        (verdicts["comparison"] == comparison)
+        & (verdicts["criterion"] == criterion)
+        & ~verdicts["verdict"].isin(["", "not_applicable"])
+    ]
+
+
+def _without_signal(verdicts: pd.DataFrame) -> str:
+    """Where samples that are all zero leave nothing to decide, and how often the other side is of use there."""
+    rows = _measured(verdicts, BEST, "equal_samples")
+    silent = rows[rows["verdict"] == "no_signal"]
+    if silent.empty:
+        return ""
+    where = ", ".join(label(name) for name in dict.fromkeys(silent["environment"]))
+    useful = int((silent["relative_error"] < 1).sum())
+    return (
+        f"In {many(len(silent), 'comparison')} there is no signal, for every sample of a side is exactly zero (in"
+        f" {where}); in {useful} of them the other side’s error is smaller than the gradient’s square, which is that of"
+        " zero."
+    )
 
 
 def _backpropagate(verdicts: pd.DataFrame) -> str:
-    rows = verdicts[
-        (verdicts["comparison"] == BEST_OF_ALL)
-        & (verdicts["criterion"] == "equal_steps")
-        & ~verdicts["verdict"].isin(["", "not_applicable"])
-    ]
+    rows = _measured(verdicts, BEST_OF_ALL, "equal_steps")
     if rows.empty:
         return ""
     wins, losses, open_ = counted(rows)
-    rivals = [label(name) for name in sorted(set(rows["rival"]) - {""}, key=rows["rival"].tolist().index)]
+    often = rows["rival"].mode().iloc[0]
     return (
-        "Is it worth to backpropagate at all? At equal environment steps, against the best estimator that needs returns"
-        f" alone (here {' or '.join(rivals)}), the pathwise gradient has the smaller error in {wins} of {wins + losses}"
-        f" decided comparisons ({open_})."
+        "Should one backpropagate at all? At equal environment steps, against the best estimator that needs returns"
+        f" alone (score function, measure-valued or perturbed parameters; most often {label(often)}), the pathwise"
+        f" gradient has the smaller error in {wins} of {wins + losses} decided comparisons ({open_})."
     )
 
 
@@ -90,7 +116,10 @@ def _by_noise(wins: pd.DataFrame) -> str:
             f"; over all {100 * total['share']:.0f} %, and another choice of environments of this kind could give"
             f" {100 * total['share_low']:.0f} to {100 * total['share_high']:.0f} %"
         )
-    return f"By noise level it wins {', '.join(parts)} (best score-function estimator, equal samples){limits}."
+    return (
+        "Against the best score-function estimator at equal samples the pathwise gradient wins, by noise level,"
+        f" {', '.join(parts)}{limits}."
+    )
 
 
 def _rules(regrets: pd.DataFrame) -> str:
