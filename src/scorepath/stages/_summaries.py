@@ -32,7 +32,6 @@ from scorepath.verdicts import (
     NO_SIGNAL,
     NOT_APPLICABLE,
     NOT_MEASURABLE,
-    RESOLUTION,
     UNDECIDED,
     mean_of,
 )
@@ -43,6 +42,8 @@ GROUPS = ("", "sigma", "environment", "checkpoint")
 """What wins are counted by; first all of them together."""
 PATHWISE, RIVAL, BELOW = "always_pathwise", "always_rival", "pathwise_below_threshold"
 """The rules, beside the mixtures of the study by their names."""
+MOST = 6.0
+"""Decades between two errors that count at most: a few thousand samples cannot tell a rarer error from none."""
 
 
 # --- wins -------------------------------------------------------------------------------------------------------------
@@ -143,15 +144,12 @@ def _error(measurements: Measurements, place: Place, measured: Measured | None, 
 
 
 def _log_ratio(error: float, best: float) -> float:
-    """log10(error / best), as far apart as errors are told."""
-    if math.isnan(error):
-        return math.nan
-    most = -math.log10(RESOLUTION)
-    if error == best:
-        return 0.0
+    """log10(error / best), `MOST` in size at most."""
+    if math.isnan(error) or error == best:
+        return math.nan if math.isnan(error) else 0.0
     if best == 0 or math.isinf(error):
-        return most
-    return -most if error == 0 else min(most, max(-most, math.log10(error / best)))
+        return MOST
+    return -MOST if error == 0 else min(MOST, max(-MOST, math.log10(error / best)))
 
 
 def _rows(regrets: Regrets) -> Iterator[dict[str, Any]]:
