@@ -280,7 +280,7 @@ def worth(
         return Worth(relative, NO_SIGNAL, f"every sample of {whose} is exactly zero")
     if square == 0:
         return Worth(relative, NEITHER_USABLE, "the gradient is zero")
-    if relative >= 1:
+    if relative >= 1 and math.isfinite(min(errors)):
         return Worth(relative, NEITHER_USABLE, f"the smaller error is {relative:.3g} times the gradient's square")
     return Worth(relative)
 

@@ -16,6 +16,7 @@ from scorepath.verdicts import (
     NO_SIGNAL,
     RESOLUTION,
     ErrorComponents,
+    Worth,
     beside_margin,
     compare_errors,
     compare_scores,
@@ -256,7 +257,7 @@ def test_nothing_to_decide_is_no_error() -> None:
 # --- what a verdict is ------------------------------------------------------------------------------------------------
 
 
-def judged(first: ErrorComponents, second: ErrorComponents, square: float) -> tuple[float, str, str]:
+def judged(first: ErrorComponents, second: ErrorComponents, square: float) -> Worth:
     return worth(first, second, (1.0, 1.0), 64, EVERY, square)
 
 
@@ -265,7 +266,8 @@ def test_samples_that_are_all_zero_are_no_signal_whoever_has_the_smaller_error()
     blind = components(0.0, bias=1.0, name="the blind one", blank=True)
     found = judged(blind, components(64.0 * 45), 1.0)
     assert found == (1.0, NO_SIGNAL, "every sample of the blind one is exactly zero")
-    assert judged(components(64 * 0.1), blind, 1.0)[:2] == (pytest.approx(0.1), NO_SIGNAL)
+    useful = judged(components(64 * 0.1), blind, 1.0)
+    assert (round(useful.relative_error, 9), useful.verdict) == (0.1, NO_SIGNAL)
     assert judged(replace(blind, biases=np.zeros(BATCHES)), components(64.0 * 45), 1.0)[0] == 1.0
     assert judged(blind, blind, 1.0) == (1.0, NO_SIGNAL, "every sample of both is exactly zero")
     assert judged(blind, blind, math.nan).verdict == NO_SIGNAL
@@ -273,7 +275,8 @@ def test_samples_that_are_all_zero_are_no_signal_whoever_has_the_smaller_error()
 
 def test_an_error_of_the_gradients_own_square_is_of_no_use() -> None:
     better, worse = components(64 * 2.0), components(64 * 3.0)
-    assert judged(better, worse, 2.1)[:2] == (pytest.approx(2 / 2.1), "")
+    assert judged(better, worse, 2.1).relative_error == pytest.approx(2 / 2.1)
+    assert judged(better, worse, 2.1).verdict == ""
     found = judged(better, worse, 2.0)
     assert found[:2] == (1.0, NEITHER_USABLE)
     assert "1 times the gradient's square" in found.reason

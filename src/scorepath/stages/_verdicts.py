@@ -19,7 +19,6 @@ from scorepath.store.paths import Stage, sigma_token
 from scorepath.store.tables import COLUMNS
 from scorepath.study.cells import DERIVATIVE_FREE
 from scorepath.verdicts import (
-    NO_SIGNAL,
     NOT_APPLICABLE,
     Outcome,
     compare_errors,
@@ -119,7 +118,7 @@ def _compared(
     outcome = compare_errors(*compared, measurements.bootstrap_weights(len(batches)))
     found = worth(*compared, measurements.squares[place])
     row["relative_error"] = found.relative_error
-    if found.verdict and (found.verdict == NO_SIGNAL or math.isfinite(outcome.p_value)):
+    if found.verdict:
         return row | {"verdict": found.verdict, "outcome": outcome._replace(reason=found.reason)}
     if math.isnan(found.relative_error):
         outcome = outcome._replace(reason=outcome.reason or UNKNOWN_USE)

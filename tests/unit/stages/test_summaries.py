@@ -46,7 +46,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
     """The study, computed in a folder that is the current one during the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("families"))
-        training = {"environments": [], "estimators": [], "noise_levels": []}
+        training: dict[str, list[str]] = {"environments": [], "estimators": [], "noise_levels": []}
         plan = small_plan(
             ENVIRONMENTS, estimators=list(ESTIMATORS), noise_levels=[0.0, 0.1, 0.5, 1.0], training=training,
             statistics={"resamples": 200},
@@ -178,7 +178,7 @@ def test_wins_are_the_verdicts_counted(plan: Plan) -> None:
 def geometric(errors: pd.Series, best: pd.Series) -> float:
     """No factor counts as more than a million."""
     with np.errstate(divide="ignore"):
-        return float(np.exp(np.log((errors / best).clip(1e-6, 1e6)).mean()))
+        return float(np.exp(np.log((errors / best).fillna(1).clip(1e-6, 1e6)).mean()))
 
 
 def test_regrets_are_geometric_means_over_the_better_one(recomputed: pd.DataFrame) -> None:
@@ -206,7 +206,7 @@ def threshold_elsewhere(usable: pd.DataFrame, best: pd.Series) -> float:
 
         def regret(rows: pd.DataFrame, threshold: float) -> pd.Series:
             errors = rows["ours"].where(rows["sigma"] < threshold, rows["theirs"])
-            return np.log((errors / best[rows.index]).clip(1e-6, 1e6))
+            return np.log((errors / best[rows.index]).fillna(1).clip(1e-6, 1e6))
 
         thresholds = [0.1, 0.5, 1.0, math.inf]
         chosen = min(thresholds, key=lambda threshold: regret(others, threshold).mean())
@@ -214,13 +214,18 @@ def threshold_elsewhere(usable: pd.DataFrame, best: pd.Series) -> float:
     return math.exp(float(np.mean(logs)))
 
 
+def with_margin(plan: Plan, margin: float) -> pd.DataFrame:
+    """The study's verdicts at equal samples with another practical margin."""
+    statistics = {**plan.config["statistics"], "error_margin": margin}
+    other = Plan(plan.key, {**plan.config, "statistics": statistics}, plan.cells)
+    return gradient_verdicts(Measurements(other), "equal_samples")
+
+
 def test_a_margin_makes_what_lies_within_it_equivalent(plan: Plan) -> None:
     """With a huge one nothing else is left; with none nothing is equivalent."""
-    config = plan.config | {"statistics": plan.config["statistics"] | {"error_margin": 1e14}}
-    wide = gradient_verdicts(Measurements(Plan(plan.key, config, plan.cells)), "equal_samples")
+    wide = with_margin(plan, 1e14)
     assert set(wide["verdict"]) == {"equivalent", "no_signal", "neither_usable", "not_applicable"}
-    config = plan.config | {"statistics": plan.config["statistics"] | {"error_margin": 1}}
-    none = gradient_verdicts(Measurements(Plan(plan.key, config, plan.cells)), "equal_samples")
+    none = with_margin(plan, 1.0)
     assert "equivalent" not in set(none["verdict"])
     assert set(none.loc[none["verdict"] == "pathwise", "practical"]) == {"beyond"}
 
