@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+FEWEST = 5
+"""Of fewer clusters the spread of a mean is not told: Student's t would reach over all numbers."""
+
 
 class Clustered(NamedTuple):
     """An estimate with its 95 % limits over clusters; nan where there are too few of them to say."""
@@ -34,7 +37,7 @@ def clustered_share(hits: np.ndarray, totals: np.ndarray) -> Clustered:
         hits: of each cluster, (clusters,).
         totals: likewise; clusters without any do not count.
     """
-    from scipy.stats import beta, t
+    from scipy.special import betaincinv, stdtrit
 
     hits, totals = hits[totals > 0], totals[totals > 0]
     count, size = len(hits), float(totals.sum())
@@ -46,11 +49,11 @@ def clustered_share(hits: np.ndarray, totals: np.ndarray) -> Clustered:
     variance = count / (count - 1) * float(np.square((hits - share * totals) / size).sum())
     effective = share * (1 - share) / variance if variance > 0 else float(count)
     if size > 1:
-        effective *= (t.ppf(0.975, size - 1) / t.ppf(0.975, count - 1)) ** 2
+        effective *= float(stdtrit(size - 1, 0.975) / stdtrit(count - 1, 0.975)) ** 2
     effective = min(effective, size)
     successes, failures = share * effective, (1 - share) * effective
-    low = float(beta.ppf(0.025, successes, failures + 1)) if successes > 0 else 0.0
-    high = float(beta.ppf(0.975, successes + 1, failures)) if failures > 0 else 1.0
+    low = float(betaincinv(successes, failures + 1, 0.025)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, failures, 0.975)) if failures > 0 else 1.0
     return Clustered(share, low, high)
 
 
@@ -59,19 +62,19 @@ def clustered_mean(statistic: Callable[[np.ndarray], float], clusters: int, *, p
 
     Args:
         statistic: of those clusters whose indices it is given.
-        clusters: how many there are; with fewer than three there are no limits.
+        clusters: how many there are; with fewer than `FEWEST` there are no limits.
         positive: it is positive by its nature: then the limits are those of its logarithm, which suits a mean of few
             large values among many small ones.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     every = np.arange(clusters)
     value = statistic(every)
-    if clusters < 3:
+    if clusters < FEWEST:
         return Clustered(value, math.nan, math.nan)
     without = np.array([statistic(np.delete(every, left_out)) for left_out in every])
     error = math.sqrt((clusters - 1) / clusters * float(np.square(without - without.mean()).sum()))
-    reach = float(t.ppf(0.975, clusters - 1)) * error
+    reach = float(stdtrit(clusters - 1, 0.975)) * error
     if not reach > 0:  # the clusters do not differ, or there is no statistic of fewer
         return Clustered(value, math.nan, math.nan)
     if positive and value > 0:

@@ -61,8 +61,10 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
 
 
 def test_without_spread_or_clusters_there_are_no_limits() -> None:
-    assert math.isnan(clustered_mean(mean_of_clusters(np.ones(4), np.ones(4)), 4, positive=False).low)
-    assert math.isnan(clustered_mean(mean_of_clusters(np.array([1.0, 2.0]), np.ones(2)), 2, positive=False).low)
+    assert math.isnan(clustered_mean(mean_of_clusters(np.ones(9), np.ones(9)), 9, positive=False).low)
+    few = clustered_mean(mean_of_clusters(np.arange(4.0), np.ones(4)), 4, positive=False)
+    assert few.value == 1.5
+    assert math.isnan(few.low)
 
 
 def test_a_choice_is_made_on_all_other_clusters() -> None:

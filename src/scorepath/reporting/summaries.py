@@ -79,9 +79,10 @@ def _without_signal(verdicts: pd.DataFrame) -> str:
         return ""
     where = ", ".join(label(name) for name in dict.fromkeys(silent["environment"]))
     useful = int((silent["relative_error"] < 1).sum())
+    of_them = "each" if useful == len(silent) else f"{useful}"
     return (
         f"In {many(len(silent), 'comparison')} there is no signal, for every sample of a side is exactly zero (in"
-        f" {where}); in {useful} of them the other side’s error is smaller than the gradient’s square, which is that of"
+        f" {where}); in {of_them} of them the other side’s error is smaller than the gradient’s square, which is that of"
         " zero."
     )
 

@@ -64,15 +64,15 @@ def wins_table(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _counts(verdicts: pd.DataFrame, rival: str) -> dict[str, Any]:
-    words = verdicts["verdict"]
-    decided = verdicts[words.isin(["pathwise", rival])]
-    total = decided.groupby("environment", sort=False).size()
-    won = (decided["verdict"] == "pathwise").groupby(decided["environment"], sort=False).sum()
-    share = clustered_share(won.to_numpy(float), total.to_numpy(float))
+    words, environments = verdicts["verdict"].to_numpy(str), verdicts["environment"].to_numpy(str)
+    won, lost = words == "pathwise", words == rival
+    _, clusters = np.unique(environments[won | lost], return_inverse=True)
+    totals = np.bincount(clusters)
+    share = clustered_share(np.bincount(clusters, weights=won[won | lost]), totals.astype(float))
     return {
-        "pathwise_wins": int((words == "pathwise").sum()), "rival_wins": int((words == rival).sum()),
+        "pathwise_wins": int(won.sum()), "rival_wins": int(lost.sum()),
         **{word: int((words == word).sum()) for word in OPEN},
-        "share": share.value, "share_low": share.low, "share_high": share.high, "environments": len(total),
+        "share": share.value, "share_low": share.low, "share_high": share.high, "environments": len(totals),
     }  # fmt: skip
 
 
@@ -185,8 +185,9 @@ def _threshold_rows(regrets: Regrets, levels: tuple[float, ...]) -> Iterator[dic
 
 def _columns(mean: Clustered, sums: np.ndarray, counts: np.ndarray, names: list[str]) -> dict[str, Any]:
     worst = int((sums / counts).argmax())
+    low, high = np.clip([mean.low, mean.high], -MOST, MOST)  # beyond it no mean can lie
     return {
-        "regret": 10**mean.value, "regret_low": 10**mean.low, "regret_high": 10**mean.high,
+        "regret": 10**mean.value, "regret_low": 10**low, "regret_high": 10**high,
         "places": int(counts.sum()), "environments": len(names), "worst": 10 ** (sums[worst] / counts[worst]),
         "worst_environment": names[worst],
     }  # fmt: skip

@@ -195,7 +195,7 @@ def test_regrets_are_geometric_means_over_the_better_one(recomputed: pd.DataFram
         assert there.loc["always_pathwise", "worst_environment"] == "step"
         chosen = threshold_elsewhere(usable, best)
         assert there.loc["pathwise_below_threshold", "regret"] == pytest.approx(chosen, rel=1e-6)
-        assert (there["regret"] >= there["regret_low"].fillna(0)).all()
+        assert there["regret_low"].isna().all()  # four environments are too few for limits
 
 
 def threshold_elsewhere(usable: pd.DataFrame, best: pd.Series) -> float:
