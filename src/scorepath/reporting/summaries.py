@@ -82,8 +82,8 @@ def _without_signal(verdicts: pd.DataFrame) -> str:
     of_them = "each" if useful == len(silent) else f"{useful}"
     return (
         f"In {many(len(silent), 'comparison')} there is no signal, for every sample of a side is exactly zero (in"
-        f" {where}); in {of_them} of them the other side’s error is smaller than the gradient’s square, which is that of"
-        " zero."
+        f" {where}); in {of_them} of them the other side’s error is smaller than the gradient’s square, which is that"
+        " of zero."
     )
 
 
