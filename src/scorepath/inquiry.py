@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from scorepath._notebook import bar, html, small_figure
 from scorepath.estimators.base import Estimator
 from scorepath.intervals import mean_estimates, positive_mean_estimates, squared_norm_limits
+from scorepath.judge import Judge, judge_of
 from scorepath.measurement import BatchStatistics, batch_statistics
 from scorepath.noise import Stream
-from scorepath.references.exact import exact_reference
-from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
 from scorepath.unbiasedness import proved_of
 from scorepath.verdicts import (
-    NOT_MEASURABLE,
     ErrorComponents,
     Outcome,
     compare_errors,
     decide,
     error_components,
     error_estimate,
+    ruling,
+    settled,
+    worth,
 )
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 
 FALSE_DISCOVERY_RATE = 0.05
 """As in the default study: of a single comparison it is the significance level."""
-REFERENCE_SAMPLES = 10
-"""A certified Monte Carlo reference has so many times the trajectories of what it judges."""
-ERROR_BUDGET = 0.25
-"""Its largest standard error, as a fraction of the gradient's length."""
+ERROR_MARGIN = 1.1
+"""Likewise: the smallest ratio of two errors that matters."""
 
 
 class Interval(NamedTuple):
@@ -54,24 +52,6 @@ class Interval(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
-
-
-@dataclass(frozen=True)
-class Judge:
-    """The gradient that estimates are held against.
-
-    | field | meaning |
-    |---|---|
-    | gradients | exact, (1, P), or an independent estimate for each batch, (batches, P); float64 |
-    | certified | whether a bias may be judged by it |
-    | how | where it comes from, in words |
-    | finding | what refutes a declared continuity, if anything does |
-    """
-
-    gradients: Tensor
-    certified: bool
-    how: str
-    finding: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -153,7 +133,7 @@ class Comparison:
 
     | field | meaning |
     |---|---|
-    | verdict | the name of the one with the smaller error; undecided; not_applicable; or not_measurable |
+    | verdict | the name of the one with the smaller error, or as in the study's table: undecided, equivalent, ... |
     | log10_ratio | of the second's error to the first's: positive if the first is better |
     | flip_budget | samples to average at which the other one becomes better, or nan |
     | reason | why there is no winner |
@@ -174,8 +154,9 @@ class Comparison:
             f"(sigma = {self.first.sigma:g}, {self.criterion.replace('_', ' ')}, batches of {self.first.batch_size}; "
             f"95 % interval over {self.first.batches} batches)"
         )
-        if self.verdict in ("undecided", "not_applicable", NOT_MEASURABLE):
-            return f"{first} against {second}: {self.verdict.replace('_', ' ')}, {self.reason} {at}"
+        if self.verdict not in (first, second):
+            why = f", {self.reason}" if self.reason else ""
+            return f"{first} against {second}: {self.verdict.replace('_', ' ')}{why} {at}"
         winner, loser = (first, second) if self.log10_ratio.value > 0 else (second, first)
         exponents = sorted(abs(end) for end in self.log10_ratio[1:])
         factor = f"{10 ** abs(self.log10_ratio.value):.3g} [{10 ** exponents[0]:.3g}, {10 ** exponents[1]:.3g}]"
@@ -245,7 +226,7 @@ def measure(
     ['mean[0]', 'projection', 'squared_bias', 'variance', 'error']
     """
     return _measure(
-        estimator, simulator, _judge(simulator, batches, batch_size, seed), batches, batch_size, seed, dtype
+        estimator, simulator, judge_of(simulator, batches, batch_size, seed), batches, batch_size, seed, dtype
     )
 
 
@@ -283,44 +264,31 @@ def compare(
     >>> sp.compare(sp.estimators.Pathwise(), sp.estimators.LeaveOneOut(), simulator).verdict
     'Pathwise'
     """
-    judge = _judge(simulator, batches, batch_size, seed)
+    judge = judge_of(simulator, batches, batch_size, seed)
     both = first, second
     ours, theirs = (_measure(each, simulator, judge, batches, batch_size, seed, dtype) for each in both)
-    environment = simulator.environment
-    our_components, their_components = (
-        _components(each, measured.statistics, judge, simulator)
-        for each, measured in zip(both, (ours, theirs), strict=True)
-    )
-    our_price, their_price = (
-        each.environment_steps(environment) / environment.horizon if criterion == "equal_steps" else 1.0
-        for each in both
-    )
+    pairs = zip(both, (ours, theirs), strict=True)
+    one, other = (_components(each, measured.statistics, judge, simulator) for each, measured in pairs)
+    prices = _price(first, simulator, criterion), _price(second, simulator, criterion)
+    compared = one, other, prices, batch_size, np.arange(batches)
     refuted = "" if all(proved_of(each, simulator) for each in both) else judge.finding
-    outcome = Outcome(reason=refuted or "the reference is not certified, so a bias cannot be judged")
-    if not refuted and not np.isnan([our_components.biases, their_components.biases]).any():
-        outcome = compare_errors(
-            our_components, their_components, (our_price, their_price), batch_size, np.arange(batches)
-        )
-    verdict, why = outcome.verdict, ""
-    if math.isfinite(outcome.p_value):
+    outcome, settlement = (
+        Outcome(reason=refuted or "the reference is not certified, so a bias cannot be judged"),
+        ("", ""),
+    )
+    if not refuted and not np.isnan([one.biases, other.biases]).any():
+        outcome = compare_errors(*compared)
+        settlement = settled(outcome, worth(*compared, judge.square))
+    verdict, why = "not_applicable", ""
+    if settlement[0]:
+        verdict, why = settlement
+    elif math.isfinite(outcome.p_value):
         low, high, p_value = (np.array([number]) for number in (outcome.low, outcome.high, outcome.p_value))
         ((sign, why),) = decide(low, high, p_value, np.array([""]), FALSE_DISCOVERY_RATE)
-        verdict = {1: ours.estimator, -1: theirs.estimator, 0: "undecided"}[sign]
+        margin, names = math.log10(ERROR_MARGIN), (ours.estimator, theirs.estimator)
+        verdict, _ = ruling(sign, outcome.low, outcome.high, margin, names)
     ratio = Interval(outcome.value, float(outcome.low), float(outcome.high))
-    return Comparison(verdict, ratio, outcome.flip_budget, outcome.reason or why, criterion, ours, theirs)
-
-
-def _judge(simulator: Simulator, batches: int, batch_size: int, seed: int) -> Judge:
-    """The exact gradient, or where there is none a Monte Carlo estimate, certified if it can be."""
-    if batches < 3 or batch_size < 2:
-        raise ValueError(f"an interval needs at least 3 batches of 2 samples, got {batches} of {batch_size}")
-    if simulator.environment.reference_class != "certified_monte_carlo":
-        exact = exact_reference(simulator)
-        return Judge(exact.gradient[None], True, "exact")
-    stream = Stream(seed, "", "reference")
-    samples = REFERENCE_SAMPLES * batches * batch_size
-    found = certified_reference(simulator, stream, samples, batches, ERROR_BUDGET)
-    return Judge(found.gradients, found.certified, found.certified_by, found.finding)
+    return Comparison(verdict, ratio, outcome.flip_budget, why or outcome.reason, criterion, ours, theirs)
 
 
 def _measure(
@@ -372,6 +340,11 @@ def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simu
         _name(estimator), found.variance, found.squared_bias, found.nonfinite_fraction, found.zero_fraction,
         unbiased=proved_of(estimator, simulator), certified=judge.certified, tail=found.tail,
     )  # fmt: skip
+
+
+def _price(estimator: Estimator, simulator: Simulator, criterion: str) -> float:
+    environment = simulator.environment
+    return estimator.environment_steps(environment) / environment.horizon if criterion == "equal_steps" else 1.0
 
 
 def _name(estimator: Estimator) -> str:

@@ -21,10 +21,20 @@ RESOLUTION = 1e-12
 """Errors further apart than this are not told apart: an error ratio is given as 1e12 at most."""
 SCORE_RANGE = (-1.0, 2.0)
 """Normalised training scores are clipped to this: a run that diverges loses what others gained, not infinity."""
-NOT_MEASURABLE = "not_measurable"
-"""The verdict where a side's variance cannot be measured from its samples."""
-NO_VERDICT = ("not_applicable", NOT_MEASURABLE)
 NO_DIFFERENCE = "the interval contains no difference"
+
+UNDECIDED = "undecided"
+EQUIVALENT = "equivalent"
+"""The whole interval lies within the practical margin, whether it excludes no difference or not."""
+NO_SIGNAL = "no_signal"
+"""Every sample of a side is exactly zero: its error says how long the gradient is, not how good the estimate."""
+NEITHER_USABLE = "neither_usable"
+"""The smaller error is no smaller than that of an estimate that is always zero: the gradient's own square."""
+NOT_MEASURABLE = "not_measurable"
+"""A side's variance cannot be measured from its samples."""
+NOT_APPLICABLE = "not_applicable"
+BEYOND, WITHIN, UNCLEAR = "beyond", "within", "unclear"
+"""Where an interval lies beside the practical margin: wholly beyond it, wholly within it, or across one of its ends."""
 
 
 @dataclass(frozen=True)
@@ -268,3 +278,82 @@ def decide(
         rest = NO_DIFFERENCE if low <= 0 <= high else f"not significant among all comparisons (adjusted p = {p:.2g})"
         decisions.append((sign, "" if sign else rest))
     return decisions
+
+
+# --- what a verdict is ------------------------------------------------------------------------------------------------
+
+
+class Worth(NamedTuple):
+    """Whether a comparison has anything to win, whoever wins."""
+
+    relative_error: float
+    """The smaller of both errors, by the gradient's square; nan where that is not known.
+
+    The error of samples that are all zero is that square, whatever is declared of their bias."""
+    verdict: str = ""
+    """`no_signal` or `neither_usable`; "" if the comparison is to be decided."""
+    reason: str = ""
+
+
+def worth(
+    first: ErrorComponents,
+    second: ErrorComponents,
+    prices: tuple[float, float],
+    budget: float,
+    batches: np.ndarray,
+    square: float,
+) -> Worth:
+    """Whether either side saw anything, and whether the better one is better than an estimate that is always zero.
+
+    The arguments are those of `compare_errors`, and `square`, the squared length of the gradient: nan where nothing
+    certifies it; then only the samples that are all zero are found.
+    """
+    centre = mean_of(batches, len(first.variances))
+    sides = list(zip((first, second), prices, strict=True))
+    errors = [square if each.blank else float(each.squared_error(centre, price, budget)) for each, price in sides]
+    relative = math.inf if square == 0 else min(errors) / square
+    blank = [each.name for each, _ in sides if each.blank]
+    if blank:
+        whose = "both" if len(blank) == 2 else blank[0]
+        return Worth(relative, NO_SIGNAL, f"every sample of {whose} is exactly zero")
+    if square == 0:
+        return Worth(relative, NEITHER_USABLE, "the gradient is zero")
+    if relative >= 1 and math.isfinite(min(errors)):
+        return Worth(relative, NEITHER_USABLE, f"the smaller error is {relative:.3g} times the gradient's square")
+    return Worth(relative)
+
+
+def settled(outcome: Outcome, found: Worth) -> tuple[str, str]:
+    """The verdict of a comparison in which there is nothing to decide, and why; "" where there is."""
+    if found.verdict == NO_SIGNAL or (found.verdict and outcome.verdict != NOT_MEASURABLE):
+        return found.verdict, found.reason
+    return (outcome.verdict, outcome.reason) if outcome.verdict == NOT_MEASURABLE else ("", "")
+
+
+def beside_margin(low: float, high: float, margin: float) -> str:
+    """`beyond`, `within` or `unclear`: where an interval of differences lies beside a margin on either side of 0.
+
+    An interval that excludes 0 and is not `beyond` shows a difference that may be too small to matter.
+    """
+    if low > margin or high < -margin:
+        return BEYOND
+    return WITHIN if -margin <= low and high <= margin else UNCLEAR
+
+
+def ruling(sign: int, low: float, high: float, margin: float, winners: tuple[str, str]) -> tuple[str, str]:
+    """The verdict's word, and where the interval lies beside the practical margin.
+
+    A difference that is surely smaller than the margin is no win, be it significant or not; one that is significant
+    and may be smaller is a win whose practical side is `unclear`.
+
+    Args:
+        sign: from `decide`.
+        low: lower limit of a value that is 0 where there is no difference.
+        high: its upper limit.
+        margin: the smallest difference that matters, in the same unit; with 0 none is too small.
+        winners: the words for the signs +1 and -1.
+    """
+    beside = beside_margin(low, high, margin)
+    if beside == WITHIN and margin > 0:
+        return EQUIVALENT, beside
+    return (UNDECIDED if sign == 0 else winners[0] if sign > 0 else winners[1]), beside

@@ -126,7 +126,27 @@ def write_tables(
             "figure": "variance",
         }
     ]  # fmt: skip
+    wins = [
+        {
+            "comparison": "pathwise_vs_best_score_function", "criterion": "equal_samples", "by": by, "level": level,
+            "pathwise_wins": 4, "rival_wins": 1, "undecided": 3, "share": 0.8, "share_low": 0.3, "share_high": 0.99,
+            "environments": len(environments),
+        }
+        for by, level in (("all", ""), ("sigma", "0.1"), ("sigma", "1"))
+    ]  # fmt: skip
+    regrets = [
+        {
+            "comparison": "pathwise_vs_best_score_function", "criterion": "equal_samples", "rule": rule,
+            "threshold": threshold, "regret": regret, "regret_low": 1.2, "regret_high": 9.0, "places": 8,
+            "environments": len(environments), "worst": 7.0, "worst_environment": environments[0],
+        }
+        for rule, threshold, regret in (
+            ("always_pathwise", math.nan, 2.5), ("always_rival", math.nan, 3.5), ("inverse_variance", math.nan, 1.3),
+            ("pathwise_below_threshold", 1.0, 1.6),
+        )
+    ]  # fmt: skip
     for name, rows in {
+        "wins": wins, "regrets": regrets,
         "cells": cells, "references": references, "gradient_statistics": statistics, "training": runs, "costs": costs,
         "verdicts": verdicts, "verdicts_compute": compute, "exact_curves": curves, "claims": claims,
     }.items():  # fmt: skip
@@ -141,5 +161,6 @@ def _verdict(
         "environment": environment, "sigma": sigma, "checkpoint": checkpoint, "comparison": comparison,
         "rival": "" if verdict == "not_applicable" else "reinforce", "criterion": criterion, "budget": 64,
         "statistic": "log10_mse_ratio", "value": value, "value_low": value - 0.1, "value_high": value + 0.1,
-        "flip_budget": math.nan, "verdict": verdict, "reason": "",
+        "flip_budget": math.nan, "relative_error": 0.5,
+        "practical": "beyond" if verdict in ("pathwise", "score_function") else "", "verdict": verdict, "reason": "",
     }  # fmt: skip

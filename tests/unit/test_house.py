@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "scorepath"
 MOST_LINES = 400
 LIBRARY = (
-    "adjoint", "conformance", "environments", "estimators", "inquiry", "measurement", "noise", "policies", "pullback",
-    "references", "rollout", "statistics", "training", "verdicts",
+    "adjoint", "conformance", "environments", "estimators", "inquiry", "judge", "measurement", "noise", "policies",
+    "pullback", "references", "rollout", "statistics", "summaries", "training", "verdicts",
 )  # fmt: skip
 """The library half, but for `plugins`, which reads users' files, and `memory`, which reads the system's figures."""
 OPENS = {

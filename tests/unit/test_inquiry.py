@@ -171,10 +171,10 @@ def test_a_comparison_is_decided_as_the_exact_ratio_says(simulator: sp.Simulator
     assert "Pathwise has the smaller mean squared error: Reinforce's is" in str(other)
 
 
-def test_an_estimator_against_itself_is_undecided(simulator: sp.Simulator) -> None:
+def test_an_estimator_is_equivalent_to_itself(simulator: sp.Simulator) -> None:
     found = sp.compare(sp.estimators.Pathwise(), sp.estimators.Pathwise(), simulator)
-    assert found.verdict == "undecided"
-    assert "the interval contains no difference" in str(found)
+    assert found.verdict == "equivalent"
+    assert "equivalent, the interval contains no difference" in str(found)
 
 
 def test_equal_steps_charge_for_a_second_rollout(simulator: sp.Simulator) -> None:
@@ -226,3 +226,13 @@ def _has_a_figure(html: str) -> None:
     """The last element is an SVG that a browser can read, with something drawn."""
     svg = ElementTree.fromstring(html[html.index("<svg") : html.index("</svg>") + 6])
     assert len(list(svg.iter("{http://www.w3.org/2000/svg}path"))) > 5
+
+
+def test_a_step_far_away_gives_no_signal() -> None:
+    """And where both errors exceed the gradient's square, who has the smaller one is of no use."""
+    both = sp.estimators.Pathwise(), sp.estimators.LeaveOneOut()
+    step = sp.Simulator(sp.environments.Step(edge=0.1), sigma=0.1)
+    found = sp.compare(*both, step)
+    assert (found.verdict, found.reason) == ("no_signal", "every sample of Pathwise is exactly zero")
+    flat = sp.Simulator(sp.environments.Cosine(frequency=10.0, phase=1.0), sigma=1.0)
+    assert sp.compare(*both, flat).verdict == "neither_usable"

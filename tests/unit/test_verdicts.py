@@ -11,10 +11,15 @@ import pytest
 from scorepath.statistics import bootstrap_indices
 from scorepath.tails import NO_TAIL, Tail
 from scorepath.verdicts import (
+    EQUIVALENT,
+    NEITHER_USABLE,
     NO_DIFFERENCE,
+    NO_SIGNAL,
     NOT_MEASURABLE,
     RESOLUTION,
     ErrorComponents,
+    Worth,
+    beside_margin,
     compare_errors,
     compare_scores,
     decide,
@@ -23,7 +28,9 @@ from scorepath.verdicts import (
     mean_of,
     normalised_scores,
     probability_of_improvement,
+    ruling,
     smallest_error,
+    worth,
 )
 
 BATCHES = 32
@@ -280,3 +287,65 @@ def test_among_many_comparisons_a_small_p_value_is_no_finding() -> None:
 def test_nothing_to_decide_is_no_error() -> None:
     none = np.zeros(0)
     assert decide(none, none, none, np.zeros(0, dtype=str), 0.05) == []
+
+
+# --- what a verdict is ------------------------------------------------------------------------------------------------
+
+
+def judged(first: ErrorComponents, second: ErrorComponents, square: float) -> Worth:
+    return worth(first, second, (1.0, 1.0), 64, EVERY, square)
+
+
+def test_samples_that_are_all_zero_are_no_signal_whoever_has_the_smaller_error() -> None:
+    """The error of zero is the gradient's square, also where a declared unbiasedness makes it come out as 0."""
+    blind = components(0.0, bias=1.0, name="the blind one", blank=True)
+    found = judged(blind, components(64.0 * 45), 1.0)
+    assert found == (1.0, NO_SIGNAL, "every sample of the blind one is exactly zero")
+    useful = judged(components(64 * 0.1), blind, 1.0)
+    assert (round(useful.relative_error, 9), useful.verdict) == (0.1, NO_SIGNAL)
+    assert judged(replace(blind, biases=np.zeros(BATCHES)), components(64.0 * 45), 1.0)[0] == 1.0
+    assert judged(blind, blind, 1.0) == (1.0, NO_SIGNAL, "every sample of both is exactly zero")
+    assert judged(blind, blind, math.nan).verdict == NO_SIGNAL
+
+
+def test_an_error_of_the_gradients_own_square_is_of_no_use() -> None:
+    better, worse = components(64 * 2.0), components(64 * 3.0)
+    assert judged(better, worse, 2.1).relative_error == pytest.approx(2 / 2.1)
+    assert judged(better, worse, 2.1).verdict == ""
+    found = judged(better, worse, 2.0)
+    assert found[:2] == (1.0, NEITHER_USABLE)
+    assert "1 times the gradient's square" in found.reason
+    assert judged(worse, better, 1.0).relative_error == 2.0
+    assert judged(better, worse, 0.0) == (math.inf, NEITHER_USABLE, "the gradient is zero")
+    # a bias counts, and so does the price
+    assert judged(components(0.0, bias=4.0), components(64 * 5.0), 3.0).verdict == NEITHER_USABLE
+    assert worth(better, worse, (2.0, 2.0), 64, EVERY, 3.0).verdict == NEITHER_USABLE
+
+
+def test_without_a_certified_gradient_nothing_is_called_useless() -> None:
+    found = judged(components(1e9), components(1e9), math.nan)
+    assert math.isnan(found.relative_error)
+    assert found.verdict == found.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "beside"),
+    [
+        (0.11, 0.3, "beyond"), (-0.3, -0.11, "beyond"), (-0.05, 0.08, "within"), (0.02, 0.08, "within"),
+        (0.02, 0.3, "unclear"), (-0.3, 0.3, "unclear"), (-0.1, 0.1, "within"), (math.inf, math.inf, "beyond"),
+    ],
+)  # fmt: skip
+def test_an_interval_lies_beside_the_margin(low: float, high: float, beside: str) -> None:
+    assert beside_margin(low, high, 0.1) == beside
+
+
+def test_a_significant_difference_within_the_margin_is_no_win() -> None:
+    words = "pathwise", "derivative_free"
+    assert ruling(1, 0.02, 0.08, 0.1, words) == (EQUIVALENT, "within")
+    assert ruling(0, -0.02, 0.08, 0.1, words) == (EQUIVALENT, "within")
+    assert ruling(-1, -0.3, -0.02, 0.1, words) == ("derivative_free", "unclear")
+    assert ruling(1, 0.2, 0.3, 0.1, words) == ("pathwise", "beyond")
+    assert ruling(0, -0.2, 0.3, 0.1, words) == ("undecided", "unclear")
+    # without a margin every significant difference counts, and equality cannot be shown
+    assert ruling(1, 0.02, 0.08, 0.0, words) == ("pathwise", "beyond")
+    assert ruling(0, 0.0, 0.0, 0.0, words)[0] == "undecided"

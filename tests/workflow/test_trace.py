@@ -47,6 +47,8 @@ CHOSEN: dict[str, list[dict[str, str]]] = {
         PLACES | {"comparison": "pathwise_vs_best_score_function", "criterion": "equal_samples"},
         {"environment": "lqr", "criterion": "training", "statistic": "probability_of_improvement"},
     ],
+    "wins": [{"comparison": "pathwise_vs_reinforce", "by": "environment", "level": "swing"}],
+    "regrets": [{"rule": "inverse_variance"}],
     "exact_curves": [{"environment": "lqr"}],
     "claims": [{}],
 }

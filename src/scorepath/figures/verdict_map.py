@@ -1,8 +1,8 @@
-"""Who wins where: a tile per environment, noise level and checkpoint, at equal samples and at equal compute.
+"""Who wins where: a tile per environment, noise level and checkpoint, against two rivals by two criteria each.
 
 Colour is log10(rival's mean squared error / pathwise mean squared error): blue where pathwise is better, orange where
-the best score-function estimator is. A ring marks a difference that its interval, after the control of the
-false-discovery rate, does not decide.
+its rival is. A mark stands where there is no winner: a ring where the interval, after the control of the
+false-discovery rate, does not decide; others where there is nothing to win.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,8 @@ from scorepath.figures import style
 from scorepath.figures.wording import checkpoint_name, checkpoints_in, in_order, label
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
-from scorepath.verdicts import NO_VERDICT
 
-TITLE = "Which gradient has the smaller error? Pathwise against the best score-function estimator"
+TITLE = "Which gradient has the smaller error? Pathwise against its best rivals"
 CLIP = 3.0
 COLOURS = LinearSegmentedColormap.from_list(
     "score-pathwise", ["#7A3200", "#D55E00", "#F3C9A8", "#F6F6F4", "#B5D6EA", "#0072B2", "#003A5E"]
@@ -39,7 +39,25 @@ GROUPS = (
     "Nothing decided",
     "No comparison",
 )
-PANELS = (("equal_samples", "at equal samples"), ("equal_compute", "at equal measured seconds"))
+BEST, BEST_OF_ALL = "pathwise_vs_best_score_function", "pathwise_vs_best_derivative_free"
+PANELS = (
+    (BEST, "equal_samples", "equal samples"),
+    (BEST, "equal_compute", "equal measured seconds"),
+    (BEST_OF_ALL, "equal_steps", "equal environment steps"),
+    (BEST_OF_ALL, "equal_compute", "equal measured seconds"),
+)
+"""Comparison, criterion and its words. Rivals that branch take many steps per sample; equal samples flatter them."""
+RIVALS = {BEST: "best score-function estimator", BEST_OF_ALL: "best derivative-free estimator"}
+LOSING = ("score_function", "derivative_free")
+MARKS = {
+    "undecided": ("o", "undecided"),
+    "equivalent": ("D", "equivalent in practice"),
+    "no_signal": (".", "no signal"),
+    "neither_usable": ("x", "neither usable"),
+    "not_measurable": ("^", "not measurable"),
+}
+"""What stands on the tiles of verdicts without a winner, and its words."""
+COLOURED = ("pathwise", *LOSING, "undecided", "equivalent")
 
 
 def group_of(verdicts: list[str]) -> str:
@@ -51,35 +69,34 @@ def group_of(verdicts: list[str]) -> str:
         return GROUPS[2]
     if decided:
         return GROUPS[1]
-    return GROUPS[3] if "undecided" in verdicts else GROUPS[4]
+    return GROUPS[3] if set(verdicts) - {"not_applicable"} else GROUPS[4]
 
 
 def draw(tables: Tables, output: Path) -> None:
     """Draw the figure."""
     verdicts = tables.read_verdicts()
-    verdicts = verdicts[verdicts["comparison"] == "pathwise_vs_best_score_function"]
-    verdicts = verdicts[verdicts["criterion"].isin([criterion for criterion, _ in PANELS])]
+    verdicts = pd.concat([_of(verdicts, comparison, criterion) for comparison, criterion, _ in PANELS])
     if verdicts.empty:
         style.empty(output, TITLE)
         return
-    compared = verdicts[~verdicts["verdict"].isin(NO_VERDICT)]
+    compared = verdicts[verdicts["verdict"] != "not_applicable"]
     sigmas = sorted((compared if len(compared) else verdicts)["sigma"].dropna().unique().tolist())
     checkpoints = checkpoints_in(verdicts)
     rows = _rows(verdicts, in_order(tables.read("cells"), "environment"))
     with style.style():
-        height = 0.245 * len(rows) + 1.95
+        height = 0.245 * len(rows) + 2.2
         figure = Figure(figsize=(style.WIDTH, height))
         FigureCanvasSVG(figure)
-        panels = figure.subplots(1, 2, sharey=True)
-        figure.subplots_adjust(left=0.14, right=0.985, top=1 - 0.85 / height, bottom=1.0 / height, wspace=0.06)
-        for axes, (criterion, words) in zip(panels, PANELS, strict=True):
-            _panel(axes, verdicts[verdicts["criterion"] == criterion], rows, sigmas, checkpoints)
-            axes.set_title(words, pad=5)
+        panels = figure.subplots(1, len(PANELS), sharey=True)
+        figure.subplots_adjust(left=0.14, right=0.985, top=1 - 1.1 / height, bottom=1.0 / height, wspace=0.06)
+        for axes, (comparison, criterion, words) in zip(panels, PANELS, strict=True):
+            _panel(axes, _of(verdicts, comparison, criterion), rows, sigmas, checkpoints)
+            axes.set_title(f"{RIVALS[comparison]}\n{words}", pad=5, fontsize=8.5)
         panels[0].set_yticks(range(len(rows)), ["" if is_group else label(name) for name, is_group in rows], fontsize=9)
         for index, (name, is_group) in enumerate(rows):
             if is_group:
                 panels[0].text(
-                    -0.135 / 0.415, index + 0.12, name, transform=panels[0].get_yaxis_transform(), va="center",
+                    -0.135 / 0.2, index + 0.12, name, transform=panels[0].get_yaxis_transform(), va="center",
                     fontsize=8.5, color=style.QUIET, fontstyle="italic",
                 )  # fmt: skip
         style.heading(figure, TITLE)
@@ -89,9 +106,9 @@ def draw(tables: Tables, output: Path) -> None:
         style.note(
             figure,
             f"Each tile is split by checkpoint, left to right: {order} (fraction of the way from the first to the best"
-            f" return).\nMean squared error of an average of {_numbers(budget)} samples (left) or of what the same"
-            " seconds buy (right). Colour is clipped at a factor of"
-            f" {10**CLIP:,.0f}.\nDecided: 95 % interval excludes 0, false-discovery rate controlled.",
+            f" return).\nMean squared error of an average of {_numbers(budget)} samples, or of what as many steps or"
+            f" seconds buy. Colour is clipped at a factor of {10**CLIP:,.0f}.\nDecided: 95 % interval"
+            " excludes 0, false-discovery rate controlled, and not surely within the practical margin.",
         )
         style.save(figure, output, TITLE, describe(verdicts))
 
@@ -99,15 +116,16 @@ def draw(tables: Tables, output: Path) -> None:
 def describe(verdicts: pd.DataFrame) -> str:
     """The figure in words: counts of verdicts by criterion and the environments of each group."""
     parts = []
-    for criterion, words in PANELS:
-        count = Counter(verdicts.loc[verdicts["criterion"] == criterion, "verdict"])
+    for comparison, criterion, words in PANELS:
+        count = Counter(_of(verdicts, comparison, criterion)["verdict"])
         if count:
+            rest = [f"{name} {count[word]}" for word, (_, name) in MARKS.items() if count[word] or word == "undecided"]
             parts.append(
-                f"{words.capitalize()}: pathwise better in {count['pathwise']} tiles, score function in"
-                f" {count['score_function']}, undecided {count['undecided']}, not measurable"
-                f" {count['not_measurable']}, not applicable {count['not_applicable']}."
+                f"Against the {RIVALS[comparison]}, at {words}: pathwise better in {count['pathwise']} tiles, its rival"
+                f" in {sum(count[word] for word in LOSING)}, {', '.join(rest)}, not applicable"
+                f" {count['not_applicable']}."
             )
-    samples = verdicts[verdicts["criterion"] == "equal_samples"]
+    samples = _of(verdicts, BEST, "equal_samples")
     for group in GROUPS:
         names = [
             label(name)
@@ -119,13 +137,17 @@ def describe(verdicts: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
+def _of(verdicts: pd.DataFrame, comparison: str, criterion: str) -> pd.DataFrame:
+    return verdicts[(verdicts["comparison"] == comparison) & (verdicts["criterion"] == criterion)]
+
+
 def _numbers(values: list[float]) -> str:
     return " or ".join(f"{value:,.0f}" for value in values) or "B"
 
 
 def _rows(verdicts: pd.DataFrame, order: list[str]) -> list[tuple[str, bool]]:
     """Rows from the top: (name, whether it is the heading of a group); inside a group pathwise's best come first."""
-    samples = verdicts[verdicts["criterion"] == "equal_samples"]
+    samples = _of(verdicts, BEST, "equal_samples")
     samples = samples if len(samples) else verdicts
     names = dict.fromkeys([*order, *in_order(verdicts, "environment")])
     members: dict[str, list[tuple[float, str]]] = {group: [] for group in GROUPS}
@@ -151,7 +173,7 @@ def _panel(
     found = dict(zip(where, zip(verdicts["value"].tolist(), verdicts["verdict"].tolist(), strict=True), strict=True))
     boxes: list[list[tuple[float, float]]] = []
     colours: list[object] = []
-    rings: list[tuple[float, float]] = []
+    marks: dict[str, list[tuple[float, float]]] = {word: [] for word in MARKS}
     norm = Normalize(-CLIP, CLIP)
     for y, (name, is_group) in enumerate(rows):
         if is_group:
@@ -159,7 +181,7 @@ def _panel(
         for column, sigma in enumerate(sigmas):
             states = [found.get((name, sigma, checkpoint)) for checkpoint in checkpoints]
             left = column - 0.47
-            if all(state is None or state[1] in NO_VERDICT for state in states):
+            if all(state is None or state[1] == "not_applicable" for state in states):
                 boxes.append(_box(left, y, 0.94))
                 colours.append(style.NOT_APPLICABLE)
                 words = "no data" if all(state is None for state in states) else "n/a"
@@ -167,20 +189,21 @@ def _panel(
                 continue
             for index, state in enumerate(states):
                 boxes.append(_box(left + index * width, y, width))
-                if state is None or state[1] in NO_VERDICT or math.isnan(state[0]):
+                if state is not None and state[1] in marks:
+                    marks[state[1]].append((left + (index + 0.5) * width, y))
+                if state is None or state[1] not in COLOURED or math.isnan(state[0]):
                     colours.append(style.NOT_APPLICABLE)
                     continue
                 colours.append(COLOURS(norm(float(np.clip(state[0], -CLIP, CLIP)))))
-                if state[1] == "undecided":
-                    rings.append((left + (index + 0.5) * width, y))
     axes.add_collection(PolyCollection(boxes, facecolors=colours, edgecolors="white", linewidths=0.6))
-    if rings:
-        x, height = zip(*rings, strict=True)
-        axes.plot(x, height, ls="", marker="o", ms=4.6, mfc="white", mec=style.INK, mew=0.9)
+    for word, places in marks.items():
+        if places:
+            x, height = zip(*places, strict=True)
+            axes.plot(x, height, **_mark(word))
     axes.set_xlim(-0.6, max(len(sigmas), 1) - 0.4)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xticks(range(len(sigmas)), [sigma_token(sigma) for sigma in sigmas])
-    axes.set_xlabel("noise level σ (standard deviation of the action noise)")
+    axes.set_xlabel("noise level σ")
     axes.grid(False)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
@@ -198,12 +221,21 @@ def _keys(figure: Figure, height: float) -> None:
     bar.grid(False)
     bar.tick_params(length=0, labelsize=8, pad=2)
     y = 1 - 0.41 / height
-    figure.text(0.108, y, "score function\nbetter by", ha="right", va="center", fontsize=8.5, color="#9C4400")
+    figure.text(0.108, y, "its rival\nbetter by", ha="right", va="center", fontsize=8.5, color="#9C4400")
     figure.text(0.502, y, "pathwise\nbetter by", ha="left", va="center", fontsize=8.5, color="#005A8C")
-    ring = Line2D(
-        [], [], ls="", marker="o", mfc="white", mec=style.INK, mew=0.9, ms=4.6, label="undecided"
-    )  # fmt: skip
+    marks = [Line2D([], [], label=words, **_mark(word)) for word, (_, words) in MARKS.items()]
     figure.legend(
-        handles=[ring, Patch(facecolor=style.NOT_APPLICABLE, label="not applicable, or no data")],
-        loc="center left", bbox_to_anchor=(0.6, y), ncols=2, frameon=False, handlelength=1.3,
+        handles=[*marks, Patch(facecolor=style.NOT_APPLICABLE, label="not applicable")],
+        loc="center left", bbox_to_anchor=(0.62, y - 0.05 / height), ncols=2, frameon=False, handlelength=1.3,
+        fontsize=8.5,
     )  # fmt: skip
+
+
+def _mark(verdict: str) -> dict[str, Any]:
+    """How the mark of a verdict without a winner is drawn."""
+    marker = MARKS[verdict][0]
+    hollow = marker in "oD^"
+    return {
+        "ls": "", "marker": marker, "ms": 4.2 if hollow else 3.6, "mfc": "white" if hollow else style.INK,
+        "mec": style.INK, "mew": 0.8,
+    }  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 from scorepath.store.paths import TABLES, sigma_token, table_path
 from scorepath.store.records import require_intact
 from scorepath.store.tables import COLUMNS
-from scorepath.study.cells import Cell, Plan
+from scorepath.study.cells import DERIVATIVE_FREE, Cell, Plan
 from scorepath.study.jobs import RULE_OF_TABLE, RULES, Job, Rule, cell_job, policies_job, reference_job
 
 SHARED = (
@@ -42,7 +42,7 @@ def trace(plan: Plan, table: Path, number: int) -> list[str]:
     own = {"cost_tables": "costs"}.get(rule.name, "exact_curves" if name == "exact_curves" else "")
     before = [RULES[own].by_hand(environment=row["environment"])] if own else []
     gathers = [gather.by_hand() for gather in _gathers(rule)]
-    remarks = [SHARED] if name.startswith("verdicts") else []
+    remarks = [SHARED] if name.startswith("verdicts") or name == "wins" else []
     return [*commands, *before, *gathers, *remarks]
 
 
@@ -88,6 +88,8 @@ def _cells(plan: Plan, table: str, row: Mapping[str, str]) -> list[Cell]:
         return [cell for cell in running if not named or (cell.environment in named and cell.stage == "gradients")]
     if table in ("references", "costs", "exact_curves"):
         return []
+    if table in ("wins", "regrets"):
+        return [cell for cell in running if cell.stage == "gradients" and _counts(cell, row) and _takes_part(cell, row)]
     stage = row.get("stage") or ("training" if "training" in (table, row.get("criterion")) else "gradients")
     place = stage, row["environment"], sigma_token(float(row["sigma"]))
     there = [cell for cell in running if (cell.stage, cell.environment, sigma_token(cell.sigma)) == place]
@@ -100,9 +102,27 @@ def _takes_part(cell: Cell, row: Mapping[str, str]) -> bool:
         return cell.estimator == row["estimator"]
     if cell.stage == "training":
         return True  # returns are normalised by all that was learnt at the place
+    if cell.method == "pathwise" or (cell.sigma == 0 and cell.method == "deterministic_pathwise"):
+        return True
     if row["comparison"] == "pathwise_vs_reinforce":
-        return cell.method in ("pathwise", "reinforce")
-    return cell.method == "pathwise" or cell.family == "score_function"  # the best of them is chosen
+        return cell.method == "reinforce"
+    if cell.family == "mixture":
+        return cell.estimator == row.get("rule")
+    # the best of them is chosen
+    return cell.family in (DERIVATIVE_FREE if row["comparison"].endswith("derivative_free") else ("score_function",))
+
+
+def _counts(cell: Cell, row: Mapping[str, str]) -> bool:
+    """Whether a cell lies where a row of a summary counts; noise level 0 has no regret."""
+    match row.get("by", "regret"):
+        case "sigma":
+            return sigma_token(cell.sigma) == row["level"]
+        case "environment":
+            return cell.environment == row["level"]
+        case "regret":
+            return cell.sigma > 0
+        case _:
+            return True
 
 
 def _judged_on(prediction: str, environments: list[str]) -> list[str]:

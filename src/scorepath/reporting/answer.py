@@ -14,9 +14,9 @@ import pandas as pd
 from scorepath.figures.wording import checkpoint_name, in_order, label
 from scorepath.provenance import findings
 from scorepath.reporting.crossings import curves_sentence, exact_crossings
+from scorepath.reporting.summaries import OPEN, counted, many, summary_sentences
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
-from scorepath.verdicts import NO_VERDICT
 
 BEST = "pathwise_vs_best_score_function"
 CRITERIA = {
@@ -27,6 +27,8 @@ CRITERIA = {
 }
 NOTABLE_BIAS = 0.1  # of the gradient's length: from here on a bias is mentioned
 SIDES = ("pathwise", "score_function")
+CODES = {"undecided": "?", "equivalent": "=", "neither_usable": "×", "no_signal": "0", "not_measurable": "~"}
+"""Their marks in the decision table, the first of those found."""
 CIRCUMSTANCES = {"bias": "where it is biased", "variance": "where its variance is the larger"}
 """By the kind of reason, as a part of a sentence about pathwise."""
 
@@ -37,7 +39,7 @@ class Mark:
 
     sigma: str
     code: str
-    """P, S, mixed (checkpoints are decided differently), ? (undecided) or n/a."""
+    """P, S, mixed (checkpoints are decided differently), one of `CODES`, or n/a."""
     words: str
 
 
@@ -92,13 +94,13 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
 
 
 def answer_sentences(tables: Tables) -> list[str]:
-    """Up to four paragraphs; one that says so, and why, where nothing has been compared; and what the data refute."""
+    """Some paragraphs; one that says so, and why, where nothing has been compared; and what the data refute."""
     return [*_verdicts_in_words(tables), *findings.sentences(tables.folder)]
 
 
 def _verdicts_in_words(tables: Tables) -> list[str]:
     verdicts = compared(tables)
-    samples = verdicts[(verdicts["criterion"] == "equal_samples") & ~verdicts["verdict"].isin(NO_VERDICT)]
+    samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
         return [_nothing(verdicts[verdicts["criterion"] == "equal_samples"])]
     texts = (
@@ -106,6 +108,7 @@ def _verdicts_in_words(tables: Tables) -> list[str]:
         _where(samples, measured_reasons(tables)),
         _flips(samples),
         curves_sentence(tables, _won(samples)),
+        *summary_sentences(tables),
     )
     return [text for text in texts if text]
 
@@ -117,7 +120,7 @@ def _nothing(verdicts: pd.DataFrame) -> str:
     places = verdicts[verdicts["reason"] != ""].groupby("reason", sort=False)["environment"].nunique()
     every = verdicts["environment"].nunique()
     reasons = [
-        str(reason) if count == every else f"{reason} (in {_many(count, 'environment')})"
+        str(reason) if count == every else f"{reason} (in {many(count, 'environment')})"
         for reason, count in places.items()
     ]
     why = f": {'; '.join(reasons)}" if reasons else ""
@@ -125,25 +128,25 @@ def _nothing(verdicts: pd.DataFrame) -> str:
 
 
 def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
-    wins, losses, open_ = _counts(samples)
+    wins, losses, open_ = counted(samples)
     places = samples["environment"].nunique()
     if wins + losses == 0:
         text = (
-            f"Averaging the same number of samples, none of the {open_} comparisons of pathwise with the best"
-            f" score-function estimator, in {_many(places, 'environment')}, is decided"
+            f"Averaging the same number of samples, none of the {len(samples)} comparisons of pathwise with the best"
+            f" score-function estimator, in {many(places, 'environment')}, is decided ({open_})"
         )
     else:
         text = (
             "Averaging the same number of samples, the pathwise gradient has the smaller mean squared error than the"
             f" best score-function estimator in {wins} of {wins + losses} decided comparisons (environment × noise"
-            f" level × checkpoint; {_many(places, 'environment')}, {open_} undecided)"
+            f" level × checkpoint; {many(places, 'environment')}, {open_})"
         )
     others = []
     for criterion, words in (("equal_compute", "at equal measured seconds"), ("training", "in training")):
-        rows = verdicts[(verdicts["criterion"] == criterion) & ~verdicts["verdict"].isin(NO_VERDICT)]
+        rows = verdicts[(verdicts["criterion"] == criterion) & (verdicts["verdict"] != "not_applicable")]
         if len(rows):
-            wins, losses, open_ = _counts(rows)
-            others.append(f"{words} in {wins} of {wins + losses} ({open_} undecided)")
+            wins, losses, open_ = counted(rows)
+            others.append(f"{words} in {wins} of {wins + losses} ({open_})")
     return text + (f"; {' and '.join(others)}." if others else ".")
 
 
@@ -191,7 +194,7 @@ def _flips(samples: pd.DataFrame) -> str:
     lowest, highest = (" and ".join(map(sigma_token, span)) for span in (spans[0], spans[-1]))
     return (
         "On the levels tried the winner changes with the noise in"
-        f" {_many(sum(map(bool, found.values())), 'environment')}, {times}"
+        f" {many(sum(map(bool, found.values())), 'environment')}, {times}"
         " from pathwise at the smaller to the score function at the larger noise: between σ = "
         + (f"{lowest} at the lowest and {highest} at the highest." if lowest != highest else f"{lowest}.")
     )
@@ -265,7 +268,7 @@ def decisions(tables: Tables, facts: dict[str, list[str]] | None = None) -> tupl
     columns: dict[str, list[str]] = {}
     for criterion in CRITERIA:
         own = verdicts[verdicts["criterion"] == criterion]
-        applicable = own[~own["verdict"].isin(NO_VERDICT)]
+        applicable = own[own["verdict"] != "not_applicable"]
         levels = sorted((applicable if len(applicable) else own)["sigma"].dropna().unique().tolist())
         if levels:
             columns[criterion] = [sigma_token(level) for level in levels]
@@ -298,17 +301,15 @@ def _same_verdicts(verdicts: pd.DataFrame, first: str, second: str) -> bool:
 
 def _mark(rows: pd.DataFrame, token: str) -> Mark:
     own = rows[rows["sigma"].map(sigma_token) == token]
-    verdicts = [verdict for verdict in own["verdict"] if verdict not in NO_VERDICT]
+    verdicts = [verdict for verdict in own["verdict"] if verdict != "not_applicable"]
     if not verdicts:
         reason = next((reason for reason in own["reason"] if reason), "no data")
         return Mark(token, "n/a", f"not applicable: {reason}" if len(own) else "no data")
-    wins, losses, open_ = (verdicts.count(side) for side in ("pathwise", "score_function", "undecided"))
-    words = ", ".join(
-        f"{count} {side}"
-        for count, side in ((wins, "pathwise"), (losses, "score function"), (open_, "undecided"))
-        if count
-    )
-    code = "mixed" if wins and losses else "P" if wins else "S" if losses else "?"
+    wins, losses = (verdicts.count(side) for side in SIDES)
+    named = {"pathwise": "pathwise", "score_function": "score function"} | OPEN
+    words = ", ".join(f"{verdicts.count(word)} {name}" for word, name in named.items() if word in verdicts)
+    rest = next((code for word, code in CODES.items() if word in verdicts), "?")
+    code = "mixed" if wins and losses else "P" if wins else "S" if losses else rest
     return Mark(token, code, words)
 
 
@@ -321,15 +322,6 @@ def _boundary_words(rows: pd.DataFrame) -> tuple[str, ...]:
     if len(set(texts.values())) == 1 and set(texts) == checkpoints:
         return (next(iter(texts.values())),)
     return tuple(f"{checkpoint_name(checkpoint)}: {text}" for checkpoint, text in texts.items())
-
-
-def _counts(rows: pd.DataFrame) -> tuple[int, int, int]:
-    verdicts = rows["verdict"].tolist()
-    return verdicts.count("pathwise"), verdicts.count("score_function"), verdicts.count("undecided")
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _round(value: float) -> str:

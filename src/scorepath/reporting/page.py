@@ -36,6 +36,7 @@ from scorepath.reporting.rows import (
     tallies,
     training_rows,
 )
+from scorepath.reporting.summaries import COMPARED, regret_rows, win_rows
 from scorepath.store.files import atomic_write
 from scorepath.store.paths import TABLES, sigma_token
 from scorepath.store.records import all_records
@@ -87,6 +88,9 @@ def render_report(
         training=training_rows(tables),
         trains=cells.empty or wants(cells, "training") or not tables.read("training").empty,
         tallies=tallies(tables),
+        compared=COMPARED,
+        wins=win_rows(tables),
+        regrets=regret_rows(tables),
         cells=cell_rows(tables),
         estimators=estimator_rows(tables, plan),
         references=reference_rows(tables),

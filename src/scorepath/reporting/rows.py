@@ -11,6 +11,7 @@ import numpy as np
 
 from scorepath.figures.wording import checkpoint_name, in_order, label
 from scorepath.reporting.answer import CRITERIA
+from scorepath.reporting.summaries import OPEN, RIVALS
 from scorepath.store.tables import UNCERTIFIED, Tables
 from scorepath.study.cells import Plan
 
@@ -138,11 +139,14 @@ def tallies(tables: Tables) -> list[dict[str, Any]]:
         ["comparison", "criterion", "statistic"], sort=False
     ):
         counts = group["verdict"].value_counts()
-        names = ("pathwise", "score_function", "undecided", "not_measurable", "not_applicable")
-        rows.append(
-            {"comparison": comparison, "criterion": CRITERIA.get(criterion, criterion), "statistic": statistic}
-            | {name: int(counts.get(name, 0)) for name in names}
-        )
+        beyond = group.loc[group["practical"] == "beyond", "verdict"].value_counts()
+        row = {"comparison": comparison, "criterion": CRITERIA.get(criterion, criterion), "statistic": statistic}
+        row |= {word: int(counts.get(word, 0)) for word in ("pathwise", *OPEN, "not_applicable")}
+        row["rival"] = sum(int(counts.get(word, 0)) for word in RIVALS)
+        row["beyond"] = {
+            "pathwise": int(beyond.get("pathwise", 0)), "rival": sum(int(beyond.get(word, 0)) for word in RIVALS)
+        }  # fmt: skip
+        rows.append(row)
     return rows
 
 

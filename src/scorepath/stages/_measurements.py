@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -49,6 +50,10 @@ class Measured(NamedTuple):
     def steps(self) -> float:
         """Environment steps per sample, in units of one trajectory."""
         return self.cell.steps / self.cell.horizon
+
+    def price(self, criterion: str) -> float:
+        """What a sample costs by a criterion without timings: equal_samples or equal_steps."""
+        return {"equal_samples": 1.0, "equal_steps": self.steps}[criterion]
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,22 @@ class Measurements:
             found.setdefault(measured.place, []).append(measured)
         return found
 
+    def standing_for(self, place: Place, name: str) -> Measured | None:
+        """An estimator's measurement at a place, or that of the one which gives the same numbers there."""
+        cell = self.plan.index["gradients", place.environment, name, place.sigma]
+        name = cell.status.removeprefix("identical_to:") if cell.status.startswith("identical_to:") else name
+        return next((each for each in self.by_place.get(place, []) if each.cell.estimator == name), None)
+
+    def pathwise(self, place: Place) -> Measured | None:
+        """Pathwise's measurement at a place; without action noise it may be that of its deterministic self."""
+        names = (name for name, method in self.plan.methods.items() if method == "pathwise")
+        return next((found for name in names if (found := self.standing_for(place, name))), None)
+
+    @cached_property
+    def squares(self) -> dict[Place, float]:
+        """Squared length of each reference gradient; nan where nothing certifies it."""
+        return {place: norm**2 if certified else math.nan for place, (norm, certified) in self._judges.items()}
+
     @cached_property
     def training(self) -> list[tuple[Cell, pd.DataFrame]]:
         """The curves of every trained cell."""
@@ -157,6 +178,16 @@ class Measurements:
             for sigma in self.study.noise_levels:
                 for checkpoint in self.study.references.return_gaps:
                     yield Place(environment, sigma_token(sigma), checkpoint)
+
+    @property
+    def every(self) -> np.ndarray:
+        """The indices of all batches."""
+        return np.arange(self.study.gradients.batches)
+
+    @property
+    def halves(self) -> tuple[np.ndarray, np.ndarray]:
+        """The even batches, on which what has to be chosen is chosen, and the odd ones, on which it is judged."""
+        return self.every[::2], self.every[1::2]
 
 
 def _tail(rows: dict[str, np.ndarray]) -> Tail:

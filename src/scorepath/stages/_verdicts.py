@@ -6,37 +6,52 @@ Who is compared goes by method and family, never by the name that a configuratio
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from scorepath.noise import Stream
-from scorepath.stages._measurements import Measured, Measurements
+from scorepath.stages._measurements import Measured, Measurements, Place
 from scorepath.statistics import bootstrap_indices
 from scorepath.store.paths import Stage, sigma_token
 from scorepath.store.tables import COLUMNS
+from scorepath.study.cells import DERIVATIVE_FREE
 from scorepath.unbiasedness import both, with_room
 from scorepath.verdicts import (
+    NOT_APPLICABLE,
+    NOT_MEASURABLE,
     Outcome,
     compare_errors,
     compare_scores,
     decide,
     normalised_scores,
+    ruling,
+    settled,
     smallest_error,
+    worth,
 )
 
 if TYPE_CHECKING:
     from scorepath.study.cells import Cell, Plan
+    from scorepath.study.settings import Study
 
 AGAINST_REINFORCE = "pathwise_vs_reinforce"
 BEST = "pathwise_vs_best_score_function"
+BEST_OF_ALL = "pathwise_vs_best_derivative_free"
 COMPARISONS = (AGAINST_REINFORCE, BEST)
-SIDES = {"pathwise": "pathwise", AGAINST_REINFORCE: "reinforce", BEST: "score-function estimator"}
+POOLS = {BEST: ("score_function",), BEST_OF_ALL: DERIVATIVE_FREE}
+"""The families among which a rival is chosen."""
+SIDES = {
+    "pathwise": "pathwise", AGAINST_REINFORCE: "reinforce", BEST: "score-function estimator",
+    BEST_OF_ALL: "derivative-free estimator",
+}  # fmt: skip
 """What stands on one side of every comparison, and on the other in each."""
 UNJUDGED = "the reference is not certified, so a bias cannot be judged"
-WORDS = {1: "pathwise", -1: "score_function", 0: "undecided"}
+UNKNOWN_USE = "the reference is not certified, so nothing says whether the smaller error is small enough to be of use"
+WINNERS = {AGAINST_REINFORCE: "score_function", BEST: "score_function", BEST_OF_ALL: "derivative_free"}
+"""The verdict's word where the rival wins."""
 LATE = 0.75
 """Training is judged by the last quarter of its iterations."""
 
@@ -51,18 +66,11 @@ def gradient_verdicts(
         criterion: equal_samples, equal_steps or equal_compute.
         prices: seconds per sample by (environment, estimator), for equal_compute.
     """
-    settings = measurements.study.gradients
-    budget = settings.batch_size
-    every = np.arange(settings.batches)
-    # a rival that has to be chosen is chosen on the even batches and judged on the odd ones
-    choosing, judging = every[every % 2 == 0], every[every % 2 == 1]
+    budget = measurements.study.gradients.batch_size
 
     def price(measured: Measured, pathwise: Measured | None) -> float:
-        if criterion == "equal_samples":
-            return 1.0
-        if criterion == "equal_steps":
-            return measured.steps
-        assert prices is not None
+        if prices is None:
+            return measured.price(criterion)
         # in units of pathwise's
         own, unit = (
             math.nan if each is None else prices.get((each.cell.environment, each.cell.estimator), math.nan)
@@ -70,51 +78,68 @@ def gradient_verdicts(
         )
         return own / unit
 
-    rows = []
-    for place in measurements.places():
-        present = measurements.by_place.get(place, [])
-        pathwise = next((each for each in present if each.cell.method == "pathwise"), None)
-        scores = [each for each in present if _judged_score_function(each)]
-        for comparison in COMPARISONS:
-            row: dict[str, Any] = {
-                "environment": place.environment, "sigma": float(place.sigma), "checkpoint": place.checkpoint,
-                "comparison": comparison, "rival": "", "criterion": criterion, "budget": budget,
-                "statistic": "log10_mse_ratio",
-            }  # fmt: skip
-            rows.append(row)
-            if comparison == AGAINST_REINFORCE:
-                rival = next((each for each in scores if each.cell.method == "reinforce"), None)
-                batches = every
-            else:
-                costs = [price(each, pathwise) for each in scores]
-                chosen = smallest_error([each.components for each in scores], costs, budget, choosing)
-                rival = None if chosen is None else scores[chosen]
-                batches = judging
-            if pathwise is None or rival is None:
-                absent = "pathwise" if pathwise is None else comparison
-                row["outcome"] = Outcome(reason=why_absent(measurements.plan, place[:2], absent))
-                continue
-            row["rival"] = rival.cell.estimator
-            if finding := measurements.findings.get(place.environment):
-                row["outcome"] = Outcome(reason=finding)
-                continue
-            if np.isnan(pathwise.components.biases).any():
-                row["outcome"] = Outcome(reason=UNJUDGED)
-                continue
-            prices_of_both = price(pathwise, pathwise), price(rival, pathwise)
-            if not all(map(math.isfinite, prices_of_both)):
-                row["outcome"] = Outcome(reason="no timing")
-                continue
-            arguments = rival.components, prices_of_both, budget, batches
-            row["outcome"] = compare_errors(pathwise.components, *arguments)
-            if room := measurements.room(pathwise):
-                worse = with_room(pathwise.components, (room * measurements.norms[place]) ** 2)
-                row["outcome"] = both(row["outcome"], compare_errors(worse, *arguments), room)
-    return _decided(rows, measurements.study.false_discovery_rate)
+    rows = [
+        {
+            "environment": place.environment, "sigma": float(place.sigma), "checkpoint": place.checkpoint,
+            "comparison": comparison, "rival": "", "criterion": criterion, "budget": budget,
+            "statistic": "log10_mse_ratio", **_compared(measurements, place, comparison, price, budget),
+        }
+        for place in measurements.places()
+        for comparison in (*COMPARISONS, BEST_OF_ALL)
+    ]  # fmt: skip
+    return _decided(rows, measurements.study)
 
 
-def _judged_score_function(measured: Measured) -> bool:
-    return measured.cell.family == "score_function" and not np.isnan(measured.components.biases).any()
+def _compared(
+    measurements: Measurements,
+    place: Place,
+    comparison: str,
+    price: Callable[[Measured, Measured | None], float],
+    budget: int,
+) -> dict[str, Any]:
+    """The outcome of one comparison at one place, and its rival, relative error and verdict where it has them."""
+    pathwise = measurements.pathwise(place)
+    rivals = _rivals(measurements.by_place.get(place, []), comparison)
+    costs = [price(each, pathwise) for each in rivals]
+    if comparison in POOLS:
+        # a rival that has to be chosen is chosen on the even batches and judged on the odd ones
+        choosing, batches = measurements.halves
+        chosen = smallest_error([each.components for each in rivals], costs, budget, choosing)
+    else:
+        chosen, batches = 0 if rivals else None, measurements.every
+    if pathwise is None or chosen is None:
+        absent = "pathwise" if pathwise is None else comparison
+        return {"outcome": Outcome(reason=why_absent(measurements.plan, place[:2], absent))}
+    rival = rivals[chosen]
+    row: dict[str, Any] = {"rival": rival.cell.estimator}
+    if finding := measurements.findings.get(place.environment):
+        return row | {"outcome": Outcome(reason=finding)}
+    if np.isnan(pathwise.components.biases).any():
+        return row | {"outcome": Outcome(reason=UNJUDGED)}
+    prices = price(pathwise, pathwise), costs[chosen]
+    if not all(map(math.isfinite, prices)):
+        return row | {"outcome": Outcome(reason="no timing")}
+    compared = pathwise.components, rival.components, prices, budget, batches
+    outcome = compare_errors(*compared)
+    if room := measurements.room(pathwise):
+        worse = with_room(pathwise.components, (room * measurements.norms[place]) ** 2)
+        outcome = both(outcome, compare_errors(worse, *compared[1:]), room)
+    found = worth(*compared, measurements.squares[place])
+    row["relative_error"] = math.nan if outcome.verdict == NOT_MEASURABLE else found.relative_error
+    verdict, why = settled(outcome, found)
+    if verdict:
+        return row | {"verdict": verdict, "outcome": outcome._replace(reason=why)}
+    if math.isnan(found.relative_error):
+        outcome = outcome._replace(reason=outcome.reason or UNKNOWN_USE)
+    return row | {"outcome": outcome}
+
+
+def _rivals(present: list[Measured], comparison: str) -> list[Measured]:
+    """Those that pathwise may meet in a comparison and whose bias, if they have one, can be judged."""
+    return [
+        each for each in present
+        if _is_side(each.cell, comparison) and not np.isnan(each.components.biases).any()
+    ]  # fmt: skip
 
 
 def training_verdicts(measurements: Measurements) -> pd.DataFrame:
@@ -155,7 +180,7 @@ def training_verdicts(measurements: Measurements) -> pd.DataFrame:
                         "criterion": "training", "budget": study.gradients.batch_size, "statistic": statistic,
                         "outcome": outcome,
                     })  # fmt: skip
-    return _decided(rows_out, study.false_discovery_rate)
+    return _decided(rows_out, study)
 
 
 def _scores(runs: Mapping[Cell, pd.DataFrame], iterations: int) -> dict[str, np.ndarray]:
@@ -174,23 +199,36 @@ def _tuning_score(rows: pd.DataFrame) -> float:
     return float(np.nan_to_num(rows["tuning_score"].iloc[0], nan=-np.inf))
 
 
-def _decided(rows: list[dict[str, Any]], rate: float) -> pd.DataFrame:
-    """The rows as a table, each outcome decided among all of them; each statistic is a family of hypotheses."""
+def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
+    """The rows as a table, each outcome decided among all of them; each statistic is a family of hypotheses.
+
+    A row that has its verdict already is no hypothesis.
+    """
     outcomes: list[Outcome] = [row.pop("outcome") for row in rows]
-    judged = [index for index, outcome in enumerate(outcomes) if math.isfinite(outcome.p_value)]
+    judged = [
+        index for index, outcome in enumerate(outcomes)
+        if math.isfinite(outcome.p_value) and "verdict" not in rows[index]
+    ]  # fmt: skip
     families = np.array([rows[index]["statistic"] for index in judged])
     middles = np.where(families == "probability_of_improvement", 0.5, 0.0)
     lows, highs, p_values = (
         np.array([outcomes[index][field] for index in judged])
         for field in map(Outcome._fields.index, ("low", "high", "p_value"))
     )
-    decisions = dict(zip(judged, decide(lows - middles, highs - middles, p_values, families, rate), strict=True))
+    lows, highs = lows - middles, highs - middles
+    margins = {"log10_mse_ratio": math.log10(study.error_margin), "iqm_difference": study.training_margin}
+    signs = decide(lows, highs, p_values, families, study.false_discovery_rate)
+    decisions = {}
+    for index, (sign, why), low, high in zip(judged, signs, lows, highs, strict=True):
+        statistic, comparison = rows[index]["statistic"], rows[index]["comparison"]
+        word, beside = ruling(sign, low, high, margins.get(statistic, 0.0), ("pathwise", WINNERS[comparison]))
+        decisions[index] = word, beside if statistic in margins else "", why
     for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
-        sign, why = decisions.get(index, (None, ""))
+        word, beside, why = decisions.get(index, (row.get("verdict", NOT_APPLICABLE), "", ""))
         row |= {
             "value": outcome.value, "value_low": outcome.low, "value_high": outcome.high,
-            "flip_budget": outcome.flip_budget, "verdict": outcome.verdict if sign is None else WORDS[sign],
-            "reason": outcome.reason or why,
+            "flip_budget": outcome.flip_budget, "practical": beside, "verdict": word,
+            "reason": "; ".join(filter(None, (why, outcome.reason))),
         }  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS["verdicts"])
 
@@ -198,20 +236,18 @@ def _decided(rows: list[dict[str, Any]], rate: float) -> pd.DataFrame:
 def why_absent(plan: Plan, place: tuple[str, str], absent: str, stage: Stage = "gradients") -> str:
     """Why a side does not exist at an environment and noise level: `pathwise`, or its rival in a comparison."""
     environment, token = place
-    for name in plan.study.training.estimators if stage == "training" else plan.study.estimators:
-        cell = plan.index[stage, environment, name, token]
-        if not _is_side(cell, absent):
-            continue
+    names = plan.study.training.estimators if stage == "training" else plan.study.estimators
+    sides = [cell for name in names if _is_side(cell := plan.index[stage, environment, name, token], absent)]
+    for cell in sorted(sides, key=lambda cell: cell.status == "not_applicable"):
         if cell.status == "not_applicable":
             return cell.reason
         if cell.status == "run":
-            return UNJUDGED if cell.available else f"no result of {name}"
-    # at sigma = 0 pathwise is its deterministic self and there is nothing to compare it with
-    return "without action noise there is no score function" if token == "0" else f"no {SIDES[absent]} in this study"
+            return UNJUDGED if cell.available else f"no result of {cell.estimator}"
+        if absent == "pathwise":
+            return f"no result of {cell.status.removeprefix('identical_to:')}"
+    return f"no {SIDES[absent]} in this study"
 
 
 def _is_side(cell: Cell, side: str) -> bool:
     """Whether a cell could be this side of a comparison."""
-    if side == BEST:
-        return cell.family == "score_function"
-    return cell.method == SIDES[side]
+    return cell.family in POOLS[side] if side in POOLS else cell.method == SIDES[side]

@@ -14,6 +14,7 @@ import pandas as pd
 
 from scorepath.intervals import Estimate, mean_estimates, positive_mean_estimates, quantile_limits, squared_norm_limits
 from scorepath.stages._measurements import Measured, Measurements, read_rows, with_policies
+from scorepath.stages._summaries import regrets_table, wins_table
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
 from scorepath.store.paths import curves_path, log_path
 from scorepath.store.tables import COLUMNS, UNCERTIFIED, save
@@ -31,19 +32,18 @@ ENDS = ("", "_low", "_high")
 def tables(plan: Plan) -> None:
     """Gather cells and references into tables."""
     measurements = Measurements(plan)
+    by_error = pd.concat(
+        [gradient_verdicts(measurements, criterion) for criterion in ("equal_samples", "equal_steps")],
+        ignore_index=True,
+    )
     made = {
         "cells": cells_table(plan),
         "references": references_table(measurements),
         "gradient_statistics": gradient_statistics_table(measurements),
         "training": training_table(measurements),
-        "verdicts": pd.concat(
-            [
-                gradient_verdicts(measurements, "equal_samples"),
-                gradient_verdicts(measurements, "equal_steps"),
-                training_verdicts(measurements),
-            ],
-            ignore_index=True,
-        ),
+        "verdicts": pd.concat([by_error, training_verdicts(measurements)], ignore_index=True),
+        "wins": wins_table(by_error),
+        "regrets": regrets_table(measurements, by_error),
         "exact_curves": exact_curves_table(plan),
     }
     for name, table in made.items():

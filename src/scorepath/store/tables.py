@@ -18,7 +18,8 @@ from scorepath.store.records import require_intact
 TEXT = (
     "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
-    "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable",
+    "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable", "practical", "by",
+    "level", "rule", "worst_environment",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
 TRUTH = "at_grid_edge"
@@ -27,7 +28,7 @@ UNCERTIFIED = "uncertified_monte_carlo"
 
 _VERDICTS = (
     "environment sigma checkpoint comparison rival criterion budget statistic value value_low value_high flip_budget"
-    " verdict reason"
+    " relative_error practical verdict reason"
 )
 
 COLUMNS: dict[str, list[str]] = {
@@ -56,6 +57,14 @@ COLUMNS: dict[str, list[str]] = {
         ),
         "verdicts": _VERDICTS,
         "verdicts_compute": _VERDICTS,
+        "wins": (
+            "comparison criterion by level pathwise_wins rival_wins equivalent undecided no_signal neither_usable"
+            " not_measurable not_applicable share share_low share_high environments"
+        ),
+        "regrets": (
+            "comparison criterion rule threshold threshold_low threshold_high regret regret_low regret_high places"
+            " environments worst worst_environment"
+        ),
         "exact_curves": "environment estimator quantity sigma value",
         "claims": "claim source prediction predicted measured measured_low measured_high consistency tolerance figure",
     }.items()

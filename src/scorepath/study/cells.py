@@ -30,6 +30,8 @@ from scorepath.study.settings import Study
 
 STUDY = "SCOREPATH_STUDY"
 """Environment variable with the key of the plan that a run's jobs keep to."""
+DERIVATIVE_FREE = ("score_function", "measure_valued", "parameter_space")
+"""The families of estimators that need returns alone: no derivative of the environment, nor of a model of it."""
 STAGE_OF_RULE: Mapping[str, Stage] = {"gradients": "gradients", "train": "training"}
 
 

@@ -178,7 +178,8 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     listed = [
         [c.stage, c.environment, c.estimator, c.method, c.sigma, c.status, c.reason, c.unbiased, c.steps] for c in cells
     ]
-    analysis = [listed, study.seed, study.resamples, study.false_discovery_rate]
+    margins = [study.error_margin, study.training_margin]
+    analysis = [listed, study.seed, study.resamples, study.false_discovery_rate, margins]
     methods = {name: entry.method for name, entry in study.estimators.items()}
     shared = {
         "tables": analysis,

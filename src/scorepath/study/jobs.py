@@ -136,7 +136,9 @@ RULES = {
         Rule(
             "tables",
             "Gather cells and references into tables.",
-            _tables("cells", "references", "gradient_statistics", "training", "verdicts", "exact_curves"),
+            _tables(
+                "cells", "references", "gradient_statistics", "training", "verdicts", "wins", "regrets", "exact_curves"
+            ),
             numerical=True,
         ),
         Rule(

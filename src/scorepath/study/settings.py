@@ -93,6 +93,10 @@ class Study:
     cost_repeats: int
     resamples: int
     false_discovery_rate: float
+    error_margin: float
+    """The smallest ratio of two errors that matters in practice."""
+    training_margin: float
+    """The smallest difference of two training scores that does, on their scale from 0 to 1."""
     plugins: tuple[str, ...] = ()
     """The user's files, which every job that makes an environment or estimator imports, in this order."""
     module_plugins: tuple[str, ...] = ()
@@ -118,6 +122,8 @@ class Study:
             cost_repeats=config["costs"]["repeats"],
             resamples=config["statistics"]["resamples"],
             false_discovery_rate=config["statistics"]["false_discovery_rate"],
+            error_margin=config["statistics"]["error_margin"],
+            training_margin=config["statistics"]["training_margin"],
             plugins=tuple(config.get("plugins", ())),
             module_plugins=tuple(config.get("module_plugins", ())),
         )

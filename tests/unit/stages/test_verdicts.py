@@ -82,7 +82,8 @@ def test_other_names_change_no_number(plan: Plan, tmp_path: Path, monkeypatch: p
     compute(study(list(METHODS)))
     back = {"williams": "reinforce", "bptt": "pathwise", "mixed": "inverse_variance"}
     for name, table in renamed.items():
-        # what is said in words may name an estimator, too
+        if "reason" in table:  # what is said in words may name an estimator, too
+            table["reason"] = table["reason"].replace(back, regex=True)
         pd.testing.assert_frame_equal(table.replace(back), pd.read_csv(table_path(name)), check_exact=True)
 
 

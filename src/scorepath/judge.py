@@ -1,0 +1,61 @@
+"""The gradient that one simulator's estimates are held against: exact, or a Monte Carlo estimate, certified or not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from scorepath.noise import Stream
+from scorepath.references.exact import exact_reference
+from scorepath.references.monte_carlo import certified_reference
+from scorepath.rollout import Simulator
+
+REFERENCE_SAMPLES = 10
+"""A certified Monte Carlo reference has so many times the trajectories of what it judges."""
+ERROR_BUDGET = 0.25
+"""Its largest standard error, as a fraction of the gradient's length."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The gradient that estimates are held against.
+
+    | field | meaning |
+    |---|---|
+    | gradients | exact, (1, P), or an independent estimate for each batch, (batches, P); float64 |
+    | certified | whether a bias may be judged by it |
+    | how | where it comes from, in words |
+    | finding | what refutes a declared continuity, if anything does |
+    """
+
+    gradients: Tensor
+    certified: bool
+    how: str
+    finding: str = ""
+
+    @property
+    def square(self) -> float:
+        """Squared length of the gradient, an estimate's own noise taken off; nan where it is not certified."""
+        if not self.certified:
+            return math.nan
+        noise = self.gradients.var(0).sum().item() / len(self.gradients) if len(self.gradients) > 1 else 0.0
+        return max(0.0, self.gradients.mean(0).square().sum().item() - noise)
+
+
+def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> Judge:
+    """The exact gradient, or where there is none a Monte Carlo estimate, certified if it can be.
+
+    Raises:
+        ValueError: for too few batches or samples.
+    """
+    if batches < 3 or batch_size < 2:
+        raise ValueError(f"an interval needs at least 3 batches of 2 samples, got {batches} of {batch_size}")
+    if simulator.environment.reference_class != "certified_monte_carlo":
+        exact = exact_reference(simulator)
+        return Judge(exact.gradient[None], True, "exact")
+    stream = Stream(seed, "", "reference")
+    samples = REFERENCE_SAMPLES * batches * batch_size
+    found = certified_reference(simulator, stream, samples, batches, ERROR_BUDGET)
+    return Judge(found.gradients, found.certified, found.certified_by, found.finding)
