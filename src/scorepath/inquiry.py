@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from scorepath.estimators.base import Estimator
-from scorepath.measurement import BatchStatistics, batch_statistics
+from scorepath.measurement import BatchStatistics, batch_statistics, steps_per_sample
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
@@ -285,7 +285,7 @@ def compare(
         for each, measured in zip(both, (ours, theirs), strict=True)
     )
     our_price, their_price = (
-        each.environment_steps(environment) / environment.horizon if criterion == "equal_steps" else 1.0
+        steps_per_sample(each, environment) / environment.horizon if criterion == "equal_steps" else 1.0
         for each in both
     )
     outcome = Outcome(reason="the reference is not certified, so a bias cannot be judged")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator, Trajectories
@@ -20,7 +21,7 @@ from scorepath.statistics import squared_bias, tail_share
 TRAJECTORIES_AT_ONCE = 2048
 """Trajectories simulated at a time; fixed, so that results do not depend on the machine."""
 PAST_BATCHES = 4
-"""How many training batches of earlier trajectories a fitted critic sees, per batch."""
+"""How many training batches of earlier trajectories a fitted critic sees, per batch: its pilot, which is charged."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,15 @@ def _past(simulator: Simulator, noise: Noise) -> Trajectories:
     """Independent earlier trajectories of the same policy, several batches of them for each batch."""
     earlier = replace(noise.independent("past"), samples=PAST_BATCHES * noise.samples)
     return simulator.rollout(earlier.rollout, keep_hidden=False)
+
+
+def steps_per_sample(estimator: Estimator, environment: Environment) -> float:
+    """Environment steps that a measured sample costs, with its share of the pilot that a fitted critic learns from.
+
+    In training there is no pilot: the past is the batch before, which was paid for when it was used.
+    """
+    pilot = PAST_BATCHES * environment.horizon if estimator.needs_past else 0
+    return estimator.environment_steps(environment) + pilot
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def write_tables(
                                 "return_deterministic": seed - 30.0 / (1 + iteration), "gradient_norm": 1.0,
                             }
                         )  # fmt: skip
-            for statistic, shift in (("iqm_difference", 0.0), ("probability_of_improvement", 0.5)):
+            for statistic, shift in (("score_difference", 0.0), ("probability_of_improvement", 0.5)):
                 row = _verdict(
                     environment, 0.1, math.nan, "pathwise_vs_best_score_function", "training", 0.0, "undecided"
                 )

@@ -110,7 +110,7 @@ def training_rows(tables: Tables) -> list[dict[str, Any]]:
             row["statistics"][verdict["statistic"]] = verdict
             row.setdefault("rival", verdict["rival"])
             row.setdefault("reason", verdict["reason"])
-        main = row["statistics"].get("iqm_difference") or next(iter(row["statistics"].values()))
+        main = row["statistics"].get("score_difference") or next(iter(row["statistics"].values()))
         row["verdict"] = main["verdict"]
         rows.append(row)
     return rows

@@ -121,11 +121,6 @@ class Measurements:
             found.setdefault(measured.place, []).append(measured)
         return found
 
-    @cached_property
-    def training(self) -> list[tuple[Cell, pd.DataFrame]]:
-        """The curves of every trained cell."""
-        return [(cell, read_rows(cell.path)) for cell in self.plan.running("training") if cell.available]
-
     def places(self) -> Iterator[Place]:
         """Every place of the study, in its order."""
         for environment in self.study.environments:

@@ -217,7 +217,8 @@ def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
     table = evidence.verdicts[evidence.verdicts["comparison"] == "pathwise_vs_best_score_function"]
     keys = ["environment", "sigma"]
     error = table[table["criterion"] == "equal_steps"].groupby(keys)["value"].mean()
-    learnt = table[table["statistic"] == "iqm_difference"].set_index(keys)["value"]
+    learnt = table[(table["criterion"] == "training") & (table["statistic"] == "score_difference")]
+    learnt = learnt.set_index(keys)["value"]
     both = pd.concat([error, learnt], axis=1, keys=["error", "learnt"]).dropna().to_numpy()
     if len(both) < 5:
         return

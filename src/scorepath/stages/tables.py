@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.stages._measurements import Measurements, read_rows, with_policies
+from scorepath.stages._training import CRITERIA, read_training, training_table
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
 from scorepath.statistics import intervals
 from scorepath.store.paths import curves_path, log_path
@@ -26,17 +27,17 @@ if TYPE_CHECKING:
 
 def tables(plan: Plan) -> None:
     """Gather cells and references into tables."""
-    measurements = Measurements(plan)
+    measurements, places = Measurements(plan), read_training(plan)
     made = {
         "cells": cells_table(plan),
         "references": references_table(measurements),
         "gradient_statistics": gradient_statistics_table(measurements),
-        "training": training_table(measurements),
+        "training": training_table(places),
         "verdicts": pd.concat(
             [
                 gradient_verdicts(measurements, "equal_samples"),
                 gradient_verdicts(measurements, "equal_steps"),
-                training_verdicts(measurements),
+                *(training_verdicts(measurements, places, criterion) for criterion in CRITERIA),
             ],
             ignore_index=True,
         ),
@@ -133,12 +134,3 @@ def _limits(measurements: Measurements) -> dict[str, np.ndarray]:
             values[name].append(measured.rows[name] if judged else empty)
         values["variance"].append(measured.components.variances)
     return {name: intervals(np.reshape(rows, (-1, draws.shape[1])), draws) for name, rows in values.items()}
-
-
-def training_table(measurements: Measurements) -> pd.DataFrame:
-    """The curves of every trained cell."""
-    parts = [
-        rows.assign(environment=cell.environment, estimator=cell.estimator, sigma=cell.sigma)
-        for cell, rows in measurements.training
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["training"])

@@ -44,8 +44,8 @@ COLUMNS: dict[str, list[str]] = {
             " nonfinite_fraction zero_fraction float32_relative_error"
         ),
         "training": (
-            "environment estimator sigma learning_rate at_grid_edge seed iteration environment_steps"
-            " return_stochastic return_deterministic gradient_norm"
+            "environment estimator sigma learning_rate at_grid_edge lowest_rate highest_rate seed iteration"
+            " environment_steps return_stochastic return_deterministic gradient_norm"
         ),
         "costs": (
             "environment estimator batch_size horizon seconds_per_sample seconds_per_sample_low"

@@ -68,7 +68,7 @@ def ledger(tables: Path, slope_of_variance: float = -2.0, learning: float = 1.0)
         shared = {"environment": f"e{place}", "sigma": 0.1, "comparison": "pathwise_vs_best_score_function"}
         verdicts.append({**shared, "criterion": "equal_steps", "statistic": "log10_mse_ratio", "value": place})
         verdicts.append(
-            {**shared, "criterion": "training", "statistic": "iqm_difference", "value": learning * place**2}
+            {**shared, "criterion": "training", "statistic": "score_difference", "value": learning * place**2}
         )
     pd.DataFrame(verdicts).to_csv(tables / "verdicts.csv", index=False)
     claims(small_plan(ENVIRONMENTS))

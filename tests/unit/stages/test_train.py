@@ -25,7 +25,7 @@ def train(folder: Path, rates: tuple[float, ...], family: str = "quadratic", **k
         noise_levels=[0.1],
         estimators=["pathwise"],
         gradients={"samples": 64, "batch_size": 16},
-        training={"learning_rates": list(rates), "tuning_seeds": 2, "seeds": 3, "iterations": 20},
+        training={"learning_rates": list(rates), "extension": 0, "seeds": 3, "iterations": 20},
     )
     train_cell(plan, "mine", "pathwise", 0.1)
     with open(folder / cell_path("training", "mine", "pathwise", 0.1), newline="") as file:

@@ -55,7 +55,7 @@ def study(estimators: list[object]) -> Plan:
     names = [entry["name"] if isinstance(entry, dict) else str(entry) for entry in estimators]
     training = {
         "environments": ["cosine"], "estimators": names[:3], "noise_levels": [0.1], "learning_rates": [0.1],
-        "tuning_seeds": 1, "seeds": 3, "iterations": 4,
+        "extension": 0, "seeds": 3, "iterations": 4,
     }  # fmt: skip
     return small_plan(["cosine", "step"], estimators=estimators, training=training)
 
