@@ -98,12 +98,12 @@ def sample_batches(
     for part in parts_of_batches(len(batches), samples):
         replicates = batches[part]
         noise = Noise(simulator.environment, stream, replicates, samples, dtype, device)
-        past = _past(simulator, noise) if estimator.needs_past else None
+        past = pilot(simulator, noise) if estimator.needs_past else None
         parts.extend(reduce_chunk(chunk) for chunk in estimator.gradients(simulator, noise, past))
     return concatenate(parts)
 
 
-def _past(simulator: Simulator, noise: Noise) -> Trajectories:
+def pilot(simulator: Simulator, noise: Noise) -> Trajectories:
     """Independent earlier trajectories of the same policy, several batches of them for each batch."""
     earlier = replace(noise.independent("past"), samples=PAST_BATCHES * noise.samples)
     return simulator.rollout(earlier.rollout, keep_hidden=False)

@@ -102,12 +102,13 @@ def write_tables(
                 limits = {"value": shift, "value_low": shift - 0.1, "value_high": shift + 0.1}
                 verdicts.append(row | limits | {"statistic": statistic})
         for estimator in ESTIMATORS:
-            costs.append(
+            costs.extend(
                 {
-                    "environment": environment, "estimator": estimator, "batch_size": 64, "horizon": 1,
-                    "seconds_per_sample": 1e-6, "seconds_per_sample_low": 9e-7, "seconds_per_sample_high": 1.2e-6,
-                    "peak_memory_bytes": 10**8,
+                    "environment": environment, "estimator": estimator, "batch_size": 64, "samples_at_once": size,
+                    "horizon": 1, "seconds_per_sample": 1e-6, "seconds_per_sample_low": 9e-7,
+                    "seconds_per_sample_high": 1.2e-6, "pilot_seconds_per_sample": 0.0, "peak_memory_bytes": 10**8,
                 }
+                for size in (64, 2048)
             )  # fmt: skip
         curves += [
             {
