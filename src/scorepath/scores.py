@@ -99,15 +99,19 @@ def compare_scores(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Outcome]:
 
     Returns:
         `score_difference`, the difference of mean scores, and `probability_of_improvement`, which is 0.5 where there is
-        no difference. Limits and p-values are Student's with the jackknife's standard error (Tukey 1958).
+        no difference. Limits and p-values are Student's with the jackknife's standard error (Tukey 1958). Of a
+        probability that error is at least the largest that its value allows (van Dantzig 1951): between few runs it
+        takes few values, which can agree whichever seed is left out.
     """
     seeds = ours.shape[1]
     whole = _difference(ours, theirs)
     without = np.array([_difference(np.delete(ours, i, 1), np.delete(theirs, i, 1)) for i in range(seeds)])
     errors = np.sqrt((seeds - 1) / seeds * ((without - without.mean(0)) ** 2).sum(0))
+    probability = whole[1] + 0.5
+    errors[1] = max(errors[1], math.sqrt(max(0.0, probability * (1 - probability)) / (seeds - 1)))
     difference, better = (_outcome(*found, seeds - 1) for found in zip(whole, errors, strict=True))
-    middle = {"value": better.value + 0.5, "low": max(0.0, better.low + 0.5), "high": min(1.0, better.high + 0.5)}
-    return {"score_difference": difference, "probability_of_improvement": better._replace(**middle)}
+    better = better._replace(value=better.value + 0.5, low=max(0.0, better.low + 0.5), high=min(1.0, better.high + 0.5))
+    return {"score_difference": difference, "probability_of_improvement": better}
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:

@@ -138,6 +138,15 @@ def test_probability_of_improvement_counts_pairs_and_half_of_ties() -> None:
     assert probability_of_improvement(np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, 3.0])) == pytest.approx(5 / 9)
 
 
+def test_few_runs_that_interlock_are_not_certain() -> None:
+    """Leaving any seed out changes nothing here: the jackknife alone would see no error at all."""
+    ours, theirs = np.array([[1.0, 3.0, 5.0, 7.0]]), np.array([[2.0, 4.0, 6.0, 8.0]])
+    found = compare_scores(ours, theirs)["probability_of_improvement"]
+    assert found.value == 6 / 16
+    assert found.low < 0.1
+    assert found.high > 0.6
+
+
 # --- grids ------------------------------------------------------------------------------------------------------------
 def test_edges_are_those_of_a_choice() -> None:
     assert at_edge([1, 2], (1.0, 2.0, 3.0)) == (False, True)
