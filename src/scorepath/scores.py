@@ -44,30 +44,28 @@ def late_means(spent: np.ndarray, returns: np.ndarray, budget: float) -> np.ndar
         return np.asarray(np.tensordot(weights[used], returns[used], axes=1))
 
 
-def scale_of(late: Iterable[np.ndarray], start: float) -> float:
+def scale_of(gains: Iterable[np.ndarray]) -> float:
     """What scores are measured in: the best mean gain of any rate of any of the estimators that share the scale.
 
     Args:
-        late: late returns of each estimator, (rates, seeds).
-        start: mean return before training.
+        gains: of each estimator, how far every run is above its own seed's return before training: (rates, seeds).
 
     Returns:
         The largest gain; where nobody gained anything, the largest of the estimators' smallest losses.
     """
-    finite = (each[np.isfinite(each).all(1)] for each in late)
-    gains = [float(each.mean(1).max()) - start for each in finite if len(each)]
-    scale = max(gains, default=1.0)
-    return scale if scale > 0 else max(map(abs, gains), default=1.0) or 1.0
+    finite = (each[np.isfinite(each).all(1)] for each in gains)
+    best = [float(each.mean(1).max()) for each in finite if len(each)]
+    scale = max(best, default=1.0)
+    return scale if scale > 0 else max(map(abs, best), default=1.0) or 1.0
 
 
-def normalised(late: np.ndarray, start: float, scale: float) -> np.ndarray:
-    """Scores of late returns of any shape: 0 is the return before training, 1 the best mean.
+def normalised(gains: np.ndarray, scale: float) -> np.ndarray:
+    """Scores of gains of any shape: 0 is the return before training, 1 the best mean.
 
     A run that is not finite has the lowest score.
     """
     lowest, highest = SCORE_RANGE
-    scores = (np.where(np.isfinite(late), late, math.nan) - start) / scale
-    return np.nan_to_num(scores, nan=lowest).clip(lowest, highest)
+    return np.nan_to_num(np.where(np.isfinite(gains), gains, math.nan) / scale, nan=lowest).clip(lowest, highest)
 
 
 def choices(scores: np.ndarray) -> np.ndarray:

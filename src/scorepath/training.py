@@ -58,9 +58,9 @@ class History:
 
 def chosen_rates(history: History) -> np.ndarray:
     """Which of its rates each seed is judged at, by the cell's own scale: (seeds,)."""
-    start = float(history.stochastic[0].mean())
     late = late_means(np.array(history.iterations, dtype=float), history.stochastic, history.iterations[-1])
-    return choices(normalised(late, start, scale_of([late], start)))
+    gains = late - history.stochastic[0]
+    return choices(normalised(gains, scale_of([gains])))
 
 
 @dataclass(frozen=True)

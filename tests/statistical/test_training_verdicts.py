@@ -45,8 +45,8 @@ def arms() -> np.ndarray:
         )
         history = trainer.run(RATES, [str(i) for i in range(2 * PAIRS * SEEDS)])
         late = late_means(np.array(history.iterations, dtype=float), history.stochastic, 20)
-        start = float(history.stochastic[0].mean())
-        scores = normalised(late, start, scale_of([late], start))
+        gains = late - history.stochastic[0]
+        scores = normalised(gains, scale_of([gains]))
         found.append(scores.reshape(len(RATES), 2 * PAIRS, SEEDS).swapaxes(0, 1))
     return np.concatenate(found)
 

@@ -48,28 +48,28 @@ def test_a_curve_that_ends_in_infinity_is_not_finite() -> None:
 
 # --- the scale --------------------------------------------------------------------------------------------------------
 def test_the_best_mean_gain_is_one() -> None:
-    late = [np.array([[0.0, 2.0], [2.0, 4.0]]), np.array([[0.0, 0.0]])]
-    scale = scale_of(late, start=-1.0)
+    gains = [np.array([[1.0, 3.0], [3.0, 5.0]]), np.array([[1.0, 1.0]])]
+    scale = scale_of(gains)
     assert scale == 4.0
-    assert normalised(late[0], -1.0, scale).tolist() == [[0.25, 0.75], [0.75, 1.25]]
+    assert normalised(gains[0], scale).tolist() == [[0.25, 0.75], [0.75, 1.25]]
 
 
 def test_a_run_that_diverged_has_the_lowest_score() -> None:
-    late = np.array([[1.0, 1.0], [-math.inf, math.nan], [-1e9, 1e9]])
-    assert scale_of([late[:2]], 0.0) == 1.0
-    assert normalised(late, 0.0, 1.0).tolist() == [[1.0, 1.0], [SCORE_RANGE[0]] * 2, list(SCORE_RANGE)]
+    gains = np.array([[1.0, 1.0], [-math.inf, math.nan], [-1e9, 1e9]])
+    assert scale_of([gains[:2]]) == 1.0
+    assert normalised(gains, 1.0).tolist() == [[1.0, 1.0], [SCORE_RANGE[0]] * 2, list(SCORE_RANGE)]
 
 
 @pytest.mark.parametrize(
-    ("late", "scale"),
+    ("gains", "scale"),
     [
         ([[[-4.0, -4.0], [-9.0, -9.0]], [[-1.0, -1.0]]], 4.0),  # nobody learnt: what the better rates lost
         ([[[0.0, 0.0]]], 1.0),
         ([[[math.nan, 0.0]]], 1.0),
     ],
 )
-def test_where_nobody_learnt_there_is_a_scale(late: list[list[list[float]]], scale: float) -> None:
-    assert scale_of([np.array(each) for each in late], 0.0) == scale
+def test_where_nobody_learnt_there_is_a_scale(gains: list[list[list[float]]], scale: float) -> None:
+    assert scale_of([np.array(each) for each in gains]) == scale
 
 
 # --- choices ----------------------------------------------------------------------------------------------------------

@@ -38,14 +38,10 @@ class Trained:
         """At every record, (records,)."""
         return self.columns[CRITERIA[criterion]][0, 0]
 
-    @property
-    def start(self) -> float:
-        """Mean return before training."""
-        return float(self.columns["return_stochastic"][0, :, 0].mean())
-
-    def late(self, criterion: str, budget: float) -> np.ndarray:
-        """Late return of every run, (rates, seeds)."""
-        return late_means(self.spent(criterion), np.moveaxis(self.columns["return_stochastic"], -1, 0), budget)
+    def gains(self, criterion: str, budget: float) -> np.ndarray:
+        """Late return of every run above that before training, (rates, seeds)."""
+        returns = np.moveaxis(self.columns["return_stochastic"], -1, 0)
+        return late_means(self.spent(criterion), returns, budget) - returns[0]
 
 
 Places = dict[tuple[str, str], list[Trained]]
@@ -79,10 +75,9 @@ def place_scores(trained: Sequence[Trained], criterion: str) -> list[np.ndarray]
     if not trained:
         return []
     budget = min(each.spent(criterion)[-1] for each in trained)
-    late = [each.late(criterion, budget) for each in trained]
-    start = float(np.mean([each.start for each in trained]))
-    scale = scale_of(late, start)
-    return [normalised(each, start, scale) for each in late]
+    gains = [each.gains(criterion, budget) for each in trained]
+    scale = scale_of(gains)
+    return [normalised(each, scale) for each in gains]
 
 
 def most_chosen(scores: Sequence[np.ndarray]) -> int:
