@@ -56,10 +56,15 @@ class History:
         return cls(parts[0].iterations, *joined)
 
 
+def late_gains(history: History) -> np.ndarray:
+    """Late return of every run above that before training: (rates, seeds)."""
+    late = late_means(np.array(history.iterations, dtype=float), history.stochastic, history.iterations[-1])
+    return np.asarray(late - history.stochastic[0])
+
+
 def chosen_rates(history: History) -> np.ndarray:
     """Which of its rates each seed is judged at, by the cell's own scale: (seeds,)."""
-    late = late_means(np.array(history.iterations, dtype=float), history.stochastic, history.iterations[-1])
-    gains = late - history.stochastic[0]
+    gains = late_gains(history)
     return choices(normalised(gains, scale_of([gains])))
 
 
@@ -81,6 +86,8 @@ class Trainer:
     def tune(self, rates: tuple[float, ...], seeds: list[str], most: int) -> tuple[tuple[float, ...], History]:
         """Train at every rate, and at more of them until no seed's rate is the lowest or highest.
 
+        Where no rate gains anything no lower one is tried: it would only lose less.
+
         Args:
             rates: where to start.
             seeds: three at least.
@@ -93,7 +100,8 @@ class Trainer:
         history, added = self.run(rates, seeds), {"below": 0, "above": 0}
         while True:
             low, high = at_edge(chosen_rates(history), rates)
-            low, high = low and added["below"] < most, high and added["above"] < most
+            low = low and added["below"] < most and bool((late_gains(history).mean(1) > 0).any())
+            high = high and added["above"] < most
             if not (low or high):
                 return rates, history
             more = min(RATES_AT_ONCE, most - max(added["below"] * low, added["above"] * high))
