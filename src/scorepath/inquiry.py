@@ -17,7 +17,7 @@ from scorepath._notebook import bar, html, small_figure
 from scorepath.estimators.base import Estimator
 from scorepath.intervals import mean_estimates, positive_mean_estimates, squared_norm_limits
 from scorepath.judge import Judge, judge_of
-from scorepath.measurement import BatchStatistics, batch_statistics
+from scorepath.measurement import BatchStatistics, batch_statistics, steps_per_sample
 from scorepath.noise import Stream
 from scorepath.rollout import Simulator
 from scorepath.unbiasedness import proved_of
@@ -344,7 +344,7 @@ def _components(estimator: Estimator, found: BatchStatistics, judge: Judge, simu
 
 def _price(estimator: Estimator, simulator: Simulator, criterion: str) -> float:
     environment = simulator.environment
-    return estimator.environment_steps(environment) / environment.horizon if criterion == "equal_steps" else 1.0
+    return steps_per_sample(estimator, environment) / environment.horizon if criterion == "equal_steps" else 1.0
 
 
 def _name(estimator: Estimator) -> str:

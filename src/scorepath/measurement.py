@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator, Trajectories
@@ -23,7 +24,7 @@ TRAJECTORIES_AT_ONCE = 2048
 TINY = 1e-6
 """A spread below this share of an error's square is rounding itself: nothing rests on it."""
 PAST_BATCHES = 4
-"""How many training batches of earlier trajectories a fitted critic sees, per batch."""
+"""How many training batches of earlier trajectories a fitted critic sees, per batch: its pilot, which is charged."""
 ROUNDING = 0.02
 """What rounding may do to a batch's spread, or to its mean, relative to what an error consists of: half of what chance
 does to the variance of 4096 normal samples (4.4 %, at 95 %)."""
@@ -107,12 +108,12 @@ def sample_batches(
     for part in parts_of_batches(len(batches), samples):
         replicates = batches[part]
         noise = Noise(simulator.environment, stream, replicates, samples, dtype, device)
-        past = _past(simulator, noise) if estimator.needs_past else None
+        past = pilot(simulator, noise) if estimator.needs_past else None
         parts.extend(reduce_chunk(chunk) for chunk in estimator.gradients(simulator, noise, past))
     return concatenate(parts)
 
 
-def _past(simulator: Simulator, noise: Noise) -> Trajectories:
+def pilot(simulator: Simulator, noise: Noise) -> Trajectories:
     """Independent earlier trajectories of the same policy, several batches of them for each batch."""
     earlier = replace(noise.independent("past"), samples=PAST_BATCHES * noise.samples)
     return simulator.rollout(earlier.rollout, keep_hidden=False)
@@ -138,6 +139,15 @@ def sample_variances(estimator: Estimator, simulator: Simulator, found: BatchMom
         centred = found.means - found.means.mean(0)
         return samples * centred.square().sum(-1) * batches / (batches - 1)
     return found.trace_variances
+
+
+def steps_per_sample(estimator: Estimator, environment: Environment) -> float:
+    """Environment steps that a measured sample costs, with its share of the pilot that a fitted critic learns from.
+
+    In training there is no pilot: the past is the batch before, which was paid for when it was used.
+    """
+    pilot = PAST_BATCHES * environment.horizon if estimator.needs_past else 0
+    return estimator.environment_steps(environment) + pilot
 
 
 @dataclass(frozen=True)

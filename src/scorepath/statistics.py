@@ -101,13 +101,3 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
     edges = np.clip(np.arange(count + 1), count / 4, 3 * count / 4)
     weights = np.diff(edges)
     return np.asarray((ordered * weights).sum(-1) / weights.sum())
-
-
-def two_sided_p(draws: np.ndarray) -> float:
-    """Bootstrap p-value for the hypothesis that the statistic is zero, consistent with the percentile interval.
-
-    It cannot fall below 2 / (resamples + 1); the step-up of a false-discovery correction copes with that as long as
-    many comparisons are clear, or few are made.
-    """
-    beyond = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    return min(1.0, 2 * (1 + beyond) / (len(draws) + 1))

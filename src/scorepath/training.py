@@ -1,14 +1,14 @@
 """One cell's training runs: a population of policies, seeds x learning rates, in one tensor program.
 
-First every rate of the common grid is tried on tuning seeds; the rate with the best mean return over the last
-quarter of those runs is kept, and other seeds then draw the curves. Members of a population differ in their
-parameters only, so one rollout, one signal and one pull-back serve them all.
+Every rate of the common grid is run at every seed, and the grid is extended while a choice sits at its edge;
+`scorepath.scores` chooses. Members of a population differ in their parameters only, so one rollout, one signal and one
+pull-back serve them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from scorepath.estimators.base import Estimator
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
 from scorepath.rollout import Simulator
+from scorepath.scores import at_edge, choices, extended, late_means, normalised, scale_of
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     kind.__name__.lower(): kind for kind in (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.SGD)
@@ -26,6 +27,8 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 EVALUATION_TRAJECTORIES = 64
 EVALUATIONS = 10
 """How often a run is evaluated, besides at its start."""
+RATES_AT_ONCE = 2
+"""By so many rates a grid is extended before it is looked at again."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,25 @@ class History:
     deterministic: np.ndarray
     gradient_norms: np.ndarray
 
+    @classmethod
+    def merged(cls, parts: list[History], order: np.ndarray) -> History:
+        """The rates of several, brought into an order."""
+        names = [field.name for field in fields(cls) if field.name != "iterations"]
+        joined = (np.concatenate([getattr(part, name) for part in parts], axis=1)[:, order] for name in names)
+        return cls(parts[0].iterations, *joined)
+
+
+def late_gains(history: History) -> np.ndarray:
+    """Late return of every run above that before training: (rates, seeds)."""
+    late = late_means(np.array(history.iterations, dtype=float), history.stochastic, history.iterations[-1])
+    return np.asarray(late - history.stochastic[0])
+
+
+def chosen_rates(history: History) -> np.ndarray:
+    """Which of its rates each seed is judged at, by the cell's own scale: (seeds,)."""
+    gains = late_gains(history)
+    return choices(normalised(gains, scale_of([gains])))
+
 
 @dataclass(frozen=True)
 class Trainer:
@@ -61,6 +83,35 @@ class Trainer:
     momentum: float | None = None
     """Of the optimisers that have one; None for the others."""
 
+    def tune(self, rates: tuple[float, ...], seeds: list[str], most: int) -> tuple[tuple[float, ...], History]:
+        """Train at every rate, and at more of them until no seed's rate is the lowest or highest.
+
+        Where no rate gains anything no lower one is tried: it would only lose less.
+
+        Args:
+            rates: where to start.
+            seeds: three at least.
+            most: how many rates may be added beyond either end.
+
+        Returns:
+            The rates in increasing order, and all runs.
+        """
+        rates = tuple(sorted(rates))
+        history, added = self.run(rates, seeds), {"below": 0, "above": 0}
+        while True:
+            low, high = at_edge(chosen_rates(history), rates)
+            low = low and added["below"] < most and bool((late_gains(history).mean(1) > 0).any())
+            high = high and added["above"] < most
+            if not (low or high):
+                return rates, history
+            more = min(RATES_AT_ONCE, most - max(added["below"] * low, added["above"] * high))
+            wider = extended(rates, low, high, more)
+            new = tuple(rate for rate in wider if rate not in rates)
+            added["below"] += more * low
+            added["above"] += more * high
+            order = np.argsort([*rates, *new])
+            history, rates = History.merged([history, self.run(new, seeds)], order), wider
+
     def run(self, rates: tuple[float, ...], seeds: list[str]) -> History:
         """Train every seed at every rate; a run whose gradients stop being finite keeps its non-finite returns."""
         starts = torch.stack(
@@ -74,7 +125,8 @@ class Trainer:
         members = seeds * len(rates)
         shape = (len(rates), len(seeds))
         every = max(1, self.iterations // EVALUATIONS)
-        evaluation = Noise(self.environment, self.stream, ["evaluation"] * len(members), EVALUATION_TRAJECTORIES)
+        evaluated = [f"{seed}/evaluation" for seed in members]  # each seed's own: chance in it shows between seeds
+        evaluation = Noise(self.environment, self.stream, evaluated, EVALUATION_TRAJECTORIES)
         past, norms = None, torch.zeros(len(members))
         iterations, stochastic, deterministic, gradient_norms = [], [], [], []
         for iteration in range(self.iterations + 1):

@@ -7,20 +7,17 @@ a second: positive values, and the sign +1, mean that the first is better.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from scorepath.intervals import Estimate, jackknife
-from scorepath.statistics import interquartile_mean, limits, two_sided_p
 from scorepath.tails import NO_TAIL, Tail
 
 RESOLUTION = 1e-12
 """Errors further apart than this are not told apart: an error ratio is given as 1e12 at most."""
-SCORE_RANGE = (-1.0, 2.0)
-"""Normalised training scores are clipped to this: a run that diverges loses what others gained, not infinity."""
 NO_DIFFERENCE = "the interval contains no difference"
 
 UNDECIDED = "undecided"
@@ -200,58 +197,6 @@ def smallest_error(
         for each, price in zip(rivals, prices, strict=True)
     ]
     return min(range(len(errors)), key=lambda i: (bool(rivals[i].tail.unmeasurable), errors[i]), default=None)
-
-
-def compare_scores(ours: np.ndarray, theirs: np.ndarray, resamples: np.ndarray) -> dict[str, Outcome]:
-    """Scores of training runs against each other: two statistics with a stratified bootstrap (Agarwal et al. 2021).
-
-    Args:
-        ours: normalised scores, (seeds,).
-        theirs: likewise.
-        resamples: indices of seeds for either side, (2, resamples, seeds).
-
-    Returns:
-        `iqm_difference`, the difference of interquartile means, and `probability_of_improvement`, which is 0.5 where
-        there is no difference.
-    """
-    our_draws, their_draws = ours[resamples[0]], theirs[resamples[1]]
-    difference = interquartile_mean(ours) - interquartile_mean(theirs)
-    differences = interquartile_mean(our_draws) - interquartile_mean(their_draws)
-    better = probability_of_improvement(ours[None], theirs[None])[0] - 0.5
-    betters = probability_of_improvement(our_draws, their_draws) - 0.5
-    low, high = limits(betters)
-    return {
-        "iqm_difference": Outcome(float(difference), *limits(differences), p_value=two_sided_p(differences)),
-        "probability_of_improvement": Outcome(better + 0.5, low + 0.5, high + 0.5, p_value=two_sided_p(betters)),
-    }
-
-
-def probability_of_improvement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """P(ours > theirs) + P(equal) / 2 over all pairs of runs; inputs (resamples, seeds)."""
-    difference = ours[:, :, None] - theirs[:, None, :]
-    return np.asarray((np.sign(difference) / 2 + 0.5).mean(axis=(1, 2)))
-
-
-def normalised_scores(returns: Mapping[str, np.ndarray], start: float) -> dict[str, np.ndarray]:
-    """Every run's score on a scale that all estimators of a place share.
-
-    0 is the return before training, 1 the best mean that any of them reached. Where nothing was learnt by anyone the
-    scale is the spread between them. A run that is not finite has the lowest score.
-
-    Args:
-        returns: late returns of every run by estimator, (seeds,).
-        start: the mean return before training.
-    """
-    finite = {name: np.where(np.isfinite(values), values, math.nan) for name, values in returns.items()}
-    gains = [np.nanmean(values) - start for values in finite.values() if not np.isnan(values).all()]
-    scale = max(gains, default=1.0)
-    if scale <= 0:
-        scale = max(map(abs, gains)) or np.nanmax(np.abs(np.concatenate(list(finite.values())) - start)) or 1.0
-    lowest, highest = SCORE_RANGE
-    return {
-        name: np.nan_to_num((values - start) / scale, nan=lowest).clip(lowest, highest)
-        for name, values in finite.items()
-    }
 
 
 def decide(

@@ -198,6 +198,12 @@ class MirrorImageForFree(Antithetic):
         return environment.horizon
 
 
+@mutant_of(ZeroNoiseBaseline(), "environment_steps() charges 3 steps per sample, but 6 are simulated")
+class BaselineForFree(ZeroNoiseBaseline):
+    def environment_steps(self, environment: Environment) -> float:
+        return environment.horizon
+
+
 @mutant_of(RewardToGo(), "identical_to() names 'reinforce'")
 class CausalityChangesNothing(RewardToGo):
     def identical_to(self, environment: Environment, sigma: float) -> str | None:

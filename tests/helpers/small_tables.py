@@ -95,19 +95,20 @@ def write_tables(
                                 "return_deterministic": seed - 30.0 / (1 + iteration), "gradient_norm": 1.0,
                             }
                         )  # fmt: skip
-            for statistic, shift in (("iqm_difference", 0.0), ("probability_of_improvement", 0.5)):
+            for statistic, shift in (("score_difference", 0.0), ("probability_of_improvement", 0.5)):
                 row = _verdict(
                     environment, 0.1, math.nan, "pathwise_vs_best_score_function", "training", 0.0, "undecided"
                 )
                 limits = {"value": shift, "value_low": shift - 0.1, "value_high": shift + 0.1}
                 verdicts.append(row | limits | {"statistic": statistic})
         for estimator in ESTIMATORS:
-            costs.append(
+            costs.extend(
                 {
-                    "environment": environment, "estimator": estimator, "batch_size": 64, "horizon": 1,
-                    "seconds_per_sample": 1e-6, "seconds_per_sample_low": 9e-7, "seconds_per_sample_high": 1.2e-6,
-                    "peak_memory_bytes": 10**8,
+                    "environment": environment, "estimator": estimator, "batch_size": 64, "samples_at_once": size,
+                    "horizon": 1, "seconds_per_sample": 1e-6, "seconds_per_sample_low": 9e-7,
+                    "seconds_per_sample_high": 1.2e-6, "pilot_seconds_per_sample": 0.0, "peak_memory_bytes": 10**8,
                 }
+                for size in (64, 2048)
             )  # fmt: skip
         curves += [
             {

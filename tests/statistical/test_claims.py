@@ -77,7 +77,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
                 {"name": name, "family": entry.family, "knobs": asdict(make_environment(entry)[0])}
                 for name, entry in plan.study.environments.items()
             ),
-            1, lambda method: method,
+            1, 1000, lambda method: method,
         )  # fmt: skip
 
 

@@ -35,7 +35,8 @@ from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.references.variances import exact_variance
 from scorepath.rollout import Simulator
-from scorepath.verdicts import compare_errors, compare_scores, error_components, normalised_scores
+from scorepath.scores import compare_scores, normalised, scale_of
+from scorepath.verdicts import compare_errors, error_components
 
 UNITS = [2.0**-40, 2.0**17]
 """The first is about 1e-12: squares of such gradients are still float32."""
@@ -193,13 +194,12 @@ def test_reference_policies(environment: Environment, kind: str, unit: float, mo
 def test_scores_of_training_runs(unit: float) -> None:
     """Also where no mean has changed and where a run has diverged."""
     generator = np.random.default_rng(0)
-    resamples = generator.integers(6, size=(2, 40, 6))
-    still = np.array([1.0, -1.0, 2.0, -2.0, 0.5, -0.5])
-    for start, returns in [
-        (0.0, {"a": generator.standard_normal(6), "b": np.append(generator.standard_normal(5), math.nan)}),
-        (0.0, {"a": still, "b": still[::-1]}),
-    ]:
-        one = normalised_scores(returns, start)
-        other = normalised_scores({name: unit * values for name, values in returns.items()}, unit * start)
-        assert all(np.array_equal(one[name], other[name]) for name in one)
-        assert compare_scores(one["a"], one["b"], resamples) == compare_scores(other["a"], other["b"], resamples)
+    still = np.array([[1.0, -1.0, 2.0, -2.0, 0.5, -0.5]])
+    diverged = generator.standard_normal((3, 6))
+    diverged[1, 5] = math.nan
+    for gains in ([generator.standard_normal((3, 6)), diverged], [still, still[:, ::-1]]):
+        one = [normalised(each, scale_of(gains)) for each in gains]
+        scaled = [unit * each for each in gains]
+        other = [normalised(each, scale_of(scaled)) for each in scaled]
+        assert all(map(np.array_equal, one, other))
+        assert compare_scores(*one) == compare_scores(*other)

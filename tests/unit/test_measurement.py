@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from tests.helpers.problems import estimator, simulator
 from torch import Tensor
 
+from scorepath import registry
+from scorepath.conformance.problems import counted
+from scorepath.environments.base import Environment
+from scorepath.environments.chain import Chain
 from scorepath.environments.lqr import LQR
 from scorepath.environments.quadratic import Quadratic
 from scorepath.estimators.pathwise import Pathwise
-from scorepath.measurement import batch_statistics, reduce_chunk, sample_batches, sample_variances
+from scorepath.measurement import (
+    batch_statistics,
+    reduce_chunk,
+    sample_batches,
+    sample_variances,
+    steps_per_sample,
+)
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator, Trajectories
 
@@ -98,3 +108,29 @@ def test_what_single_precision_spoils_is_measured_in_double(gain: float, bits: i
         assert found.means.tolist() == double.means.tolist()
         assert found.nonfinite_fraction.max() == 0
         assert not found.float32_relative_error < 0.04
+
+
+# --- costs ---
+
+
+@pytest.mark.parametrize("name", registry.names(registry.ESTIMATORS))
+def test_what_is_charged_is_what_is_simulated(name: str) -> None:
+    """Every step counts, those of the pilot too; a restarted simulator would be spared a branch's start."""
+    environment: Environment = LQR(horizon=6, process_noise=0.1)
+    method = estimator(name)
+    if method.not_applicable(environment, 0.5):
+        environment = Chain(states=3, horizon=6)
+    if method.not_applicable(environment, 0.5):
+        pytest.skip("it exists in neither environment")
+    steps: list[torch.Tensor] = []
+    start = simulator(environment, sigma=0.5)
+    counting = replace(start, environment=counted(environment, steps))
+    sample_batches(method, counting, Stream(1, "test", "charges"), range(4), 8, torch.float64)
+    taken = torch.cat(steps)
+    if method.needs_relaxed_actions or not environment.discrete_actions:  # a step that is linearised is called twice
+        taken = torch.unique(taken.round(decimals=9), dim=0)
+    simulated, charged = len(taken) / (4 * 8), steps_per_sample(method, environment)
+    if charged % environment.horizon:  # branches are replayed from the start here
+        assert environment.horizon < charged < simulated
+    else:
+        assert charged == simulated

@@ -16,7 +16,6 @@ from scorepath.statistics import (
     interquartile_mean,
     limits,
     squared_bias,
-    two_sided_p,
 )
 
 REPEATS = 2000
@@ -70,22 +69,6 @@ def test_the_jackknife_standard_error_is_the_spread_over_repetitions() -> None:
 def test_too_few_blocks_are_refused(blocks: int) -> None:
     with pytest.raises(ValueError, match="at least 3"):
         squared_bias(torch.zeros(blocks, 2))
-
-
-def test_two_sided_p() -> None:
-    draws = np.random.default_rng(0).standard_normal(100_000)
-    for distance, p in [(0.0, 1.0), (1.959963985, 0.05), (-1.959963985, 0.05)]:
-        assert two_sided_p(draws + distance) == pytest.approx(p, rel=0.03)
-    assert two_sided_p(3 * (draws + 2.0)) == two_sided_p(draws + 2.0)
-    assert two_sided_p(np.zeros(10)) == 1.0
-    assert two_sided_p(np.ones(19)) == pytest.approx(2 / 20)  # as far as 19 resamples can tell
-
-
-def test_p_value_and_percentile_interval_agree() -> None:
-    """A skewed statistic whose interval excludes zero is significant, however wide its long tail makes its spread."""
-    draws = np.random.default_rng(1).lognormal(0.0, 3.0, 2000)
-    assert np.quantile(draws, 0.025) > 0
-    assert two_sided_p(draws) < 0.05
 
 
 # --- resampling -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
 from scorepath.noise import Stream
-from scorepath.training import Trainer
+from scorepath.training import Trainer, chosen_rates
 
 UNSTABLE: dict[str, Any] = {"horizon": 20, "dynamics": ((1e3,),)}
 
@@ -95,3 +95,22 @@ def test_one_member_that_fails_leaves_the_others_alone() -> None:
     together = shared.run((0.01, 1e4), ["0", "1"])
     assert not np.isfinite(together.stochastic[-1, 1]).any()
     np.testing.assert_allclose(together.stochastic[:, :1], shared.run((0.01,), ["0", "1"]).stochastic, rtol=1e-4)
+
+
+def test_extending_a_grid_changes_no_run() -> None:
+    """Rates come in increasing order, each with the very runs that it has alone."""
+    shared, seeds = trainer(Quadratic(), "pathwise", iterations=10), ["0", "1", "2"]
+    rates, history = shared.tune((0.01, 0.001), seeds, most=4)
+    assert rates == (0.001, 0.01, 0.1, 1.0)
+    assert history.stochastic.shape == (11, 4, 3)
+    alone = shared.run(rates, seeds)
+    for field in ("stochastic", "deterministic", "gradient_norms"):
+        np.testing.assert_allclose(getattr(history, field), getattr(alone, field), rtol=1e-5)
+    assert not {0, 3} & set(chosen_rates(history).tolist())
+
+
+def test_every_seed_is_evaluated_on_trajectories_of_its_own() -> None:
+    """And on the same ones at every rate: before the first step the policies are the same."""
+    start = trainer(Quadratic(), "pathwise").run((0.01, 0.1), ["0", "1"]).stochastic[0]
+    np.testing.assert_array_equal(start[0], start[1])
+    assert start[0, 0] != start[0, 1]

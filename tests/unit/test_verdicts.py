@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scorepath.statistics import bootstrap_indices
 from scorepath.tails import NO_TAIL, Tail
 from scorepath.verdicts import (
     EQUIVALENT,
@@ -21,13 +20,10 @@ from scorepath.verdicts import (
     Worth,
     beside_margin,
     compare_errors,
-    compare_scores,
     decide,
     error_components,
     error_estimate,
     mean_of,
-    normalised_scores,
-    probability_of_improvement,
     ruling,
     smallest_error,
     worth,
@@ -196,66 +192,6 @@ def test_a_tail_widens_the_interval_on_its_own_side() -> None:
     # of an error that is mostly bias the tail is a small part
     biased = replace(components(1.0, bias=1.0), tail=WIDE)
     assert biased.unseen(EVERY, 1.0, 64) == pytest.approx(math.log10(1 + 0.2 / 65))
-
-
-# --- training runs against each other ---------------------------------------------------------------------------------
-
-
-def test_probability_of_improvement_counts_pairs_and_half_of_ties() -> None:
-    """Of nine pairs five are better and two equal."""
-    ours, theirs = np.array([[1.0, 2.0, 3.0]]), np.array([[0.0, 2.0, 3.0]])
-    better = sum((o > t) + (o == t) / 2 for o in ours[0] for t in theirs[0]) / 9
-    assert better == pytest.approx(5 / 9)
-    assert probability_of_improvement(ours, theirs) == pytest.approx([better])
-    assert probability_of_improvement(theirs, ours) == pytest.approx([1 - better])
-
-
-def test_scores_that_lie_apart_are_told_apart() -> None:
-    generator = np.random.default_rng(4)
-    resamples = np.stack([bootstrap_indices(8, 1000, generator) for _ in range(2)])
-    low, high = generator.uniform(0.0, 0.2, 8), generator.uniform(0.8, 1.0, 8)
-    found = compare_scores(high, low, resamples)
-    difference = found["iqm_difference"]
-    assert 0.5 < difference.low < difference.value < difference.high < 1.0
-    better = found["probability_of_improvement"]
-    assert (better.value, better.low, better.high) == (1.0, 1.0, 1.0)
-    assert max(difference.p_value, better.p_value) < 0.01
-    swapped = compare_scores(low, high, resamples[::-1])
-    assert swapped["iqm_difference"].value == pytest.approx(-difference.value)
-    assert swapped["probability_of_improvement"].value == 0.0
-
-
-def test_equal_scores_are_not() -> None:
-    resamples = np.stack([bootstrap_indices(8, 1000, np.random.default_rng(seed)) for seed in range(2)])
-    scores = np.random.default_rng(5).uniform(size=8)
-    found = compare_scores(scores, scores, resamples)
-    assert found["iqm_difference"].value == 0.0
-    assert found["probability_of_improvement"].value == 0.5
-    assert min(outcome.p_value for outcome in found.values()) > 0.5
-
-
-def test_scores_are_normalised_by_the_best_mean_gain() -> None:
-    returns = {"good": np.array([0.0, 2.0]), "poor": np.array([-2.0, -1.0])}
-    found = normalised_scores(returns, start=-1.0)
-    assert found["good"].tolist() == pytest.approx([0.5, 1.5])
-    assert found["poor"].tolist() == pytest.approx([-0.5, 0.0])
-
-
-def test_a_run_that_diverged_has_the_lowest_score() -> None:
-    returns = {"one": np.array([1.0, -math.inf, math.nan, -1e9, 1e9]), "two": np.array([1.0] * 5)}
-    returns["one"][4] = 1.0
-    found = normalised_scores(returns, start=0.0)
-    assert found["one"].tolist() == pytest.approx([1.0, -1.0, -1.0, -1.0, 1.0])
-    assert normalised_scores({"all": np.array([math.nan, math.inf])}, 0.0)["all"].tolist() == [-1.0, -1.0]
-    # and one that is far ahead of every mean is held to the highest
-    assert normalised_scores({"one": np.array([0.0] * 9 + [10.0])}, 0.0)["one"].max() == 2.0
-
-
-def test_where_nobody_learnt_the_scale_is_the_largest_loss() -> None:
-    found = normalised_scores({"one": np.array([-4.0, -4.0]), "two": np.array([-1.0, -1.0])}, start=0.0)
-    assert found["one"].tolist() == [-1.0, -1.0]
-    assert found["two"].tolist() == [-0.25, -0.25]
-    assert normalised_scores({"one": np.array([3.0])}, start=3.0)["one"].tolist() == [0.0]
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------

@@ -131,8 +131,8 @@ def _training(
     training: dict[str, Any] = {
         "optimiser": draw.choice(["adam", "adamw", "rmsprop", "sgd", "RMSprop"]),
         "learning_rates": _some(draw, [0.001, 0.1, 10.0], 2),
-        "tuning_seeds": draw.randint(1, 2),
-        "seeds": draw.randint(1, 3),
+        "extension": draw.randint(0, 2),
+        "seeds": draw.randint(3, 4),
         "iterations": draw.randint(1, 6),
     }
     if training["optimiser"] == "sgd" and draw.random() < 0.5:

@@ -69,7 +69,7 @@ CONFIG: dict[str, Any] = {
     "estimators": ["reinforce", "pathwise"],
     "gradients": {"samples": 128, "batch_size": 16},
     "references": {"return_gaps": [0], "samples": 1280},
-    "training": {"tuning_seeds": 1, "seeds": 2, "iterations": 4, "learning_rates": [0.1]},
+    "training": {"extension": 0, "seeds": 3, "iterations": 4, "learning_rates": [0.1]},
     "costs": {"repeats": 2},
     "statistics": {"resamples": 100},
 }

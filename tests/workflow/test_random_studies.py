@@ -12,7 +12,7 @@ from tests.workflow.random_studies import faults, run, study
 from scorepath.stages.plan import make_plan
 
 SEEDS = (5, 12)
-SMALL = {"tuning_seeds": 1, "seeds": 2, "iterations": 4, "learning_rates": [0.1]}
+SMALL = {"extension": 0, "seeds": 3, "iterations": 4, "learning_rates": [0.1]}
 SMALLEST: dict[str, dict[str, Any]] = {
     "no reinforce": {
         "environments": ["quadratic"],

@@ -48,7 +48,7 @@ class Estimator:
     needs_relaxed_actions: ClassVar[bool] = False
     """It puts convex combinations in the place of discrete actions and differentiates by them."""
     needs_past: ClassVar[bool] = False
-    """It learns from earlier trajectories (a fitted baseline); they are not charged, see docs/outputs.md."""
+    """It learns from earlier trajectories (a fitted baseline); charged to whoever supplies them."""
     couples_samples: ClassVar[bool] = False
     """The samples of a batch enter each other's gradients, so their spread is not the estimator's variance. (Given a
     past that all of them have learnt from, they are independent.)"""
@@ -80,7 +80,7 @@ class Estimator:
         return gradient_at(sigma) if self.unbiased(environment) else None
 
     def environment_steps(self, environment: Environment) -> float:
-        """Environment steps that one sample costs."""
+        """Environment steps that one sample costs: every rollout of its own counts, earlier trajectories do not."""
         return environment.horizon
 
     def not_applicable(self, environment: Environment, sigma: float) -> str | None:

@@ -45,7 +45,8 @@ def draw_steps(tables: Tables, output: Path) -> None:
 def draw_seconds(tables: Tables, output: Path) -> None:
     """Draw the curves over seconds of gradient computation."""
     training = tables.read("training")
-    costs = tables.read("costs").drop_duplicates(["environment", "estimator"])
+    costs = tables.read("costs")
+    costs = costs[costs["samples_at_once"] == costs["batch_size"]].drop_duplicates(["environment", "estimator"])
     costs = costs[["environment", "estimator", "batch_size", "seconds_per_sample"]]
     training = training.merge(costs, on=["environment", "estimator"], how="left")
     training["x"] = training["iteration"] * training["batch_size"] * training["seconds_per_sample"]
@@ -105,8 +106,8 @@ def _draw(tables: Tables, output: Path, training: pd.DataFrame, *, title: str, u
         style.note(
             figure,
             "Return at the noise level trained with. Line: interquartile mean over seeds, band (cut at the frame):"
-            f" pointwise 95 % bootstrap interval ({count} seeds);\nlearning rates chosen on other seeds. Returns"
-            f" that span decades stand on a symmetric logarithmic scale.\n{small_print}"
+            f" pointwise 95 % bootstrap interval ({count} seeds);\neach seed at the learning rate the others chose."
+            f" Returns that span decades stand on a symmetric logarithmic scale.\n{small_print}"
             + style.left_out(estimators, set(training["estimator"])),
         )
         style.save(figure, output, title, _describe(ends))

@@ -90,7 +90,8 @@ def _cells(plan: Plan, table: str, row: Mapping[str, str]) -> list[Cell]:
         return []
     if table in ("wins", "regrets"):
         return [cell for cell in running if cell.stage == "gradients" and _counts(cell, row) and _takes_part(cell, row)]
-    stage = row.get("stage") or ("training" if "training" in (table, row.get("criterion")) else "gradients")
+    trained = table == "training" or row.get("criterion", "").startswith("training")
+    stage = row.get("stage") or ("training" if trained else "gradients")
     place = stage, row["environment"], sigma_token(float(row["sigma"]))
     there = [cell for cell in running if (cell.stage, cell.environment, sigma_token(cell.sigma)) == place]
     return [cell for cell in there if _takes_part(cell, row)]

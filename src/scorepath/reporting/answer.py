@@ -90,7 +90,7 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
     """One row per verdict of a comparison; of training's two statistics only the difference of means counts."""
     verdicts = tables.read_verdicts()
     verdicts = verdicts[(verdicts["comparison"] == comparison) & (verdicts["verdict"] != "")]
-    return verdicts[(verdicts["criterion"] != "training") | (verdicts["statistic"] != "probability_of_improvement")]
+    return verdicts[verdicts["statistic"] != "probability_of_improvement"]
 
 
 def answer_sentences(tables: Tables) -> list[str]:

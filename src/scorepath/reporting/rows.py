@@ -16,6 +16,10 @@ from scorepath.store.tables import UNCERTIFIED, Tables
 from scorepath.study.cells import Plan
 
 JUMPS = "the return jumps"
+CRITERION_WORDS = CRITERIA | {
+    "equal_compute_saturated": "equal seconds, many batches at a time",
+    "training_equal_steps": "training, at equal environment steps",
+}
 MISSED = 0.1  # share of the exact gradient from which on a pathwise shortfall is listed as a boundary term
 
 
@@ -112,20 +116,22 @@ def health_rows(tables: Tables) -> list[dict[str, Any]]:
 def training_rows(tables: Tables) -> list[dict[str, Any]]:
     """Verdicts of training against the best score-function estimator, both statistics side by side."""
     verdicts = tables.read_verdicts()
-    verdicts = verdicts[
-        (verdicts["criterion"] == "training") & (verdicts["comparison"] == "pathwise_vs_best_score_function")
-    ]
+    verdicts = verdicts[verdicts["comparison"] == "pathwise_vs_best_score_function"]
+    steps = verdicts[(verdicts["criterion"] == "training_equal_steps") & (verdicts["statistic"] == "score_difference")]
+    at_equal_steps = steps.set_index(["environment", "sigma"])["verdict"].to_dict()
+    verdicts = verdicts[verdicts["criterion"] == "training"]
     edge = tables.read("training")
     edge = edge[edge["at_grid_edge"]].drop_duplicates(["environment", "sigma", "estimator"])
     rows = []
     for (name, sigma), group in verdicts.groupby(["environment", "sigma"], sort=False):
         at_edge = edge[(edge["environment"] == name) & (edge["sigma"] == sigma)]["estimator"].tolist()
         row: dict[str, Any] = {"environment": name, "sigma": sigma, "edge": at_edge, "statistics": {}}
+        row["equal_steps"] = at_equal_steps.get((name, sigma), "")
         for verdict in group.to_dict("records"):
             row["statistics"][verdict["statistic"]] = verdict
             row.setdefault("rival", verdict["rival"])
             row.setdefault("reason", verdict["reason"])
-        main = row["statistics"].get("iqm_difference") or next(iter(row["statistics"].values()))
+        main = row["statistics"].get("score_difference") or next(iter(row["statistics"].values()))
         row["verdict"] = main["verdict"]
         rows.append(row)
     return rows
@@ -140,7 +146,7 @@ def tallies(tables: Tables) -> list[dict[str, Any]]:
     ):
         counts = group["verdict"].value_counts()
         beyond = group.loc[group["practical"] == "beyond", "verdict"].value_counts()
-        row = {"comparison": comparison, "criterion": CRITERIA.get(criterion, criterion), "statistic": statistic}
+        row = {"comparison": comparison, "criterion": CRITERION_WORDS.get(criterion, criterion), "statistic": statistic}
         row |= {word: int(counts.get(word, 0)) for word in ("pathwise", *OPEN, "not_applicable")}
         row["rival"] = sum(int(counts.get(word, 0)) for word in RIVALS)
         row["beyond"] = {

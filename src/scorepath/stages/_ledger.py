@@ -32,6 +32,8 @@ class Evidence:
     verdicts: pd.DataFrame
     environments: tuple[dict[str, Any], ...]
     seed: int
+    resamples: int
+    """Behind an interval that comes from drawing environments anew."""
     called: Callable[[str], str]
     """From a method to the name of the study's first estimator that is this method."""
 

@@ -167,11 +167,6 @@ class Measurements:
         """Squared length of each reference gradient; nan where nothing certifies it."""
         return {place: norm**2 if certified else math.nan for place, (norm, certified) in self._judges.items()}
 
-    @cached_property
-    def training(self) -> list[tuple[Cell, pd.DataFrame]]:
-        """The curves of every trained cell."""
-        return [(cell, read_rows(cell.path)) for cell in self.plan.running("training") if cell.available]
-
     def places(self) -> Iterator[Place]:
         """Every place of the study, in its order."""
         for environment in self.study.environments:

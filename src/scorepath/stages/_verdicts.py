@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scorepath.noise import Stream
+from scorepath.scores import compare_scores
 from scorepath.stages._measurements import Measured, Measurements, Place
-from scorepath.statistics import bootstrap_indices
+from scorepath.stages._training import Places, most_chosen, place_scores
 from scorepath.store.paths import Stage, sigma_token
 from scorepath.store.tables import COLUMNS
 from scorepath.study.cells import DERIVATIVE_FREE
@@ -24,9 +24,7 @@ from scorepath.verdicts import (
     NOT_MEASURABLE,
     Outcome,
     compare_errors,
-    compare_scores,
     decide,
-    normalised_scores,
     ruling,
     settled,
     smallest_error,
@@ -52,8 +50,6 @@ UNJUDGED = "the reference is not certified, so a bias cannot be judged"
 UNKNOWN_USE = "the reference is not certified, so nothing says whether the smaller error is small enough to be of use"
 WINNERS = {AGAINST_REINFORCE: "score_function", BEST: "score_function", BEST_OF_ALL: "derivative_free"}
 """The verdict's word where the rival wins."""
-LATE = 0.75
-"""Training is judged by the last quarter of its iterations."""
 
 
 def gradient_verdicts(
@@ -142,61 +138,46 @@ def _rivals(present: list[Measured], comparison: str) -> list[Measured]:
     ]  # fmt: skip
 
 
-def training_verdicts(measurements: Measurements) -> pd.DataFrame:
-    """Pathwise against its rivals by what was learnt: normalised return over the last quarter of training.
+def training_verdicts(measurements: Measurements, places: Places, criterion: str) -> pd.DataFrame:
+    """Pathwise against its rivals by what was learnt: normalised return over the last quarter of a budget.
 
-    The best score-function estimator is chosen on the tuning seeds.
+    A rival that has to be chosen is chosen together with its learning rate, by the seeds that it is not judged on.
+
+    Args:
+        measurements: the study's results.
+        places: what was trained.
+        criterion: one of `CRITERIA`.
     """
     study = measurements.study
-    seeds = study.training.seeds
-    curves: dict[tuple[str, str], dict[Cell, pd.DataFrame]] = {}
-    for cell, rows in measurements.training:
-        curves.setdefault((cell.environment, sigma_token(cell.sigma)), {})[cell] = rows
-    generator = Stream(study.seed, "", "training verdicts").generator(0, "bootstrap")
-    resamples = np.stack([bootstrap_indices(seeds, study.resamples, generator) for _ in range(2)])
-    rows_out = []
+    rows = []
     for environment in study.training.environments:
         for sigma in study.training.noise_levels:
-            runs = curves.get((environment, sigma_token(sigma)), {})
-            scores = _scores(runs, study.training.iterations)
-            pathwise = next((cell for cell in runs if cell.method == "pathwise"), None)
-            rivals = [cell for cell in runs if cell.family == "score_function"]
+            place = environment, sigma_token(sigma)
+            trained = places.get(place, [])
+            scores = dict(zip((each.cell for each in trained), place_scores(trained, criterion), strict=True))
+            pathwise = next((cell for cell in scores if _is_side(cell, "pathwise")), None)
             for comparison in COMPARISONS:
+                rivals = [cell for cell in scores if _is_side(cell, comparison)]
                 if comparison == AGAINST_REINFORCE:
-                    rival = next((cell for cell in rivals if cell.method == "reinforce"), None)
+                    rivals = rivals[:1]
+                name = ""
+                if pathwise is not None and rivals:
+                    theirs = [scores[cell] for cell in rivals]
+                    name = rivals[most_chosen(theirs)].estimator
+                    outcomes = compare_scores(scores[pathwise], np.concatenate(theirs))
                 else:
-                    rival = max(rivals, key=lambda cell: _tuning_score(runs[cell]), default=None)
-                if pathwise is None or rival is None:
-                    place = environment, sigma_token(sigma)
                     absent = "pathwise" if pathwise is None else comparison
                     why = why_absent(measurements.plan, place, absent, "training")
-                    outcomes = {"iqm_difference": Outcome(reason=why)}
-                else:
-                    outcomes = compare_scores(scores[pathwise.estimator], scores[rival.estimator], resamples)
-                for statistic, outcome in outcomes.items():
-                    rows_out.append({
+                    outcomes = {"score_difference": Outcome(reason=why)}
+                rows += [
+                    {
                         "environment": environment, "sigma": float(sigma), "checkpoint": math.nan,
-                        "comparison": comparison, "rival": "" if rival is None else rival.estimator,
-                        "criterion": "training", "budget": study.gradients.batch_size, "statistic": statistic,
-                        "outcome": outcome,
-                    })  # fmt: skip
-    return _decided(rows_out, study)
-
-
-def _scores(runs: Mapping[Cell, pd.DataFrame], iterations: int) -> dict[str, np.ndarray]:
-    """Normalised late return of every seed, by estimator."""
-    if not runs:
-        return {}
-    late = {
-        cell.estimator: rows[rows["iteration"] >= LATE * iterations].groupby("seed")["return_stochastic"].mean()
-        for cell, rows in runs.items()
-    }
-    start = np.mean([rows.loc[rows["iteration"] == 0, "return_stochastic"].mean() for rows in runs.values()])
-    return normalised_scores({name: values.to_numpy() for name, values in late.items()}, float(start))
-
-
-def _tuning_score(rows: pd.DataFrame) -> float:
-    return float(np.nan_to_num(rows["tuning_score"].iloc[0], nan=-np.inf))
+                        "comparison": comparison, "rival": name, "criterion": criterion,
+                        "budget": study.gradients.batch_size, "statistic": statistic, "outcome": outcome,
+                    }
+                    for statistic, outcome in outcomes.items()
+                ]  # fmt: skip
+    return _decided(rows, study)
 
 
 def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
@@ -216,7 +197,7 @@ def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
         for field in map(Outcome._fields.index, ("low", "high", "p_value"))
     )
     lows, highs = lows - middles, highs - middles
-    margins = {"log10_mse_ratio": math.log10(study.error_margin), "iqm_difference": study.training_margin}
+    margins = {"log10_mse_ratio": math.log10(study.error_margin), "score_difference": study.training_margin}
     signs = decide(lows, highs, p_values, families, study.false_discovery_rate)
     decisions = {}
     for index, (sign, why), low, high in zip(judged, signs, lows, highs, strict=True):

@@ -23,8 +23,6 @@ from scorepath.store.tables import COLUMNS, Tables, save
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
 
-RESAMPLES = 2000
-
 
 def small_noise(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """Without a baseline, the score function's variance grows as sigma^-2."""
@@ -198,7 +196,8 @@ def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
     table = evidence.verdicts[evidence.verdicts["comparison"] == "pathwise_vs_best_score_function"]
     keys = ["environment", "sigma"]
     error = table[table["criterion"] == "equal_steps"].groupby(keys)["value"].mean()
-    learnt = table[table["statistic"] == "iqm_difference"].set_index(keys)["value"]
+    learnt = table[(table["criterion"] == "training") & (table["statistic"] == "score_difference")]
+    learnt = learnt.set_index(keys)["value"]
     both = pd.concat([error, learnt], axis=1, keys=["error", "learnt"]).replace([np.inf, -np.inf], np.nan).dropna()
     if len(both) < 5:
         return
@@ -206,7 +205,7 @@ def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
     if math.isnan(measured):  # one of the two is the same everywhere
         return
     own = [group.to_numpy() for _, group in both.groupby(level="environment")]
-    low, high = _over_environments(own, lambda rows: float(spearmanr(*rows.T).statistic), evidence.seed)
+    low, high = _over_environments(own, lambda rows: float(spearmanr(*rows.T).statistic), evidence)
     prediction = (
         "rank correlation above 0 between log10 error ratio at equal steps and difference learnt"
         f" (n = {len(both)} in {len(own)} environments, which are what is resampled)"
@@ -218,13 +217,13 @@ def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 
 def _over_environments(
-    own: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float], seed: int
+    own: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float], evidence: Evidence
 ) -> tuple[float, float]:
     """95 % percentile limits when environments, each with all its rows, are drawn anew."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(evidence.seed)
     draws = [
         statistic(np.concatenate([own[place] for place in generator.integers(len(own), size=len(own))]))
-        for _ in range(RESAMPLES)
+        for _ in range(evidence.resamples)
     ]
     low, high = np.nanquantile(draws, [0.025, 0.975])
     return float(low), float(high)
@@ -256,6 +255,7 @@ def claims(plan: Plan) -> None:
             for name, entry in plan.study.environments.items()
         ),
         seed=plan.study.seed,
+        resamples=plan.study.resamples,
         called=tables.called,
     )
     save("claims", pd.DataFrame([found for claim in CLAIMS for found in claim(evidence)], columns=COLUMNS["claims"]))

@@ -1,4 +1,7 @@
-"""The gather of timings: what a sample costs, and who wins at equal seconds."""
+"""The gather of timings: what a sample costs, and who wins at equal seconds.
+
+Seconds are those of one training batch at a time, and again those of as many samples at a time as fill the processor.
+"""
 
 from __future__ import annotations
 
@@ -22,5 +25,13 @@ def cost_tables(plan: Plan) -> None:
     parts = [rows for rows in read if len(rows)]  # nothing runs at a positive noise level: nothing was timed
     costs = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["costs"])
     save("costs", costs)
-    prices = {(row.environment, row.estimator): row.seconds_per_sample for row in costs.itertuples()}
-    save("verdicts_compute", gradient_verdicts(Measurements(plan), "equal_compute", prices))
+    measurements = Measurements(plan)
+    verdicts = []
+    for criterion, pick in (("equal_compute", min), ("equal_compute_saturated", max)):
+        own = costs[costs["samples_at_once"] == pick(costs["samples_at_once"], default=0)]
+        prices = {
+            (row.environment, row.estimator): row.seconds_per_sample + row.pilot_seconds_per_sample
+            for row in own.itertuples()
+        }
+        verdicts.append(gradient_verdicts(measurements, criterion, prices))
+    save("verdicts_compute", pd.concat(verdicts, ignore_index=True))

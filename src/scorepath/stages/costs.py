@@ -1,5 +1,9 @@
 """What one sample costs in processor seconds and memory: all estimators of an environment, timed in turn.
 
+Twice: one training batch at a time, where what a call costs whatever its size may outweigh the rest, and as many
+samples at a time as gradients are measured with, where it does not. A fitted value's pilot is timed by itself, for
+training has none.
+
 Other jobs may run beside it: processor time leaves out what they take of the core, and turns make a busy cache
 everyone's. Measured on two cores, ratios between estimators then differ from run to run by 5 % (median; 9 of 10 by less
 than 17 %), against 1 to 5 % (11 to 18 %) with the machine to itself, and lean to no side.
@@ -8,15 +12,18 @@ than 17 %), against 1 to 5 % (11 to 18 %) with the machine to itself, and lean t
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from scorepath.estimators.base import Estimator
+from scorepath.measurement import TRAJECTORIES_AT_ONCE, pilot
 from scorepath.memory import memory_needed
 from scorepath.noise import Noise, Stream
-from scorepath.rollout import Simulator
+from scorepath.rollout import Simulator, Trajectories
 from scorepath.stages._instances import make_environment, make_estimator
 from scorepath.stages._references import load_policies
 from scorepath.store.files import write_rows
@@ -26,8 +33,8 @@ from scorepath.store.tables import COLUMNS
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
 
-BATCHES = 8
-"""Training batches per timed call: the size of a population of eight seeds."""
+LARGE_REPEATS = 3
+"""At most so many timings of the large calls: they are long, and their times differ less."""
 SIGMA = 0.1
 
 
@@ -45,32 +52,48 @@ def costs(plan: Plan, environment: str) -> None:
     """
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
-    parameters = load_policies(environment).parameters[0]
-    samples = study.gradients.batch_size
-    dtype = getattr(torch, study.gradients.dtype)
+    simulator = Simulator(instance, policy, load_policies(environment).parameters[0], SIGMA)
+    samples, dtype = study.gradients.batch_size, getattr(torch, study.gradients.dtype)
     stream = Stream(study.seed, environment, "costs")
-    simulator = Simulator(instance, policy, parameters, SIGMA)
-    past = simulator.rollout(Noise(instance, stream, range(BATCHES), samples, dtype).rollout)
-    seconds: dict[str, list[float]] = {name: [] for name in estimators_of(plan, environment)}
-    memory: dict[str, int] = {}
-
-    def estimate(name: str, repeat: int) -> None:
-        noise = Noise(instance, stream, [f"{repeat}/{batch}" for batch in range(BATCHES)], samples, dtype)
-        make_estimator(study.estimators[name]).estimate(simulator, noise, past)
-
-    for name in seconds:
-        estimate(name, 0)
-        memory[name] = memory_needed(partial(estimate, name, 0))
-    for repeat in range(1, study.cost_repeats + 1):
-        for name, times in seconds.items():
-            start = time.process_time()
-            estimate(name, repeat)
-            times.append((time.process_time() - start) / (BATCHES * samples))
+    estimators = {name: make_estimator(study.estimators[name]) for name in estimators_of(plan, environment)}
     generator = np.random.default_rng(study.seed)
     rows = []
-    for name, times in seconds.items():
-        resampled = np.median(generator.choice(times, (1000, len(times))), axis=1)
-        low, high = np.quantile(resampled, [0.025, 0.975])
-        values = (environment, name, samples, instance.horizon, float(np.median(times)), float(low), float(high))
-        rows.append(dict(zip(COLUMNS["costs"], (*values, memory[name]), strict=True)))
+    for batches in dict.fromkeys((1, max(1, TRAJECTORIES_AT_ONCE // samples))):
+        repeats = study.cost_repeats if batches == 1 else min(study.cost_repeats, LARGE_REPEATS)
+
+        def noise(repeat: int, batches: int = batches) -> Noise:
+            return Noise(instance, stream, [f"{repeat}/{batch}" for batch in range(batches)], samples, dtype)
+
+        past, pilot_seconds = None, 0.0
+        if any(estimator.needs_past for estimator in estimators.values()):
+            past = pilot(simulator, noise(0))
+            timed = (seconds(partial(pilot, simulator, noise(repeat))) for repeat in range(1, repeats + 1))
+            pilot_seconds = float(np.median(list(timed))) / (batches * samples)
+
+        def estimate(estimator: Estimator, noise: Noise, past: Trajectories | None = past) -> None:
+            estimator.estimate(simulator, noise, past if estimator.needs_past else None)
+
+        memory = {}
+        for name, estimator in estimators.items():
+            if batches == 1:
+                estimate(estimator, noise(0))  # to warm up
+            memory[name] = memory_needed(partial(estimate, estimator, noise(0)))
+        times: dict[str, list[float]] = {name: [] for name in estimators}
+        for repeat in range(1, repeats + 1):
+            for name, estimator in estimators.items():
+                times[name].append(seconds(partial(estimate, estimator, noise(repeat))) / (batches * samples))
+        for name, estimator in estimators.items():
+            resampled = np.median(generator.choice(times[name], (1000, repeats)), axis=1)
+            limits = np.quantile(resampled, [0.025, 0.975]).tolist()
+            rows.append(dict(zip(COLUMNS["costs"], (
+                environment, name, samples, batches * samples, instance.horizon, float(np.median(times[name])), *limits,
+                pilot_seconds if estimator.needs_past else 0.0, memory[name],
+            ), strict=True)))  # fmt: skip
     write_rows(costs_path(environment), rows, COLUMNS["costs"])
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Processor seconds of a call, with the drawing of its noise."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start

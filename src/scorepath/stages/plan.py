@@ -18,6 +18,7 @@ from scorepath import registry
 from scorepath.conformance import quick_findings
 from scorepath.environments.base import Environment, make_policy
 from scorepath.estimators.base import Estimator
+from scorepath.measurement import steps_per_sample
 from scorepath.plugins import Plugin, clash, read
 from scorepath.policies import Policy
 from scorepath.stages._instances import make_environment, make_estimator
@@ -28,6 +29,7 @@ from scorepath.study.settings import EnvironmentEntry, EstimatorEntry, Study
 from scorepath.study.validation import validate
 from scorepath.study.wording import ConfigError
 from scorepath.study.yaml import check_plain
+from scorepath.training import RATES_AT_ONCE
 
 Entry = TypeVar("Entry", EnvironmentEntry, EstimatorEntry)
 Instance = TypeVar("Instance")
@@ -189,7 +191,7 @@ def _check_policy(key: str, entry: EnvironmentEntry, environment: Environment) -
 def _check_memory(key: str, study: Study, environment: Environment, policy: Policy, trains: bool) -> None:
     """A batch of trajectories and their gradients, of every run at once where there is training, has to fit."""
     training = study.training
-    runs = max(len(training.learning_rates) * training.tuning_seeds, training.seeds) if trains else 1
+    runs = max(len(training.learning_rates), RATES_AT_ONCE) * training.seeds if trains else 1
     step = environment.state_dim + environment.observation_dim + environment.action_dim + environment.process_noise_dim
     trajectories = runs * study.gradients.batch_size
     numbers = trajectories * (environment.horizon * step + policy.parameter_count)
@@ -224,6 +226,7 @@ def _cells(
                 for sigma in noise_levels:
                     instance, method = environments[environment], estimators[estimator]
                     status, reason = _status(instance, method, estimators, estimator_names, sigma)
+                    trains = stage == "training"  # without a pilot
                     yield Cell(
                         stage=stage,
                         environment=environment,
@@ -234,7 +237,7 @@ def _cells(
                         method=study.estimators[estimator].method,
                         family=method.family,
                         unbiased=sigma > 0 and method.unbiased(instance),
-                        steps=method.environment_steps(instance),
+                        steps=method.environment_steps(instance) if trains else steps_per_sample(method, instance),
                         horizon=instance.horizon,
                         digest=cell_digest(study, stage, environment, estimator, sigma),
                     )

@@ -15,6 +15,7 @@ import pandas as pd
 from scorepath.intervals import Estimate, mean_estimates, positive_mean_estimates, quantile_limits, squared_norm_limits
 from scorepath.stages._measurements import Measured, Measurements, read_rows, with_policies
 from scorepath.stages._summaries import regrets_table, wins_table
+from scorepath.stages._training import CRITERIA, read_training, training_table
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
 from scorepath.store.paths import curves_path, log_path
 from scorepath.store.tables import COLUMNS, UNCERTIFIED, save
@@ -31,7 +32,7 @@ ENDS = ("", "_low", "_high")
 
 def tables(plan: Plan) -> None:
     """Gather cells and references into tables."""
-    measurements = Measurements(plan)
+    measurements, places = Measurements(plan), read_training(plan)
     by_error = pd.concat(
         [gradient_verdicts(measurements, criterion) for criterion in ("equal_samples", "equal_steps")],
         ignore_index=True,
@@ -40,8 +41,11 @@ def tables(plan: Plan) -> None:
         "cells": cells_table(plan),
         "references": references_table(measurements),
         "gradient_statistics": gradient_statistics_table(measurements),
-        "training": training_table(measurements),
-        "verdicts": pd.concat([by_error, training_verdicts(measurements)], ignore_index=True),
+        "training": training_table(places),
+        "verdicts": pd.concat(
+            [by_error, *(training_verdicts(measurements, places, criterion) for criterion in CRITERIA)],
+            ignore_index=True,
+        ),
         "wins": wins_table(by_error),
         "regrets": regrets_table(measurements, by_error),
         "exact_curves": exact_curves_table(plan),
@@ -168,12 +172,3 @@ def _squared_errors(found: list[Measured], judged: np.ndarray, batches: int, lev
     errors = np.sort(np.reshape([each.rows["squared_error"] for each in found], (-1, batches)))
     value, low, high = (np.where(judged, each, math.nan) for each in quantile_limits(errors, level))
     return Estimate(value, low, high, high)
-
-
-def training_table(measurements: Measurements) -> pd.DataFrame:
-    """The curves of every trained cell."""
-    parts = [
-        rows.assign(environment=cell.environment, estimator=cell.estimator, sigma=cell.sigma)
-        for cell, rows in measurements.training
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["training"])

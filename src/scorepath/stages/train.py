@@ -1,10 +1,8 @@
-"""One cell's training runs: the learning rate is chosen on tuning seeds, other seeds then draw the curves."""
+"""One cell's training runs: every seed at every learning rate; which of them count is settled when all is gathered."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from scorepath.noise import Stream
 from scorepath.stages._instances import make_environment, make_estimator
@@ -34,24 +32,19 @@ def train(plan: Plan, environment: str, estimator: str, sigma: float) -> None:
         settings.iterations,
         settings.optimiser.momentum,
     )
-    tuning = trainer.run(settings.learning_rates, [f"tuning {i}" for i in range(settings.tuning_seeds)])
-    last_quarter = np.array(tuning.iterations) >= 0.75 * settings.iterations
-    scores = np.nan_to_num(tuning.stochastic[last_quarter], nan=-np.inf).mean(axis=(0, 2))
-    best = int(np.argmax(scores))
-    history = trainer.run((settings.learning_rates[best],), [str(i) for i in range(settings.seeds)])
+    rates, history = trainer.tune(settings.learning_rates, list(map(str, range(settings.seeds))), settings.extension)
     steps = method.environment_steps(instance) * study.gradients.batch_size
     rows = [
         {
-            "learning_rate": settings.learning_rates[best],
-            "at_grid_edge": best in (0, len(settings.learning_rates) - 1),
+            "learning_rate": rate,
             "seed": seed,
             "iteration": iteration,
             "environment_steps": steps * iteration,
-            "return_stochastic": float(history.stochastic[record, 0, seed]),
-            "return_deterministic": float(history.deterministic[record, 0, seed]),
-            "gradient_norm": float(history.gradient_norms[record, 0, seed]),
-            "tuning_score": float(scores[best]),
+            "return_stochastic": float(history.stochastic[record, index, seed]),
+            "return_deterministic": float(history.deterministic[record, index, seed]),
+            "gradient_norm": float(history.gradient_norms[record, index, seed]),
         }
+        for index, rate in enumerate(rates)
         for seed in range(settings.seeds)
         for record, iteration in enumerate(history.iterations)
     ]

@@ -48,12 +48,12 @@ COLUMNS: dict[str, list[str]] = {
             " float32_relative_error"
         ),
         "training": (
-            "environment estimator sigma learning_rate at_grid_edge seed iteration environment_steps"
-            " return_stochastic return_deterministic gradient_norm"
+            "environment estimator sigma learning_rate at_grid_edge lowest_rate highest_rate seed iteration"
+            " environment_steps return_stochastic return_deterministic gradient_norm"
         ),
         "costs": (
-            "environment estimator batch_size horizon seconds_per_sample seconds_per_sample_low"
-            " seconds_per_sample_high peak_memory_bytes"
+            "environment estimator batch_size samples_at_once horizon seconds_per_sample seconds_per_sample_low"
+            " seconds_per_sample_high pilot_seconds_per_sample peak_memory_bytes"
         ),
         "verdicts": _VERDICTS,
         "verdicts_compute": _VERDICTS,

@@ -52,7 +52,7 @@ class Cell:
     unbiased: bool
     """Whether the estimator is declared unbiased here."""
     steps: float
-    """Environment steps that one sample costs."""
+    """Environment steps that one sample costs; of gradients with its share of the pilot that a critic learns from."""
     horizon: int
     digest: str
 

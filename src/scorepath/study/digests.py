@@ -156,7 +156,7 @@ def cell_digest(study: Study, stage: Stage, environment: str, estimator: str, si
     if stage == "gradients":
         facts["settings"] = study.gradients
     else:
-        shared = {"optimiser", "learning_rates", "tuning_seeds", "seeds", "iterations"}
+        shared = {"optimiser", "learning_rates", "extension", "seeds", "iterations"}
         facts["settings"] = {key: getattr(study.training, key) for key in sorted(shared)}
         facts["batch_size"] = study.gradients.batch_size
     return rule_digest(rule_of_stage(stage), study, facts, environment, estimator)
@@ -179,12 +179,12 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         [c.stage, c.environment, c.estimator, c.method, c.sigma, c.status, c.reason, c.unbiased, c.steps] for c in cells
     ]
     margins = [study.error_margin, study.training_margin]
-    analysis = [listed, study.seed, study.resamples, study.false_discovery_rate, margins]
+    analysis = [listed, study.seed, study.false_discovery_rate, margins]
     methods = {name: entry.method for name, entry in study.estimators.items()}
     shared = {
         "tables": analysis,
         "cost_tables": analysis,
-        "claims": [study.environments, methods, study.seed],
+        "claims": [study.environments, methods, study.seed, study.resamples],
         "figure": methods,
         "report": methods,
         "crate": _plugin_digests(study.plugins),

@@ -74,7 +74,7 @@ class TrainingSettings:
     noise_levels: tuple[float, ...]
     optimiser: Optimiser
     learning_rates: tuple[float, ...]
-    tuning_seeds: int
+    extension: int
     seeds: int
     iterations: int
 

@@ -36,8 +36,6 @@ MOMENTUM = {"rmsprop": 0.0, "sgd": 0.9}
 """The momentum of the optimisers that have one, where the configuration says nothing."""
 MOST_CELLS = 250_000
 """Environments times estimators times noise levels."""
-MOST_DRAWS = 1_000_000_000
-"""Bootstrap resamples times batches: the weights that verdicts hold in memory."""
 
 
 @cache
@@ -256,12 +254,6 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
         rule = "at least four batches" if samples % batch_size == 0 else "a multiple of gradients.batch_size"
         nearest = max(4, math.ceil(samples / batch_size)) * batch_size
         raise ConfigError(f"gradients.samples is {samples}, but must be {rule} ({batch_size} each): {nearest}, say.")
-    draws = config["statistics"]["resamples"] * (samples // batch_size)
-    if draws > MOST_DRAWS:
-        raise ConfigError(
-            f"statistics.resamples times the batches of gradients.samples is {draws:.2g}, but must be at most "
-            f"{MOST_DRAWS:.0e} to fit in memory; lower one of them or raise gradients.batch_size."
-        )
     cells = math.prod(len(config[key]) for key in ("environments", "estimators", "noise_levels"))
     if cells > MOST_CELLS:
         raise ConfigError(

@@ -83,20 +83,18 @@ def evidence() -> Evidence:
         shared = {"environment": f"e{place // 2}", "sigma": 0.1 * (place % 2 + 1)}
         shared["comparison"] = "pathwise_vs_best_score_function"
         verdicts.append({**shared, "criterion": "equal_steps", "statistic": "log10_mse_ratio", "value": place})
-        verdicts.append({**shared, "criterion": "training", "statistic": "iqm_difference", "value": float(place) ** 2})
+        verdicts.append(
+            {**shared, "criterion": "training", "statistic": "score_difference", "value": float(place) ** 2}
+        )
     return Evidence(
         pd.DataFrame(rows),
         pd.DataFrame(places.values()),
         pd.DataFrame(verdicts),
         ENVIRONMENTS,
         1,
+        100,
         lambda method: method,
     )
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_of_claims, "RESAMPLES", 100)
 
 
 def ledger(found: Evidence) -> pd.DataFrame:
@@ -207,7 +205,7 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
             changed("chaos", "pathwise", variance=lambda rows: np.minimum(rows["variance"], 30.0)), {}),
     },
     "learning-follows-mse": {
-        "the larger error learns faster": (renumbered("iqm_difference", lambda values: -values), {}),
+        "the larger error learns faster": (renumbered("score_difference", lambda values: -values), {}),
     },
 }  # fmt: skip
 

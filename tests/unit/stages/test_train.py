@@ -11,25 +11,28 @@ import numpy as np
 import pytest
 from tests.helpers.small_studies import small_plan
 
+from scorepath.stages._training import read_training, training_table
 from scorepath.stages.train import train as train_cell
 from scorepath.store.paths import cell_path
-from scorepath.training import History, Trainer
+from scorepath.study.cells import Cell, Plan
 
 UNSTABLE: dict[str, Any] = {"horizon": 20, "dynamics": ((1e3,),)}
 
 
-def train(folder: Path, rates: tuple[float, ...], family: str = "quadratic", **knobs: Any) -> list[Mapping[str, str]]:
-    """The rows of one training cell."""
+def train(
+    folder: Path, rates: tuple[float, ...], family: str = "quadratic", extension: int = 0, **knobs: Any
+) -> tuple[Plan, list[Mapping[str, str]]]:
+    """The plan and the rows of one training cell."""
     plan = small_plan(
         [{"name": "mine", "family": family, **knobs}],
         noise_levels=[0.1],
         estimators=["pathwise"],
         gradients={"samples": 64, "batch_size": 16},
-        training={"learning_rates": list(rates), "tuning_seeds": 2, "seeds": 3, "iterations": 20},
+        training={"learning_rates": list(rates), "extension": extension, "seeds": 3, "iterations": 20},
     )
     train_cell(plan, "mine", "pathwise", 0.1)
     with open(folder / cell_path("training", "mine", "pathwise", 0.1), newline="") as file:
-        return list(csv.DictReader(file))
+        return plan, list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize(
@@ -42,15 +45,34 @@ def train(folder: Path, rates: tuple[float, ...], family: str = "quadratic", **k
     ],
 )
 def test_a_rate_at_the_edge_of_its_grid_is_flagged(
-    folder: Path, rates: tuple[float, ...], chosen: float, edge: bool
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rates: tuple[float, ...], chosen: float, edge: bool
 ) -> None:
-    rows = train(folder, rates)
-    assert {float(row["learning_rate"]) for row in rows} == {chosen}
-    assert {row["at_grid_edge"] for row in rows} == {str(edge)}
+    plan, _ = train(folder, rates)
+    monkeypatch.setattr(Cell, "available", True)  # there are no references
+    table = training_table(read_training(plan))
+    assert set(table["learning_rate"]) == {chosen}
+    assert set(table["at_grid_edge"]) == {edge}
+    assert (table["lowest_rate"].unique().tolist(), table["highest_rate"].unique().tolist()) == (
+        [min(rates)],
+        [max(rates)],
+    )
+    assert len(table) == 3 * 11  # each seed's curve at one rate
+
+
+def test_a_grid_is_extended_until_no_choice_sits_at_its_edge(folder: Path) -> None:
+    _, rows = train(folder, (0.0001, 0.001), extension=6)
+    tried = sorted({float(row["learning_rate"]) for row in rows})
+    assert tried == [0.0001, 0.001, 0.01, 0.1, 1.0, 10.0]  # two at a time; 0.1 is best
+    assert len(rows) == len(tried) * 3 * 11
+
+
+def test_a_grid_goes_no_further_than_it_may(folder: Path) -> None:
+    _, rows = train(folder, (1e-7, 1e-6), extension=3)
+    assert max(float(row["learning_rate"]) for row in rows) == pytest.approx(1e-3)
 
 
 def test_a_cell_records_every_seed_and_what_it_cost(folder: Path) -> None:
-    rows = train(folder, (0.05,), family="lqr", horizon=5)
+    _, rows = train(folder, (0.05,), family="lqr", horizon=5)
     assert {row["seed"] for row in rows} == {"0", "1", "2"}
     assert [int(row["iteration"]) for row in rows if row["seed"] == "0"] == list(range(0, 21, 2))
     for row in rows:
@@ -58,23 +80,9 @@ def test_a_cell_records_every_seed_and_what_it_cost(folder: Path) -> None:
         assert np.isfinite(float(row["return_stochastic"]))
 
 
-def test_curves_use_other_seeds_than_tuning(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[set[str]] = []
-    original = Trainer.run
-
-    def record(self: Trainer, rates: tuple[float, ...], seeds: list[str]) -> History:
-        used.append(set(seeds))
-        return original(self, rates, seeds)
-
-    monkeypatch.setattr(Trainer, "run", record)
-    train(folder, (0.05, 0.1, 0.2))
-    assert len(used) == 2
-    assert not used[0] & used[1]
-
-
 def test_a_cell_whose_gradients_explode_is_a_result(folder: Path) -> None:
     """No exception, and rows that say so."""
-    rows = train(folder, (0.01, 0.1), family="lqr", **UNSTABLE)
+    _, rows = train(folder, (0.01, 0.1), family="lqr", **UNSTABLE)
     assert {row["seed"] for row in rows} == {"0", "1", "2"}
     assert all(not np.isfinite(float(row["return_stochastic"])) for row in rows)
     assert all(not np.isfinite(float(row["gradient_norm"])) for row in rows if row["iteration"] != "0")

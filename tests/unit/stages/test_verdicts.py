@@ -55,7 +55,7 @@ def study(estimators: list[object]) -> Plan:
     names = [entry["name"] if isinstance(entry, dict) else str(entry) for entry in estimators]
     training = {
         "environments": ["cosine"], "estimators": names[:3], "noise_levels": [0.1], "learning_rates": [0.1],
-        "tuning_seeds": 1, "seeds": 3, "iterations": 4,
+        "extension": 0, "seeds": 3, "iterations": 4,
     }  # fmt: skip
     return small_plan(["cosine", "step"], estimators=estimators, training=training)
 
@@ -87,7 +87,7 @@ def test_other_names_change_no_number(plan: Plan, tmp_path: Path, monkeypatch: p
         pd.testing.assert_frame_equal(table.replace(back), pd.read_csv(table_path(name)), check_exact=True)
 
 
-@pytest.mark.parametrize("criterion", ["equal_samples", "equal_steps", "training"])
+@pytest.mark.parametrize("criterion", ["equal_samples", "equal_steps", "training", "training_equal_steps"])
 def test_verdicts_compare_by_method(plan: Plan, criterion: str) -> None:
     verdicts = pd.read_csv(table_path("verdicts"))
     own = verdicts[(verdicts["criterion"] == criterion) & (verdicts["sigma"] > 0)]
@@ -134,3 +134,12 @@ def test_a_trace_names_the_cells_by_their_names(plan: Plan) -> None:
     assert "scorepath gradients cosine williams 0.1" in commands
     assert "scorepath gradients cosine bptt 0.1" in commands
     assert not [command for command in commands if "leave_one_out" in command or "mixed" in command]
+
+
+def test_a_trace_of_a_training_verdict_names_training_cells(plan: Plan) -> None:
+    verdicts = pd.read_csv(table_path("verdicts"))
+    for criterion in ("training", "training_equal_steps"):
+        (number, *_) = verdicts.index[(verdicts["criterion"] == criterion) & (verdicts["rival"] == "williams")]
+        commands = trace(plan, Path("verdicts"), int(number) + 1)
+        assert "scorepath train cosine williams 0.1" in commands
+        assert not [command for command in commands if "scorepath gradients" in command]
