@@ -51,12 +51,16 @@ def scale_of(gains: Iterable[np.ndarray]) -> float:
         gains: of each estimator, how far every run is above its own seed's return before training: (rates, seeds).
 
     Returns:
-        The largest gain; where nobody gained anything, the largest of the estimators' smallest losses.
+        The largest gain; where nobody gained anything, the largest of the estimators' smallest losses, or else the
+        largest loss of any run: it changes with the reward's unit in any case.
     """
+    gains = list(gains)
     finite = (each[np.isfinite(each).all(1)] for each in gains)
     best = [float(each.mean(1).max()) for each in finite if len(each)]
-    scale = max(best, default=1.0)
-    return scale if scale > 0 else max(map(abs, best), default=1.0) or 1.0
+    if max(best, default=0.0) > 0:
+        return max(best)
+    runs = np.concatenate([abs(each[np.isfinite(each)]) for each in gains] or [np.empty(0)])
+    return max(map(abs, best), default=0.0) or float(runs.max(initial=0.0)) or 1.0
 
 
 def normalised(gains: np.ndarray, scale: float) -> np.ndarray:

@@ -64,12 +64,15 @@ def test_a_run_that_diverged_has_the_lowest_score() -> None:
     ("gains", "scale"),
     [
         ([[[-4.0, -4.0], [-9.0, -9.0]], [[-1.0, -1.0]]], 4.0),  # nobody learnt: what the better rates lost
+        ([[[0.0, 0.0], [-8.0, -2.0]]], 8.0),  # the best rate left all as it was
+        ([[[math.nan, 0.5]]], 0.5),
         ([[[0.0, 0.0]]], 1.0),
-        ([[[math.nan, 0.0]]], 1.0),
     ],
 )
 def test_where_nobody_learnt_there_is_a_scale(gains: list[list[list[float]]], scale: float) -> None:
     assert scale_of([np.array(each) for each in gains]) == scale
+    if scale != 1:  # another unit of reward changes no score
+        assert scale_of([2.0**-20 * np.array(each) for each in gains]) == 2.0**-20 * scale
 
 
 # --- choices ----------------------------------------------------------------------------------------------------------
