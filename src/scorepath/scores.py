@@ -1,8 +1,8 @@
 """What training reached, every run judged at a learning rate that other seeds chose.
 
 Each rate is run at each seed. A seed's rate is the one with the best mean score over the *other* seeds, so no run is
-judged at a rate that it helped to choose, and every other run of the cell helps to choose it. Which rate that is counts
-as chance, too: for an interval the whole procedure is repeated without each seed in turn, choices included (a jackknife
+judged at a rate that it helped to choose, and every other run of the cell helps to choose it; further seeds may do that
+alone. Which rate that is counts as chance, too: for an interval the whole procedure is repeated without each seed in turn, choices included (a jackknife
 over seeds, which both sides of a comparison share). Choices, scores and intervals all come from `tuned_scores`.
 """
 
@@ -19,8 +19,6 @@ LATE = 0.75
 """Training is judged by the last quarter of its budget."""
 SCORE_RANGE = (-1.0, 2.0)
 """Normalised training scores are clipped to this: a run that diverges loses what others gained, not infinity."""
-FEWEST_SEEDS = 3
-"""Without one there have to be two left, of which each has its rate from the other."""
 
 
 def late_means(spent: np.ndarray, returns: np.ndarray, budget: float) -> np.ndarray:
@@ -81,7 +79,7 @@ def choices(scores: np.ndarray) -> np.ndarray:
         scores: (candidates, seeds); candidates are rates in increasing order, perhaps of several estimators in turn.
     """
     candidates, seeds = scores.shape
-    others = scores @ (1 - np.eye(seeds)) / (seeds - 1)
+    others = scores @ (1 - np.eye(seeds)) / max(1, seeds - 1)
     from_middle = np.argsort(abs(np.arange(candidates) - (candidates - 1) / 2), kind="stable")
     tied = others >= others.max(0) - 1e-12
     return np.asarray(from_middle[tied[from_middle].argmax(0)])
@@ -92,12 +90,13 @@ def tuned_scores(scores: np.ndarray) -> np.ndarray:
     return scores[choices(scores), np.arange(scores.shape[1])]
 
 
-def compare_scores(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Outcome]:
+def compare_scores(ours: np.ndarray, theirs: np.ndarray, judged: int) -> dict[str, Outcome]:
     """Tuned training runs against each other, seed by seed: the same seeds share starts, noise and evaluation.
 
     Args:
         ours: normalised scores, (our candidates, seeds).
         theirs: likewise; a rival that has to be chosen among several brings the rates of all of them.
+        judged: so many seeds, the first ones; the others only help to choose.
 
     Returns:
         `score_difference`, the difference of mean scores, and `probability_of_improvement`, which is 0.5 where there is
@@ -105,20 +104,23 @@ def compare_scores(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Outcome]:
         probability that error is at least the largest that its value allows (van Dantzig 1951): between few runs it
         takes few values, which can agree whichever seed is left out.
     """
-    seeds = ours.shape[1]
-    whole = _difference(ours, theirs)
-    without = np.array([_difference(np.delete(ours, i, 1), np.delete(theirs, i, 1)) for i in range(seeds)])
-    errors = np.sqrt((seeds - 1) / seeds * ((without - without.mean(0)) ** 2).sum(0))
+    if judged < 2:
+        return {"score_difference": Outcome(reason="a single seed shows no spread")}
+    whole = _difference(ours, theirs, judged)
+    without = np.array([
+        _difference(np.delete(ours, i, 1), np.delete(theirs, i, 1), judged - 1) for i in range(judged)
+    ])  # fmt: skip
+    errors = np.sqrt((judged - 1) / judged * ((without - without.mean(0)) ** 2).sum(0))
     probability = whole[1] + 0.5
-    errors[1] = max(errors[1], math.sqrt(max(0.0, probability * (1 - probability)) / (seeds - 1)))
-    difference, better = (_outcome(*found, seeds - 1) for found in zip(whole, errors, strict=True))
+    errors[1] = max(errors[1], math.sqrt(max(0.0, probability * (1 - probability)) / (judged - 1)))
+    difference, better = (_outcome(*found, judged - 1) for found in zip(whole, errors, strict=True))
     better = better._replace(value=better.value + 0.5, low=max(0.0, better.low + 0.5), high=min(1.0, better.high + 0.5))
     return {"score_difference": difference, "probability_of_improvement": better}
 
 
-def _difference(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
+def _difference(ours: np.ndarray, theirs: np.ndarray, judged: int) -> tuple[float, float]:
     """Both statistics, each 0 where there is no difference."""
-    our_scores, their_scores = tuned_scores(ours), tuned_scores(theirs)
+    our_scores, their_scores = tuned_scores(ours)[:judged], tuned_scores(theirs)[:judged]
     return float((our_scores - their_scores).mean()), probability_of_improvement(our_scores, their_scores) - 0.5
 
 

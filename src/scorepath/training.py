@@ -90,7 +90,7 @@ class Trainer:
 
         Args:
             rates: where to start.
-            seeds: three at least.
+            seeds: of all runs, those that only help to choose included.
             most: how many rates may be added beyond either end.
 
         Returns:

@@ -52,7 +52,7 @@ def arms() -> np.ndarray:
 
 def test_equals_are_told_apart_as_rarely_as_stated(arms: np.ndarray) -> None:
     """At most 5 % of 600 comparisons, by either statistic; false alarms at that very rate: one in a million."""
-    found = [compare_scores(ours, theirs) for ours, theirs in list(pairwise(arms))[::2]]
+    found = [compare_scores(ours, theirs, ours.shape[1]) for ours, theirs in list(pairwise(arms))[::2]]
     most = stats.binom.isf(FALSE_ALARM, len(found), LEVEL)
     for statistic in found[0]:
         assert sum(outcomes[statistic].p_value < LEVEL for outcomes in found) <= most

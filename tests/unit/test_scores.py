@@ -95,11 +95,24 @@ def test_ties_go_to_the_middle() -> None:
     assert choices(np.array([[0.0] * 3, [1.0] * 3, [0.5] * 3, [1.0] * 3, [1.0] * 3])).tolist() == [1, 1, 1]
 
 
+def test_further_seeds_choose_and_are_not_judged() -> None:
+    """The one that is judged has the rate of the other, which nobody judges."""
+    scores = np.array([[0.1, 0.9], [0.2, 0.0], [0.8, 0.3]])
+    assert choices(scores).tolist() == [0, 2]
+    assert choices(scores[:, :1]).tolist() == [1], "alone it has the rate in the middle"
+    alone = compare_scores(scores, np.zeros((1, 2)), 1)["score_difference"]
+    assert math.isnan(alone.value)
+    assert "single seed" in alone.reason
+    ours = np.array([[1.0, 1.1, 0.0, 0.0], [0.5, 0.6, 2.0, 2.0]])  # the tuning seeds prefer the second rate
+    both = compare_scores(ours, np.zeros((1, 4)), 2)["score_difference"]
+    assert both.value == pytest.approx(0.55)
+
+
 # --- comparisons ------------------------------------------------------------------------------------------------------
 def test_with_one_rate_it_is_the_paired_t_test() -> None:
     generator = np.random.default_rng(1)
     ours, theirs = generator.standard_normal((2, 1, 8))
-    found = compare_scores(ours, theirs)["score_difference"]
+    found = compare_scores(ours, theirs, ours.shape[1])["score_difference"]
     paired = stats.ttest_rel(ours[0], theirs[0])
     interval = paired.confidence_interval(0.95)
     assert found[:4] == pytest.approx(((ours - theirs).mean(), interval.low, interval.high, paired.pvalue))
@@ -107,7 +120,7 @@ def test_with_one_rate_it_is_the_paired_t_test() -> None:
 
 def test_the_two_sides_mirror_each_other() -> None:
     ours, theirs = np.random.default_rng(2).standard_normal((2, 4, 8))
-    there, back = compare_scores(ours, theirs), compare_scores(theirs, ours)
+    there, back = compare_scores(ours, theirs, ours.shape[1]), compare_scores(theirs, ours, ours.shape[1])
     assert there["score_difference"].value == pytest.approx(-back["score_difference"].value)
     assert there["score_difference"].low == pytest.approx(-back["score_difference"].high)
     improved = "probability_of_improvement"
@@ -122,16 +135,16 @@ def test_a_choice_that_hangs_on_one_seed_widens_the_interval() -> None:
     torn[1, 0] += 0.3
 
     def width(scores: np.ndarray) -> float:
-        found = compare_scores(scores, np.zeros((1, 8)))["score_difference"]
+        found = compare_scores(scores, np.zeros((1, 8)), 8)["score_difference"]
         return found.high - found.low
 
     assert width(torn) > 2 * width(steady)
 
 
 def test_what_never_varies_is_certain() -> None:
-    same = compare_scores(np.full((3, 8), 0.7), np.full((3, 8), 0.7))["score_difference"]
+    same = compare_scores(np.full((3, 8), 0.7), np.full((3, 8), 0.7), 8)["score_difference"]
     assert (same.value, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
-    apart = compare_scores(np.full((3, 8), 1.0), np.zeros((3, 8)))
+    apart = compare_scores(np.full((3, 8), 1.0), np.zeros((3, 8)), 8)
     assert (apart["score_difference"].low, apart["score_difference"].p_value) == (1.0, 0.0)
     assert apart["probability_of_improvement"][:3] == (1.0, 1.0, 1.0)
 
@@ -144,7 +157,7 @@ def test_probability_of_improvement_counts_pairs_and_half_of_ties() -> None:
 def test_few_runs_that_interlock_are_not_certain() -> None:
     """Leaving any seed out changes nothing here: the jackknife alone would see no error at all."""
     ours, theirs = np.array([[1.0, 3.0, 5.0, 7.0]]), np.array([[2.0, 4.0, 6.0, 8.0]])
-    found = compare_scores(ours, theirs)["probability_of_improvement"]
+    found = compare_scores(ours, theirs, ours.shape[1])["probability_of_improvement"]
     assert found.value == 6 / 16
     assert found.low < 0.1
     assert found.high > 0.6

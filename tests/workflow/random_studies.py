@@ -132,7 +132,8 @@ def _training(
         "optimiser": draw.choice(["adam", "adamw", "rmsprop", "sgd", "RMSprop"]),
         "learning_rates": _some(draw, [0.001, 0.1, 10.0], 2),
         "extension": draw.randint(0, 2),
-        "seeds": draw.randint(3, 4),
+        "seeds": draw.randint(1, 4),
+        "tuning_seeds": draw.randint(0, 1),
         "iterations": draw.randint(1, 6),
     }
     if training["optimiser"] == "sgd" and draw.random() < 0.5:

@@ -86,12 +86,12 @@ def most_chosen(scores: Sequence[np.ndarray]) -> int:
     return int(Counter(owners[choices(np.concatenate(scores))].tolist()).most_common(1)[0][0])
 
 
-def training_table(places: Places) -> pd.DataFrame:
-    """The curve of every seed, at the rate that the cell's other seeds chose."""
+def training_table(places: Places, judged: int) -> pd.DataFrame:
+    """The curves of so many seeds, the first ones, each at the rate that the cell's other seeds chose."""
     parts = []
     for trained in places.values():
         for each, scores in zip(trained, place_scores(trained, "training"), strict=True):
-            chosen, rates = choices(scores), each.rates
+            chosen, rates = choices(scores)[:judged], each.rates
             picked = {name: values[chosen, np.arange(len(chosen))].ravel() for name, values in each.columns.items()}
             parts.append(pd.DataFrame(picked).assign(
                 environment=each.cell.environment, estimator=each.cell.estimator, sigma=each.cell.sigma,

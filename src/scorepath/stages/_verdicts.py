@@ -164,7 +164,7 @@ def training_verdicts(measurements: Measurements, places: Places, criterion: str
                 if pathwise is not None and rivals:
                     theirs = [scores[cell] for cell in rivals]
                     name = rivals[most_chosen(theirs)].estimator
-                    outcomes = compare_scores(scores[pathwise], np.concatenate(theirs))
+                    outcomes = compare_scores(scores[pathwise], np.concatenate(theirs), study.training.seeds)
                 else:
                     absent = "pathwise" if pathwise is None else comparison
                     why = why_absent(measurements.plan, place, absent, "training")

@@ -191,7 +191,7 @@ def _check_policy(key: str, entry: EnvironmentEntry, environment: Environment) -
 def _check_memory(key: str, study: Study, environment: Environment, policy: Policy, trains: bool) -> None:
     """A batch of trajectories and their gradients, of every run at once where there is training, has to fit."""
     training = study.training
-    runs = max(len(training.learning_rates), RATES_AT_ONCE) * training.seeds if trains else 1
+    runs = max(len(training.learning_rates), RATES_AT_ONCE) * (training.seeds + training.tuning_seeds) if trains else 1
     step = environment.state_dim + environment.observation_dim + environment.action_dim + environment.process_noise_dim
     trajectories = runs * study.gradients.batch_size
     numbers = trajectories * (environment.horizon * step + policy.parameter_count)

@@ -41,7 +41,7 @@ def tables(plan: Plan) -> None:
         "cells": cells_table(plan),
         "references": references_table(measurements),
         "gradient_statistics": gradient_statistics_table(measurements),
-        "training": training_table(places),
+        "training": training_table(places, plan.study.training.seeds),
         "verdicts": pd.concat(
             [by_error, *(training_verdicts(measurements, places, criterion) for criterion in CRITERIA)],
             ignore_index=True,

@@ -19,6 +19,7 @@ def train(plan: Plan, environment: str, estimator: str, sigma: float) -> None:
     study = plan.study
     plan.running_cell("training", environment, estimator, sigma)
     settings = study.training
+    seeds = settings.seeds + settings.tuning_seeds
     instance, policy = make_environment(study.environments[environment])
     method = make_estimator(study.estimators[estimator])
     trainer = Trainer(
@@ -32,7 +33,7 @@ def train(plan: Plan, environment: str, estimator: str, sigma: float) -> None:
         settings.iterations,
         settings.optimiser.momentum,
     )
-    rates, history = trainer.tune(settings.learning_rates, list(map(str, range(settings.seeds))), settings.extension)
+    rates, history = trainer.tune(settings.learning_rates, list(map(str, range(seeds))), settings.extension)
     steps = method.environment_steps(instance) * study.gradients.batch_size
     rows = [
         {
@@ -45,7 +46,7 @@ def train(plan: Plan, environment: str, estimator: str, sigma: float) -> None:
             "gradient_norm": float(history.gradient_norms[record, index, seed]),
         }
         for index, rate in enumerate(rates)
-        for seed in range(settings.seeds)
+        for seed in range(seeds)
         for record, iteration in enumerate(history.iterations)
     ]
     write_rows(cell_path("training", environment, estimator, sigma), rows)

@@ -156,7 +156,7 @@ def cell_digest(study: Study, stage: Stage, environment: str, estimator: str, si
     if stage == "gradients":
         facts["settings"] = study.gradients
     else:
-        shared = {"optimiser", "learning_rates", "extension", "seeds", "iterations"}
+        shared = {"optimiser", "learning_rates", "extension", "seeds", "tuning_seeds", "iterations"}
         facts["settings"] = {key: getattr(study.training, key) for key in sorted(shared)}
         facts["batch_size"] = study.gradients.batch_size
     return rule_digest(rule_of_stage(stage), study, facts, environment, estimator)

@@ -76,6 +76,7 @@ class TrainingSettings:
     learning_rates: tuple[float, ...]
     extension: int
     seeds: int
+    tuning_seeds: int
     iterations: int
 
 

@@ -226,7 +226,7 @@ def test_the_default_config_has_the_schemas_shape_and_defaults() -> None:
     filled = validate(bare, families, methods)
     for section in ("seed", "gradients", "references", "costs", "statistics"):
         assert study[section] == filled[section], f"config.yaml and the schema's defaults differ in {section}"
-    for key in ("optimiser", "learning_rates", "extension", "seeds", "iterations"):
+    for key in ("optimiser", "learning_rates", "extension", "seeds", "tuning_seeds", "iterations"):
         assert study["training"][key] == filled["training"][key]
 
 
