@@ -2,8 +2,9 @@
 
 Each rate is run at each seed. A seed's rate is the one with the best mean score over the *other* seeds, so no run is
 judged at a rate that it helped to choose, and every other run of the cell helps to choose it; further seeds may do that
-alone. Which rate that is counts as chance, too: for an interval the whole procedure is repeated without each seed in turn, choices included (a jackknife
-over seeds, which both sides of a comparison share). Choices, scores and intervals all come from `tuned_scores`.
+alone. Which rate that is counts as chance, too: for an interval the whole procedure is repeated without each seed in
+turn, choices included (a jackknife over seeds, which both sides of a comparison share). Choices, scores and intervals
+all come from `tuned_scores`.
 """
 
 from __future__ import annotations

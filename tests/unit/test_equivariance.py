@@ -202,4 +202,4 @@ def test_scores_of_training_runs(unit: float) -> None:
         scaled = [unit * each for each in gains]
         other = [normalised(each, scale_of(scaled)) for each in scaled]
         assert all(map(np.array_equal, one, other))
-        assert compare_scores(*one, judged=6) == compare_scores(*other, judged=6)
+        assert compare_scores(one[0], one[1], 6) == compare_scores(other[0], other[1], 6)

@@ -30,8 +30,10 @@ def test_a_bias_is_zero_only_where_that_is_proved(
 
 
 def test_room_is_added_to_what_was_measured() -> None:
-    components = ErrorComponents("", np.ones(3), np.array([-0.1, 0.0, 0.2]), False)
-    assert with_room(components, 0.5).biases.tolist() == [0.5, 0.5, 0.7]
+    components = ErrorComponents("", np.ones(3), np.array([-0.1, 0.0, 0.4]), False)
+    assert with_room(components, 0.5).biases.tolist() == [0.4, 0.5, 0.9]
+    below = ErrorComponents("", np.ones(3), np.array([-0.5, 0.0, 0.2]), False)
+    assert with_room(below, 0.5).biases.mean() == pytest.approx(0.5), "a square is not negative"
 
 
 def test_a_verdict_that_a_hidden_bias_could_turn_round_is_open() -> None:

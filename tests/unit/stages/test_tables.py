@@ -24,7 +24,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Tables:
         folder = tmp_path_factory.mktemp("rare")
         patch.chdir(folder)
         plan = small_plan(
-            [{"name": "far", "family": "step", "edge": 0.26}, {"name": "near", "family": "step", "edge": 0.05}],
+            [
+                {"name": "far", "family": "step", "edge": 0.26},
+                {"name": "near", "family": "step", "edge": 0.05},
+                {"name": "soft", "family": "soft_step", "edge": 0.26, "width": 0.05},
+            ],
             estimators=["reinforce", "pathwise"], noise_levels=[0.1], gradients={"samples": 512, "batch_size": 16},
             references={"return_gaps": [0.0]},
         )  # fmt: skip
@@ -57,10 +61,11 @@ def test_a_variance_that_rests_on_a_handful_of_samples_is_not_given(found: Table
 
 def test_its_comparison_has_no_verdict_and_no_value(found: Tables) -> None:
     verdicts = found.read("verdicts")
-    verdict = row(verdicts, environment="far", criterion="equal_samples")
+    verdict = row(verdicts, environment="soft", criterion="equal_samples")
     assert verdict["verdict"] == "not_measurable"
     assert verdict["rival"] == "reinforce"
-    assert verdict["reason"].startswith("reinforce: the variance rests on ")
+    assert "reinforce: the variance rests on " in verdict["reason"]
+    assert row(verdicts, environment="far", criterion="equal_samples")["verdict"] == "no_signal", "pathwise has none"
     assert verdict[["value", "value_low", "value_high", "flip_budget"]].isna().all()
     assert row(verdicts, environment="near", criterion="equal_samples")["verdict"] != "not_measurable"
 
@@ -69,7 +74,7 @@ def test_the_report_counts_it(found: Tables) -> None:
     counted = {
         each["environment"]: (each["not_measurable"], each["of"], each["doubled"]) for each in health_rows(found)
     }
-    assert counted == {"far": (1, 2, 0), "near": (0, 2, 0)}
+    assert counted == {"far": (1, 2, 0), "near": (0, 2, 0), "soft": (2, 2, 0)}
 
 
 def test_no_squared_bias_and_no_limit_is_negative(found: Tables) -> None:

@@ -49,7 +49,7 @@ def test_a_rate_at_the_edge_of_its_grid_is_flagged(
 ) -> None:
     plan, _ = train(folder, rates)
     monkeypatch.setattr(Cell, "available", True)  # there are no references
-    table = training_table(read_training(plan))
+    table = training_table(read_training(plan), plan.study.training.seeds)
     assert set(table["learning_rate"]) == {chosen}
     assert set(table["at_grid_edge"]) == {edge}
     assert (table["lowest_rate"].unique().tolist(), table["highest_rate"].unique().tolist()) == (
