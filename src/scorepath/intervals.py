@@ -71,7 +71,7 @@ def skewness(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean(-1, keepdims=True)
     variance = np.square(centred).mean(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(variance > 0, (centred**3).mean(-1) / variance**1.5, 0.0))
+        return np.asarray(np.where(variance > 0, (centred**3).mean(-1) / (variance * np.sqrt(variance)), 0.0))
 
 
 def mean_estimates(values: np.ndarray) -> Estimate:

@@ -131,8 +131,8 @@ def error_estimate(components: ErrorComponents, price: float, budget: float) -> 
         return Estimate(error, error, error, math.nan)
     parts = np.maximum(components.without_each(batches, price, budget), RESOLUTION * error)
     unseen = components.unseen(batches, price, budget) / math.log10(math.e)
-    found = jackknife(math.log(error), np.log(parts), above=unseen)
-    return Estimate(error, math.exp(found.low), math.exp(found.high), math.nan)
+    found = jackknife(0.0, np.log(parts / error), above=unseen)
+    return Estimate(error, error * math.exp(found.low), error * math.exp(found.high), math.nan)
 
 
 def compare_errors(
@@ -166,15 +166,15 @@ def compare_errors(
         return Outcome(reason="; ".join(reasons), verdict=NOT_MEASURABLE)
     tiny = RESOLUTION * max(ours, theirs)
     our_parts, their_parts = (
-        np.log10(np.maximum(each.without_each(batches, price, budget), tiny)) for each, price in contestants
+        np.maximum(each.without_each(batches, price, budget), tiny) for each, price in contestants
     )
-    value = math.log10(max(theirs, tiny)) - math.log10(max(ours, tiny))
+    value = math.log10(max(theirs, tiny) / max(ours, tiny))
     flip = ratio(
         second.variances.mean() * prices[1] - first.variances.mean() * prices[0],
         max(0.0, first.biases.mean()) - max(0.0, second.biases.mean()),
     )
     value, low, high, p_value = jackknife(
-        value, their_parts - our_parts,
+        value, np.log10(their_parts / our_parts),
         *(each.unseen(batches, price, budget) for each, price in contestants),
     )  # fmt: skip
     return Outcome(
