@@ -58,6 +58,7 @@ def summary_sentences(tables: Tables) -> list[str]:
         _without_signal(verdicts),
         _backpropagate(verdicts),
         _by_noise(tables.read("wins")),
+        _by_policy(verdicts),
         _rules(tables.read("regrets")),
     ]
 
@@ -120,6 +121,22 @@ def _by_noise(wins: pd.DataFrame) -> str:
     return (
         "Against the best score-function estimator at equal samples the pathwise gradient wins, by noise level,"
         f" {', '.join(parts)}{limits}."
+    )
+
+
+def _by_policy(verdicts: pd.DataFrame) -> str:
+    """How often another initial policy of the same environment turns the sign round."""
+    rows = _measured(verdicts, BEST, "equal_samples")
+    several = rows[(rows["policies"] > 1) & rows["value_least"].notna()]
+    if several.empty:
+        return ""
+    turned = several[(several["value_least"] < 0) & (several["value_most"] > 0)]
+    number, of_them = (round((1 / part["policies"]).sum()) for part in (several, turned))
+    where = f" (in {', '.join(label(name) for name in dict.fromkeys(turned['environment']))})" if of_them else ""
+    return (
+        f"One policy describes itself only: of {many(number, 'place')} that were measured with several initial"
+        " policies, each trained on its own, the smaller error changes sides from one policy to another at"
+        f" {of_them}{where}."
     )
 
 

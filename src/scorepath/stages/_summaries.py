@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,9 @@ from scorepath.verdicts import (
     mean_of,
 )
 
+if TYPE_CHECKING:
+    from scorepath.study.settings import Study
+
 OPEN = (EQUIVALENT, UNDECIDED, NO_SIGNAL, NEITHER_USABLE, NOT_MEASURABLE, NOT_APPLICABLE)
 """The verdicts that name no winner."""
 GROUPS = ("", "sigma", "environment", "checkpoint")
@@ -49,9 +52,10 @@ MOST = 6.0
 # --- wins -------------------------------------------------------------------------------------------------------------
 
 
-def wins_table(verdicts: pd.DataFrame) -> pd.DataFrame:
+def wins_table(verdicts: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Verdicts by gradient error counted, and pathwise's share of the decided ones with limits over environments."""
     own = verdicts[verdicts["statistic"] == "log10_mse_ratio"]
+    own = own.assign(cluster=own["environment"].map(study.original))
     rows = []
     for (comparison, criterion), group in own.groupby(["comparison", "criterion"], sort=False):
         for by in GROUPS:
@@ -64,7 +68,7 @@ def wins_table(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _counts(verdicts: pd.DataFrame, rival: str) -> dict[str, Any]:
-    words, environments = verdicts["verdict"].to_numpy(str), verdicts["environment"].to_numpy(str)
+    words, environments = verdicts["verdict"].to_numpy(str), verdicts["cluster"].to_numpy(str)
     won, lost = words == "pathwise", words == rival
     _, clusters = np.unique(environments[won | lost], return_inverse=True)
     totals = np.bincount(clusters)
@@ -126,7 +130,7 @@ def _regrets(measurements: Measurements, verdicts: pd.DataFrame) -> Regrets:
         errors = {PATHWISE: ours, RIVAL: theirs}
         for name in mixtures:
             errors[name] = _error(measurements, place, measurements.standing_for(place, name), verdict.criterion)
-        places.append(place)
+        places.append(place._replace(environment=measurements.study.original(place.environment)))
         for name, error in errors.items():
             of[name].append(_log_ratio(error, best))
     return Regrets(places, {name: np.array(values) for name, values in of.items()})

@@ -46,7 +46,7 @@ def tables(plan: Plan) -> None:
             [by_error, *(training_verdicts(measurements, places, criterion) for criterion in CRITERIA)],
             ignore_index=True,
         ),
-        "wins": wins_table(by_error),
+        "wins": wins_table(by_error, plan.study),
         "regrets": regrets_table(measurements, by_error),
         "exact_curves": exact_curves_table(plan),
     }

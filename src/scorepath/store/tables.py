@@ -28,7 +28,7 @@ UNCERTIFIED = "uncertified_monte_carlo"
 
 _VERDICTS = (
     "environment sigma checkpoint comparison rival criterion budget statistic value value_low value_high flip_budget"
-    " relative_error practical verdict reason"
+    " relative_error practical policies value_least value_most verdict reason"
 )
 
 COLUMNS: dict[str, list[str]] = {

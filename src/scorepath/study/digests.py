@@ -179,7 +179,8 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         [c.stage, c.environment, c.estimator, c.method, c.sigma, c.status, c.reason, c.unbiased, c.steps] for c in cells
     ]
     margins = [study.error_margin, study.training_margin]
-    analysis = [listed, study.seed, study.false_discovery_rate, margins]
+    policies = {name: entry.like for name, entry in study.environments.items()}
+    analysis = [listed, study.seed, study.false_discovery_rate, margins, policies]
     methods = {name: entry.method for name, entry in study.estimators.items()}
     shared = {
         "tables": analysis,

@@ -103,6 +103,10 @@ class Study:
     module_plugins: tuple[str, ...] = ()
     """Those of them that define neither: they are imported for what else they do."""
 
+    def original(self, environment: str) -> str:
+        """The environment itself, whatever the initial policy that it is measured with."""
+        return self.environments[environment].like or environment
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Study:
         """Typed objects from a validated configuration (see `scorepath.study.validation`)."""
