@@ -119,6 +119,8 @@ class JumpsDoNotMatter(Pathwise):
 
 @mutant_of(LeaveOneOut(), "not unbiased")
 class OwnSampleInTheBaseline(LeaveOneOut):
+    leaves_one_out = False  # else that is found first
+
     def signal(self, simulator: Simulator, noise: Noise, past: Any = None) -> tuple[Trajectories, Tensor]:
         trajectories, signal = super().signal(simulator, noise, past)
         return trajectories, signal * (1 - 1 / noise.samples)

@@ -211,10 +211,10 @@ def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
             "flip_budget": outcome.flip_budget, "practical": beside, "verdict": word,
             "reason": "; ".join(filter(None, (why, outcome.reason))),
         }  # fmt: skip
-    return _with_spread(pd.DataFrame(rows, columns=COLUMNS["verdicts"]), study)
+    return with_spread(pd.DataFrame(rows, columns=COLUMNS["verdicts"]), study)
 
 
-def _with_spread(verdicts: pd.DataFrame, study: Study) -> pd.DataFrame:
+def with_spread(verdicts: pd.DataFrame, study: Study) -> pd.DataFrame:
     """How far the values lie apart that an environment's policies give, each measured as an environment of its own."""
     own = verdicts["environment"].map(study.original)
     keys = [own, *(verdicts[name] for name in ("sigma", "checkpoint", "comparison", "criterion", "statistic"))]

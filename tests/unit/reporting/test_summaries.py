@@ -16,7 +16,7 @@ def sentences(folder: Path) -> list[str]:
 
 
 def test_wins_by_noise_level_are_told_with_limits(tmp_path: Path) -> None:
-    _, _, by_noise, _ = sentences(write_tables(tmp_path))
+    _, _, by_noise, *_ = sentences(write_tables(tmp_path))
     assert "4 of 5 at σ = 0.1, 4 of 5 at σ = 1; over all 80 %" in by_noise
     assert "30 to 99 %" in by_noise
 
@@ -32,6 +32,24 @@ def test_rules_are_told_from_the_cheapest_up(tmp_path: Path) -> None:
     places = [rules.index(part) for part in order]
     assert places == sorted(places)
     assert "8 places" in rules
+
+
+def test_the_spread_over_policies_is_told(tmp_path: Path) -> None:
+    """Of two environments with five places each the one that is measured with three policies has two that turn."""
+    tables = write_tables(tmp_path)
+    assert sentences(tables)[3] == ""
+    verdicts = pd.read_csv(tables / "verdicts.csv", keep_default_na=False, na_values=[""])
+    own = verdicts["environment"].eq("edge") & verdicts["sigma"].gt(0)
+    several = [verdicts[own].assign(environment=f"edge{n}") for n in ("", "_2", "_3")]
+    found = pd.concat([verdicts[~own], *several])
+    edges = found["environment"].str.startswith("edge") & found["sigma"].gt(0)
+    found["policies"] = edges.map({True: 3, False: 1})
+    found["value_least"] = -1.0
+    found["value_most"] = (edges & found["sigma"].eq(1)).map({True: 0.5, False: -0.5})
+    found.to_csv(tables / "verdicts.csv", index=False)
+    said = sentences(tables)[3]
+    assert "of 4 places that were measured with several initial policies" in said
+    assert said.endswith("at 2 (in edge, edge 2, edge 3).")
 
 
 def test_the_question_is_answered_against_all_that_need_returns_alone(tmp_path: Path) -> None:

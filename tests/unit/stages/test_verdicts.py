@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.helpers.small_studies import small_plan
+from tests.helpers.small_studies import default_plan, small_plan
 
 from scorepath.provenance.trace import trace
 from scorepath.reporting.rows import declared_facts, identity_rows
+from scorepath.stages._summaries import wins_table
+from scorepath.stages._verdicts import BEST, with_spread
 from scorepath.stages.claims import claims
 from scorepath.stages.cost_tables import cost_tables
 from scorepath.stages.costs import costs
@@ -143,3 +145,22 @@ def test_a_trace_of_a_training_verdict_names_training_cells(plan: Plan) -> None:
         commands = trace(plan, Path("verdicts"), int(number) + 1)
         assert "scorepath train cosine williams 0.1" in commands
         assert not [command for command in commands if "scorepath gradients" in command]
+
+
+def test_the_policies_of_an_environment_are_one_cluster_and_show_their_spread() -> None:
+    pendulum = {"name": "pendulum", "family": "pendulum", "horizon": 3, "policies": 2}
+    study = default_plan([pendulum, {"name": "cosine", "family": "cosine", "frequency": 2.0, "phase": 1.0}]).study
+    shared = {
+        "sigma": 0.1, "checkpoint": 0.0, "comparison": BEST, "criterion": "equal_samples",
+        "statistic": "log10_mse_ratio",
+    }  # fmt: skip
+    values = {"pendulum": (1.0, "pathwise"), "pendulum_2": (-2.0, "score_function"), "cosine": (0.5, "pathwise")}
+    rows = [{**shared, "environment": name, "value": value, "verdict": word} for name, (value, word) in values.items()]
+    found = with_spread(pd.DataFrame(rows), study).set_index("environment")
+    assert found["policies"].to_dict() == {"pendulum": 2, "pendulum_2": 2, "cosine": 1}
+    assert found.loc["pendulum_2", ["value_least", "value_most"]].tolist() == [-2.0, 1.0]
+    assert found.loc["cosine", ["value_least", "value_most"]].tolist() == [0.5, 0.5]
+    wins = wins_table(found.reset_index(), study)
+    assert wins.loc[wins["by"] == "all", ["pathwise_wins", "rival_wins", "environments"]].to_numpy().tolist() == [
+        [2, 1, 2]
+    ]
