@@ -25,7 +25,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
 ANSWERS = {
     "no reinforce": "Averaging the same number of samples",
     "one of each": "no score-function estimator in this study",
-    "no noise": "without action noise there is no score function",
+    "no noise": "without action noise the policy has no score function",
 }
 
 
