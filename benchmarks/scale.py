@@ -141,14 +141,15 @@ def costs(folder: Path) -> Iterator[Cost]:
 def copy_results(finished: Path, folder: Path) -> None:
     """The results of a finished study, and their records, for each of the environments that stand for its own."""
     for entry in yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["environments"]:
-        name, original = entry["name"], entry["name"].rpartition("_")[0]
-        for path in [*finished.rglob(f"results/**/{original}"), *finished.rglob(f"results/**/{original}.*")]:
-            if path.is_dir():
-                shutil.copytree(path, folder / path.relative_to(finished).with_name(name))
-            elif path.parent.name in ("costs", "exact_curves"):
+        for policy in ("", *(f"_{number}" for number in range(2, entry.get("policies", 1) + 1))):
+            name, original = entry["name"] + policy, entry["name"].rpartition("_")[0] + policy
+            for path in [*finished.rglob(f"results/**/{original}"), *finished.rglob(f"results/**/{original}.*")]:
                 target = folder / path.relative_to(finished).with_name(name + path.name.removeprefix(original))
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, target)
+                if path.is_dir():
+                    shutil.copytree(path, target)
+                elif path.parent.name in ("costs", "exact_curves"):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(path, target)
 
 
 def gathers(finished: Path, folder: Path) -> Iterator[Cost]:

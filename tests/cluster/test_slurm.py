@@ -27,7 +27,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.workflow, pytest.mark.slow, pytes
 
 PROFILE = ("--workflow-profile", "workflow/profiles/slurm", "--slurm-init-seconds-before-status-checks", "3")
 # all but those that hold timings
-TABLES = ("cells", "references", "gradient_statistics", "training", "verdicts", "exact_curves", "claims")
+TABLES = (
+    "cells", "references", "gradient_statistics", "training", "verdicts", "wins", "regrets", "exact_curves", "claims",
+)  # fmt: skip
 MEASURED = ("tables/*.csv", "gradients/**/*.csv", "training/**/*.csv", "references/**/*.npz")
 
 
@@ -266,7 +268,7 @@ def test_killed_jobs_are_retried_with_more_and_the_study_ends_complete(tmp_path:
     ended = here.run(target)
     assert ended.status == 0, ended.output
     ours = results(here)
-    assert len(ours) == 4 + 2 + 2 + 6
+    assert len(ours) == 4 + 2 + 2 + 8
     assert differing(ours, results(there)) == []
 
 

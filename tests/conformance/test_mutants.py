@@ -119,7 +119,7 @@ class JumpsDoNotMatter(Pathwise):
 
 @mutant_of(LeaveOneOut(), "not unbiased")
 class OwnSampleInTheBaseline(LeaveOneOut):
-    leaves_one_out = False  # else that is found first
+    leaves_one_out = False
 
     def signal(self, simulator: Simulator, noise: Noise, past: Any = None) -> tuple[Trajectories, Tensor]:
         trajectories, signal = super().signal(simulator, noise, past)
@@ -361,9 +361,6 @@ class Overflow(Quadratic):
 class JumpElsewhere(Step):
     def jump_locations(self, actions: Tensor, process: Tensor) -> Tensor:
         return super().jump_locations(actions, process) + 0.1
-
-
-# --- the tests -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("original", "mutant", "words"), MUTANTS)

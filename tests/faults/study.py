@@ -82,7 +82,7 @@ class Study:
         places = [str(folder) for folder in folders if folder.is_dir() and any(folder.iterdir())]
         for place in places:
             self._require(self._mount("--bind", place, place))
-            patience = time.monotonic() + 10
+            patience = time.monotonic() + 60
             while not self._mount("-o", "remount,bind,ro", place):  # a file that was opened since is being written
                 self._require(time.monotonic() < patience)
                 time.sleep(0.01)

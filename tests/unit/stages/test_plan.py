@@ -24,7 +24,7 @@ def test_the_default_study_names_existing_knobs() -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     for entry in config["environments"]:
         kind = registry.load(registry.ENVIRONMENTS, entry["family"])
-        knobs = {key: value for key, value in entry.items() if key not in ("name", "family", "policy")}
+        knobs = {key: value for key, value in entry.items() if key not in ("name", "family", "policy", "policies")}
         environment = kind(**knobs)
         for knob in knobs:
             assert knob in {field.name for field in dataclasses.fields(environment)}
