@@ -272,10 +272,8 @@ def compare(
     prices = _price(first, simulator, criterion), _price(second, simulator, criterion)
     compared = one, other, prices, batch_size, np.arange(batches)
     refuted = "" if all(proved_of(each, simulator) for each in both) else judge.finding
-    outcome, settlement = (
-        Outcome(reason=refuted or "the reference is not certified, so a bias cannot be judged"),
-        ("", ""),
-    )
+    outcome = Outcome(reason=refuted or "the reference is not certified, so a bias cannot be judged")
+    settlement = "", ""
     if not refuted and not np.isnan([one.biases, other.biases]).any():
         outcome = compare_errors(*compared)
         settlement = settled(outcome, worth(*compared, judge.square))

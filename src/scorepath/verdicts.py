@@ -86,8 +86,8 @@ def error_components(
 ) -> ErrorComponents:
     """What counts of the batches' numbers, each (batches,).
 
-    With any sample that is not finite the error is infinite: failures are never dropped. A declared unbiasedness is
-    believed. Against a reference that is not certified no bias can be judged: any other one is unknown then.
+    With any sample that is not finite the error is infinite: failures are never dropped. `unbiased` says that the bias
+    is known to be zero. Against a reference that is not certified no bias can be judged: any other one is unknown then.
     """
     count = len(variances)
     biases = np.zeros(count) if unbiased else squared_biases

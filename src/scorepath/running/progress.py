@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from math import sqrt
 from statistics import fmean
@@ -54,6 +55,7 @@ def recorded_jobs() -> Jobs:
     return dict(found)
 
 
+@cache
 def typical_jobs() -> Jobs:
     """What the default study's jobs took once, by their places: the first run of it has no other records.
 

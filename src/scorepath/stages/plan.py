@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -159,8 +160,9 @@ def _instance(make: Callable[[Entry], Instance], entry: Entry, key: str) -> Inst
 def _keys(entries: Iterable[EnvironmentEntry]) -> dict[str, str]:
     """Where each environment stands in the configuration, which names one of several policies only once."""
     keys: dict[str, str] = {}
+    positions = count()
     for entry in entries:
-        keys[entry.name] = keys[entry.like] if entry.like else f"environments[{len(set(keys.values()))}]"
+        keys[entry.name] = keys[entry.like] if entry.like else f"environments[{next(positions)}]"
     return keys
 
 
