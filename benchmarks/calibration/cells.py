@@ -23,7 +23,7 @@ from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
 from scorepath.references.variances import exact_variance
 from scorepath.rollout import Simulator
-from scorepath.verdicts import ErrorComponents, compare_errors
+from scorepath.verdicts import ErrorComponents, Side, compare_errors
 
 ONE_STEP: dict[str, Environment] = {
     "quadratic": Quadratic(dimension=1, offset=1.0),
@@ -97,7 +97,7 @@ def exact_cells(name: str, sigma: float, seeds: range) -> Cells:
                     rates.variance.add(own.low <= variance <= own.high)
         for method in found.keys() - {"pathwise"} if "pathwise" in found else ():
             (ours, our_error), (theirs, their_error) = found["pathwise"], found[method]
-            outcome = compare_errors(ours, theirs, (1.0, 1.0), SIZE, EVERY)
+            outcome = compare_errors(Side.alone(ours, 1.0, SIZE), Side.alone(theirs, 1.0, SIZE), EVERY)[0]
             if not math.isfinite(outcome.p_value) or min(our_error, their_error) == 0:
                 continue
             truth = math.log10(their_error / our_error)

@@ -23,7 +23,7 @@ from scorepath.references.checkpoints import reference_policies
 from scorepath.rollout import Simulator
 from scorepath.statistics import squared_bias
 from scorepath.tails import Tail, tail_of
-from scorepath.verdicts import ErrorComponents, compare_errors
+from scorepath.verdicts import ErrorComponents, Side, compare_errors
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -149,7 +149,7 @@ def simulate(name: str, repeats: int, part: int = 0) -> Rates:
             found = positive_mean_estimates(ours.variances, tail.unseen)
             rates.variance.add(found.low <= 1 <= found.high)
         for rival, theirs in rivals.items():
-            outcome = compare_errors(ours, theirs, (1.0, 1.0), SIZE, EVERY)
+            outcome = compare_errors(Side.alone(ours, 1.0, SIZE), Side.alone(theirs, 1.0, SIZE), EVERY)[0]
             decided = math.isfinite(outcome.p_value)
             rates.wrong[rival].add(decided and outcome.p_value < 1 - 0.95)
             if decided:

@@ -24,6 +24,7 @@ from scorepath.unbiasedness import proved_of
 from scorepath.verdicts import (
     ErrorComponents,
     Outcome,
+    Side,
     compare_errors,
     decide,
     error_components,
@@ -269,14 +270,17 @@ def compare(
     ours, theirs = (_measure(each, simulator, judge, batches, batch_size, seed, dtype) for each in both)
     pairs = zip(both, (ours, theirs), strict=True)
     one, other = (_components(each, measured.statistics, judge, simulator) for each, measured in pairs)
-    prices = _price(first, simulator, criterion), _price(second, simulator, criterion)
-    compared = one, other, prices, batch_size, np.arange(batches)
+    ours_alone, theirs_alone = (
+        Side.alone(components, _price(each, simulator, criterion), batch_size)
+        for each, components in ((first, one), (second, other))
+    )
+    compared = ours_alone, theirs_alone, np.arange(batches)
     refuted = "" if all(proved_of(each, simulator) for each in both) else judge.finding
     outcome = Outcome(reason=refuted or "the reference is not certified, so a bias cannot be judged")
     settlement = "", ""
     if not refuted and not np.isnan([one.biases, other.biases]).any():
-        outcome = compare_errors(*compared)
-        settlement = settled(outcome, worth(*compared, judge.square))
+        (outcome,), (found,) = compare_errors(*compared), worth(*compared, np.array([judge.square]))
+        settlement = settled(outcome, found)
     verdict, why = "not_applicable", ""
     if settlement[0]:
         verdict, why = settlement

@@ -120,19 +120,18 @@ def _where_finite(values: np.ndarray, estimates: Any) -> Estimate:
     return Estimate(value, low, high, np.where(finite, found.p_value, math.nan))
 
 
-def jackknife(value: float, without: np.ndarray, below: float = 0.0, above: float = 0.0) -> Estimate:
+def jackknife(value: np.ndarray, without: np.ndarray, below: Any = 0.0, above: Any = 0.0) -> Estimate:
     """A smooth statistic of all batches, from its values without each: limits as `studentised` (Miller 1974).
 
     Args:
-        value: the statistic.
-        without: its value when a batch is left out, (batches,).
-        below: how much further down the limit lies than chance alone puts it.
+        value: the statistic, (...).
+        without: its value when a batch is left out, (..., batches).
+        below: how much further down the limit lies than chance alone puts it, (...).
         above: likewise, up.
     """
-    batches = len(without)
-    pseudo_values = batches * value - (batches - 1) * without
-    found = studentised(value, _standard_error(pseudo_values), skewness(pseudo_values), batches, below, above)
-    return Estimate(*map(float, found))
+    batches = without.shape[-1]
+    pseudo_values = batches * np.asarray(value)[..., None] - (batches - 1) * without
+    return studentised(value, _standard_error(pseudo_values), skewness(pseudo_values), batches, below, above)
 
 
 def _t_quantile(batches: int) -> float:

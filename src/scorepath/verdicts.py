@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -53,24 +54,73 @@ class ErrorComponents:
     blank: bool
     tail: Tail = NO_TAIL
 
-    def squared_error(self, weights: np.ndarray, price: float, budget: float) -> np.ndarray:
-        """`max(0, bias^2) + V * price / budget` for weights (..., batches) of the batches: (...,)."""
-        return np.maximum(0.0, weights @ self.biases) + weights @ self.variances * price / budget
 
-    def without_each(self, batches: np.ndarray, price: float, budget: float) -> np.ndarray:
-        """The same of these batches, each left out in turn: (len(batches),)."""
+@dataclass(frozen=True)
+class Side:
+    """One side of n comparisons at once: what its errors are made of, and what a sample costs.
+
+    | field | meaning | shape |
+    |---|---|---|
+    | components | of each comparison's estimator | n of them |
+    | prices | of a sample, in the unit of the budget | (n,) |
+    | budget | how much of it an estimate may cost | |
+    """
+
+    components: Sequence[ErrorComponents]
+    prices: np.ndarray
+    budget: float
+
+    @classmethod
+    def alone(cls, components: ErrorComponents, price: float, budget: float) -> Side:
+        """Of a single comparison."""
+        return cls([components], np.array([price]), budget)
+
+    @cached_property
+    def _variances(self) -> np.ndarray:
+        """Of the mean of as many samples as the budget buys: (n, batches)."""
+        return self._stacked("variances") * (np.asarray(self.prices)[:, None] / self.budget)
+
+    @cached_property
+    def _biases(self) -> np.ndarray:
+        return self._stacked("biases")
+
+    def _stacked(self, name: str) -> np.ndarray:
+        return np.array([getattr(each, name) for each in self.components]).reshape(len(self.components), -1)
+
+    @property
+    def blank(self) -> np.ndarray:
+        return np.array([each.blank for each in self.components], dtype=bool)
+
+    @cached_property
+    def unmeasurable(self) -> list[str]:
+        """Whose variance cannot be measured, and why; "" where it can."""
+        return [f"{each.name}: {why}" if (why := each.tail.unmeasurable) else "" for each in self.components]
+
+    def errors(self, batches: np.ndarray) -> np.ndarray:
+        """`max(0, bias^2) + V * price / budget`, of the means over these batches: (n,)."""
+        return np.maximum(0.0, self._biases[:, batches].mean(-1)) + self._variances[:, batches].mean(-1)
+
+    def without_each(self, batches: np.ndarray) -> np.ndarray:
+        """The same of these batches, each left out in turn: (n, len(batches))."""
         biases, variances = (
-            (values.sum() - values) / (len(batches) - 1) for values in (self.biases[batches], self.variances[batches])
+            (values.sum(-1, keepdims=True) - values) / (len(batches) - 1)
+            for values in (self._biases[:, batches], self._variances[:, batches])
         )
-        return np.maximum(0.0, biases) + variances * price / budget
+        return np.maximum(0.0, biases) + variances
 
-    def unseen(self, batches: np.ndarray, price: float, budget: float) -> float:
-        """By how much log10 of the squared error could be higher for what the tail has not shown in these batches."""
-        error = float(self.squared_error(mean_of(batches, len(self.variances)), price, budget))
-        if not self.tail.unseen or error == 0:
-            return 0.0
-        share = self.variances[batches].mean() * price / budget / error
-        return math.log10(1 + share * self.tail.unseen * len(self.variances) / len(batches))
+    def unseen(self, batches: np.ndarray) -> np.ndarray:
+        """By how much log10 of the errors could be higher for what the tails have not shown in these batches: (n,)."""
+        tails = np.array([each.tail.unseen for each in self.components])
+        share = self._variances[:, batches].mean(-1) / self.errors(batches)
+        more = share * tails * self._variances.shape[-1] / len(batches)
+        return np.where(tails > 0, np.log10(1 + np.where(np.isfinite(more), more, 0.0)), 0.0)
+
+    def flip_budgets(self, other: Side) -> np.ndarray:
+        """The budget at which the smaller variance is worth as much as the smaller bias; nan of none: (n,)."""
+        variances = (other._variances.mean(-1) - self._variances.mean(-1)) * self.budget
+        biases = np.maximum(0.0, self._biases.mean(-1)) - np.maximum(0.0, other._biases.mean(-1))
+        budgets = variances / biases
+        return np.where((budgets > 0) & np.isfinite(budgets), budgets, math.nan)
 
 
 def error_components(
@@ -114,73 +164,61 @@ class Outcome(NamedTuple):
     """What is said where there is nothing to decide."""
 
 
-def mean_of(batches: np.ndarray, total: int) -> np.ndarray:
-    """Weights (total,) that average these of so many batches."""
-    weights = np.zeros(total)
-    weights[batches] = 1 / len(batches)
-    return weights
-
-
 def error_estimate(components: ErrorComponents, price: float, budget: float) -> Estimate:
     """The mean squared error with its limits, from all batches; its p-value means nothing. nan if not measurable."""
-    batches = np.arange(len(components.variances))
-    error = float(components.squared_error(mean_of(batches, len(batches)), price, budget))
+    side, batches = Side.alone(components, price, budget), np.arange(len(components.variances))
+    (error,) = map(float, side.errors(batches))
     if components.tail.unmeasurable:
         error = math.nan
     if not math.isfinite(error) or error == 0:
         return Estimate(error, error, error, math.nan)
-    parts = np.maximum(components.without_each(batches, price, budget), RESOLUTION * error)
-    unseen = components.unseen(batches, price, budget) / math.log10(math.e)
-    found = jackknife(0.0, np.log(parts / error), above=unseen)
-    return Estimate(error, error * math.exp(found.low), error * math.exp(found.high), math.nan)
+    parts = np.maximum(side.without_each(batches), RESOLUTION * error)
+    found = jackknife(np.zeros(1), np.log(parts / error), above=side.unseen(batches) / math.log10(math.e))
+    low, high = (error * float(np.exp(limit[0])) for limit in (found.low, found.high))
+    return Estimate(error, low, high, math.nan)
 
 
-def compare_errors(
-    first: ErrorComponents,
-    second: ErrorComponents,
-    prices: tuple[float, float],
-    budget: float,
-    batches: np.ndarray,
-) -> Outcome:
+def compare_errors(first: Side, second: Side, batches: np.ndarray) -> list[Outcome]:
     """log10(MSE of the second / MSE of the first) with its limits: a jackknife over the batches, which pair the two.
 
     Args:
-        first: whose error is in the denominator: positive values mean that it is better.
-        second: measured on the same random numbers.
-        prices: what a sample of each costs, in the unit of the budget.
-        budget: how much of it an estimate may cost.
+        first: n estimators, at least one; positive values mean that they are better.
+        second: their rivals, measured on the same random numbers.
         batches: the indices of those that are judged on; at least three.
     """
-    centre = mean_of(batches, len(first.variances))
-    contestants = list(zip((first, second), prices, strict=True))
-    ours, theirs = (float(each.squared_error(centre, price, budget)) for each, price in contestants)
-    if not math.isfinite(ours) or not math.isfinite(theirs):
-        if math.isfinite(ours) == math.isfinite(theirs):
+    ours, theirs = first.errors(batches), second.errors(batches)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        tiny = RESOLUTION * np.maximum(ours, theirs)
+        our_parts, their_parts = (np.maximum(side.without_each(batches), tiny[:, None]) for side in (first, second))
+        found = jackknife(
+            np.log10(np.maximum(theirs, tiny) / np.maximum(ours, tiny)),
+            np.log10(their_parts / our_parts), first.unseen(batches), second.unseen(batches),
+        )  # fmt: skip
+        flips = first.flip_budgets(second)
+    blank = first.blank & second.blank
+    return [
+        _without_question(first, second, index, bool(blank[index]), (float(ours[index]), float(theirs[index])))
+        or Outcome(*numbers)
+        for index, numbers in enumerate(zip(*(part.tolist() for part in (*found, flips)), strict=True))
+    ]
+
+
+def _without_question(
+    first: Side, second: Side, index: int, blank: bool, errors: tuple[float, float]
+) -> Outcome | None:
+    """The outcome where no interval is asked for: an error is infinite, or nothing is seen, or measurable."""
+    finite = [math.isfinite(error) for error in errors]
+    if not all(finite):
+        if not any(finite):
             return Outcome(reason="neither gradient is finite")
-        value = math.inf if math.isfinite(ours) else -math.inf
-        loser = second if value > 0 else first
-        return Outcome(value, value, value, p_value=0.0, reason=f"{loser.name} gave gradients that are not finite")
-    if (first.blank and second.blank) or max(ours, theirs) == 0:
+        value, loser = (math.inf, second) if finite[0] else (-math.inf, first)
+        name = loser.components[index].name
+        return Outcome(value, value, value, p_value=0.0, reason=f"{name} gave gradients that are not finite")
+    if blank or max(errors) == 0:
         return Outcome(reason="no sample of either shows any signal")
-    if reasons := [f"{each.name}: {each.tail.unmeasurable}" for each in (first, second) if each.tail.unmeasurable]:
+    if reasons := list(filter(None, (side.unmeasurable[index] for side in (first, second)))):
         return Outcome(reason="; ".join(reasons), verdict=NOT_MEASURABLE)
-    tiny = RESOLUTION * max(ours, theirs)
-    our_parts, their_parts = (
-        np.maximum(each.without_each(batches, price, budget), tiny) for each, price in contestants
-    )
-    value = math.log10(max(theirs, tiny) / max(ours, tiny))
-    flip = ratio(
-        second.variances.mean() * prices[1] - first.variances.mean() * prices[0],
-        max(0.0, first.biases.mean()) - max(0.0, second.biases.mean()),
-    )
-    value, low, high, p_value = jackknife(
-        value, np.log10(their_parts / our_parts),
-        *(each.unseen(batches, price, budget) for each, price in contestants),
-    )  # fmt: skip
-    return Outcome(
-        value, low, high, p_value,
-        flip_budget=flip if flip > 0 and math.isfinite(flip) else math.nan,
-    )  # fmt: skip
+    return None
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -188,15 +226,9 @@ def ratio(numerator: float, denominator: float) -> float:
     return float(numerator / denominator) if denominator != 0 else math.inf if numerator else math.nan
 
 
-def smallest_error(
-    rivals: Sequence[ErrorComponents], prices: Sequence[float], budget: float, batches: np.ndarray
-) -> int | None:
-    """The index of the rival with the smallest error on these batches, measurable ones first; None of none."""
-    errors = [
-        float(each.squared_error(mean_of(batches, len(each.variances)), price, budget))
-        for each, price in zip(rivals, prices, strict=True)
-    ]
-    return min(range(len(errors)), key=lambda i: (bool(rivals[i].tail.unmeasurable), errors[i]), default=None)
+def smallest_error(errors: Sequence[float], unmeasurable: Sequence[str]) -> int | None:
+    """The index of the rival with the smallest error, measurable ones first; None of none."""
+    return min(range(len(errors)), key=lambda i: (bool(unmeasurable[i]), errors[i]), default=None)
 
 
 def decide(
@@ -240,30 +272,29 @@ class Worth(NamedTuple):
     reason: str = ""
 
 
-def worth(
-    first: ErrorComponents,
-    second: ErrorComponents,
-    prices: tuple[float, float],
-    budget: float,
-    batches: np.ndarray,
-    square: float,
-) -> Worth:
+def worth(first: Side, second: Side, batches: np.ndarray, squares: np.ndarray) -> list[Worth]:
     """Whether either side saw anything, and whether the better one is better than an estimate that is always zero.
 
-    The arguments are those of `compare_errors`, and `square`, the squared length of the gradient: nan where nothing
-    certifies it; then only the samples that are all zero are found.
+    The arguments are those of `compare_errors`, and `squares`, the squared lengths of the gradients, (n,): nan where
+    nothing certifies one; then only the samples that are all zero are found.
     """
-    centre = mean_of(batches, len(first.variances))
-    sides = list(zip((first, second), prices, strict=True))
-    errors = [square if each.blank else float(each.squared_error(centre, price, budget)) for each, price in sides]
-    relative = math.inf if square == 0 else min(errors) / square
-    blank = [each.name for each, _ in sides if each.blank]
+    sides = first, second
+    ours, theirs = (np.where(side.blank, squares, side.errors(batches)) for side in sides)
+    return [
+        _worth([side.components[index].name for side in sides if side.components[index].blank], float(error), square)
+        for index, (error, square) in enumerate(zip(np.minimum(ours, theirs), map(float, squares), strict=True))
+    ]
+
+
+def _worth(blank: list[str], error: float, square: float) -> Worth:
+    """Of one comparison: whose samples are all zero, and the smaller error."""
+    relative = math.inf if square == 0 else error / square
     if blank:
         whose = "both" if len(blank) == 2 else blank[0]
         return Worth(relative, NO_SIGNAL, f"every sample of {whose} is exactly zero")
     if square == 0:
         return Worth(relative, NEITHER_USABLE, "the gradient is zero")
-    if relative >= 1 and math.isfinite(min(errors)):
+    if relative >= 1 and math.isfinite(error):
         return Worth(relative, NEITHER_USABLE, f"the smaller error is {relative:.3g} times the gradient's square")
     return Worth(relative)
 

@@ -36,7 +36,7 @@ from scorepath.references.monte_carlo import certified_reference
 from scorepath.references.variances import exact_variance
 from scorepath.rollout import Simulator
 from scorepath.scores import compare_scores, normalised, scale_of
-from scorepath.verdicts import compare_errors, error_components
+from scorepath.verdicts import Side, compare_errors, error_components
 
 UNITS = [2.0**-40, 2.0**17]
 """The first is about 1e-12: squares of such gradients are still float32."""
@@ -128,7 +128,9 @@ def test_statistics_and_verdicts(environment: Environment, unit: float) -> None:
             )
             for each in measured
         ]  # fmt: skip
-        verdict = compare_errors(components[0], components[-1], (3.0, 4.0), 100.0, np.arange(8))
+        verdict = compare_errors(
+            Side.alone(components[0], 3.0, 100.0), Side.alone(components[-1], 4.0, 100.0), np.arange(8)
+        )[0]
         found.append((measured, verdict))
     (ones, verdict), (others, scaled) = found
     assert (verdict.reason, verdict.verdict) == (scaled.reason, scaled.verdict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,13 +18,14 @@ from scorepath.verdicts import (
     NOT_MEASURABLE,
     RESOLUTION,
     ErrorComponents,
+    Outcome,
+    Side,
     Worth,
     beside_margin,
     compare_errors,
     decide,
     error_components,
     error_estimate,
-    mean_of,
     ruling,
     smallest_error,
     worth,
@@ -36,6 +38,36 @@ EVERY = np.arange(BATCHES)
 def components(variance: float, bias: float = 0.0, name: str = "it", blank: bool = False) -> ErrorComponents:
     """The same in every batch: intervals are points."""
     return ErrorComponents(name, np.full(BATCHES, variance), np.full(BATCHES, bias), blank)
+
+
+def compared(
+    first: ErrorComponents, second: ErrorComponents, prices: tuple[float, float], budget: float, batches: np.ndarray
+) -> Outcome:
+    """Among others, which must not matter."""
+    one, two = (
+        Side([components(7.0), each, components(5.0)], np.array([1.0, price, 1.0]), budget)
+        for each, price in zip((first, second), prices, strict=True)
+    )
+    return compare_errors(one, two, batches)[1]
+
+
+def valued(
+    first: ErrorComponents,
+    second: ErrorComponents,
+    prices: tuple[float, float],
+    budget: float,
+    batches: np.ndarray,
+    square: float,
+) -> Worth:
+    one, two = (Side.alone(each, price, budget) for each, price in zip((first, second), prices, strict=True))
+    return worth(one, two, batches, np.array([square]))[0]
+
+
+def chosen(
+    rivals: Sequence[ErrorComponents], prices: Sequence[float], budget: float, batches: np.ndarray
+) -> int | None:
+    side = Side(rivals, np.array(prices), budget)
+    return smallest_error(side.errors(batches).tolist(), side.unmeasurable)
 
 
 def spread(variance: float, seed: int, bias: float = 0.0) -> ErrorComponents:
@@ -67,7 +99,7 @@ def test_a_declared_unbiasedness_is_believed_and_a_bias_needs_a_judge() -> None:
 def test_one_sample_that_is_not_finite_makes_the_error_infinite() -> None:
     found = made_of(nonfinite=0.01)
     assert np.isinf(found.variances).all()
-    assert np.isinf(found.squared_error(mean_of(np.arange(4), 4), 1.0, 64))
+    assert np.isinf(Side.alone(found, 1.0, 64).errors(np.arange(4)))
 
 
 def test_only_zeros_are_no_signal() -> None:
@@ -77,18 +109,18 @@ def test_only_zeros_are_no_signal() -> None:
 
 def test_a_squared_error_is_bias_and_variance_over_what_the_budget_buys() -> None:
     found = ErrorComponents("it", np.array([6.0, 2.0]), np.array([0.5, -0.1]), False)
-    assert found.squared_error(mean_of(np.array([0, 1]), 2), 2.0, 16) == pytest.approx(0.2 + 4 * 2 / 16)
+    side = Side.alone(found, 2.0, 16)
+    assert side.errors(np.array([0, 1])) == pytest.approx(0.2 + 4 * 2 / 16)
     # a squared bias is estimated without bias and may come out negative, but an error is not
-    assert found.squared_error(mean_of(np.array([1]), 2), 2.0, 16) == pytest.approx(2 * 2 / 16)
-    both = found.squared_error(np.array([[1.0, 0.0], [0.0, 1.0]]), 2.0, 16)
-    assert both.tolist() == pytest.approx([0.5 + 6 * 2 / 16, 2 * 2 / 16])
+    assert side.errors(np.array([1])) == pytest.approx(2 * 2 / 16)
+    assert side.without_each(np.array([0, 1]))[0] == pytest.approx([2 * 2 / 16, 0.5 + 6 * 2 / 16])
 
 
 # --- errors against each other ----------------------------------------------------------------------------------------
 
 
 def test_errors_are_compared_by_their_logarithmic_ratio() -> None:
-    found = compare_errors(components(1.0), components(100.0), (1.0, 1.0), 64, EVERY)
+    found = compared(components(1.0), components(100.0), (1.0, 1.0), 64, EVERY)
     assert (found.value, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
     assert found.p_value == pytest.approx(0.0, abs=1e-12)
     assert math.isnan(found.flip_budget)
@@ -97,7 +129,7 @@ def test_errors_are_compared_by_their_logarithmic_ratio() -> None:
 
 def test_prices_count() -> None:
     """At ten times the price the same variance is ten times the error."""
-    found = compare_errors(components(1.0), components(1.0), (10.0, 1.0), 64, EVERY)
+    found = compared(components(1.0), components(1.0), (10.0, 1.0), 64, EVERY)
     assert found.value == pytest.approx(-1.0)
 
 
@@ -105,10 +137,10 @@ def test_a_bias_flips_the_winner_where_the_budget_grows() -> None:
     """`0.01 + 1 / N` against `5 / N`: equal at N = 400."""
     biased, noisy = components(1.0, bias=0.01), components(5.0)
     for budget, sign in ((100, 1), (400, 0), (1600, -1)):
-        found = compare_errors(biased, noisy, (1.0, 1.0), budget, EVERY)
+        found = compared(biased, noisy, (1.0, 1.0), budget, EVERY)
         assert found.flip_budget == pytest.approx(400)
         assert np.sign(round(found.value, 9)) == sign
-    other_way = compare_errors(noisy, biased, (1.0, 1.0), 100, EVERY)
+    other_way = compared(noisy, biased, (1.0, 1.0), 100, EVERY)
     assert other_way.flip_budget == pytest.approx(400)
     assert other_way.value < 0
 
@@ -116,23 +148,23 @@ def test_a_bias_flips_the_winner_where_the_budget_grows() -> None:
 def test_limits_come_from_the_batches_that_are_judged_on() -> None:
     """Equal shares of chance cancel: the comparison is paired. The other batches have no part in it."""
     one = spread(1.0, seed=1)
-    paired = compare_errors(one, replace(one, variances=3 * one.variances), (1.0, 1.0), 64, EVERY)
+    paired = compared(one, replace(one, variances=3 * one.variances), (1.0, 1.0), 64, EVERY)
     assert (paired.low, paired.high) == pytest.approx((math.log10(3), math.log10(3)))
-    apart = compare_errors(one, spread(3.0, seed=2), (1.0, 1.0), 64, EVERY)
+    apart = compared(one, spread(3.0, seed=2), (1.0, 1.0), 64, EVERY)
     assert apart.low < math.log10(3) < apart.high
     half = EVERY[::2]
     changed = replace(one, variances=np.where(EVERY % 2 == 0, one.variances, 1e6))
-    found, expected = (compare_errors(each, components(3.0), (1.0, 1.0), 64, half) for each in (changed, one))
+    found, expected = (compared(each, components(3.0), (1.0, 1.0), 64, half) for each in (changed, one))
     assert found[:4] == expected[:4]
 
 
 def test_what_is_not_finite_loses_for_certain() -> None:
     fine, broken = components(1.0), components(math.inf, name="the broken one")
-    found = compare_errors(fine, broken, (1.0, 1.0), 64, EVERY)
+    found = compared(fine, broken, (1.0, 1.0), 64, EVERY)
     assert (found.value, found.low, found.p_value) == (math.inf, math.inf, 0.0)
     assert found.reason == "the broken one gave gradients that are not finite"
-    assert compare_errors(broken, fine, (1.0, 1.0), 64, EVERY).value == -math.inf
-    neither = compare_errors(broken, broken, (1.0, 1.0), 64, EVERY)
+    assert compared(broken, fine, (1.0, 1.0), 64, EVERY).value == -math.inf
+    neither = compared(broken, broken, (1.0, 1.0), 64, EVERY)
     assert math.isnan(neither.p_value)
     assert neither.reason == "neither gradient is finite"
 
@@ -140,13 +172,13 @@ def test_what_is_not_finite_loses_for_certain() -> None:
 def test_without_any_signal_there_is_nothing_to_compare() -> None:
     blank = components(0.0, blank=True)
     for first, second in ((components(0.0), components(0.0)), (blank, components(0.0, bias=2.0, blank=True))):
-        found = compare_errors(first, second, (1.0, 1.0), 64, EVERY)
+        found = compared(first, second, (1.0, 1.0), 64, EVERY)
         assert math.isnan(found.value)
         assert found.reason == "no sample of either shows any signal"
 
 
 def test_an_error_of_zero_wins_by_what_can_be_told_apart() -> None:
-    found = compare_errors(components(0.0), components(1.0), (1.0, 1.0), 64, EVERY)
+    found = compared(components(0.0), components(1.0), (1.0, 1.0), 64, EVERY)
     assert found.value == pytest.approx(-math.log10(RESOLUTION))
     assert math.isfinite(found.high)
 
@@ -154,10 +186,10 @@ def test_an_error_of_zero_wins_by_what_can_be_told_apart() -> None:
 def test_the_smallest_error_is_sought_on_the_given_batches() -> None:
     first, second = components(1.0), components(2.0)
     better_on_odd = replace(second, variances=np.where(EVERY % 2 == 0, 2.0, 0.5))
-    assert smallest_error([first, better_on_odd], [1.0, 1.0], 64, EVERY[::2]) == 0
-    assert smallest_error([first, better_on_odd], [1.0, 1.0], 64, EVERY[1::2]) == 1
-    assert smallest_error([first, second], [3.0, 1.0], 64, EVERY) == 1
-    assert smallest_error([], [], 64, EVERY) is None
+    assert chosen([first, better_on_odd], [1.0, 1.0], 64, EVERY[::2]) == 0
+    assert chosen([first, better_on_odd], [1.0, 1.0], 64, EVERY[1::2]) == 1
+    assert chosen([first, second], [3.0, 1.0], 64, EVERY) == 1
+    assert smallest_error([], []) is None
 
 
 HEAVY = Tail(0.9, 0.5, 0.8, 300, 2048)
@@ -167,31 +199,31 @@ WIDE = Tail(0.5, 0.1, 1.5, 300, 2048)
 def test_what_cannot_be_measured_gets_no_verdict_and_no_value() -> None:
     fine, heavy = components(1.0), replace(components(1e9, name="the heavy one"), tail=HEAVY)
     for pair in ((fine, heavy), (heavy, fine)):
-        found = compare_errors(*pair, (1.0, 1.0), 64, EVERY)
+        found = compared(*pair, (1.0, 1.0), 64, EVERY)
         assert found.verdict == NOT_MEASURABLE
         assert math.isnan(found.value)
         assert found.reason.startswith("the heavy one: the squared deviations' tail is too heavy: Hill index 0.80")
     assert math.isnan(error_estimate(heavy, 1.0, 64).value)
     # and is chosen only where there is nothing else
-    assert smallest_error([heavy, components(1e12)], [1.0, 1.0], 64, EVERY) == 1
-    assert smallest_error([heavy], [1.0], 64, EVERY) == 0
+    assert chosen([heavy, components(1e12)], [1.0, 1.0], 64, EVERY) == 1
+    assert chosen([heavy], [1.0], 64, EVERY) == 0
 
 
 def test_a_tail_widens_the_interval_on_its_own_side() -> None:
     """By what it may hold beyond its largest sample: 0.1 / (1.5 - 1); twice that, if half of the batches judge."""
     first, second = spread(1.0, seed=1), spread(3.0, seed=2)
-    plain = compare_errors(first, second, (1.0, 1.0), 64, EVERY)
-    below = compare_errors(replace(first, tail=WIDE), second, (1.0, 1.0), 64, EVERY)
-    above = compare_errors(first, replace(second, tail=WIDE), (1.0, 1.0), 64, EVERY)
+    plain = compared(first, second, (1.0, 1.0), 64, EVERY)
+    below = compared(replace(first, tail=WIDE), second, (1.0, 1.0), 64, EVERY)
+    above = compared(first, replace(second, tail=WIDE), (1.0, 1.0), 64, EVERY)
     assert below.low == pytest.approx(plain.low - math.log10(1.2))
     assert below.high == plain.high
     assert above.high == pytest.approx(plain.high + math.log10(1.2))
     half = EVERY[::2]
-    narrow, wide = (compare_errors(first, replace(second, tail=tail), (1.0, 1.0), 64, half) for tail in (NO_TAIL, WIDE))
+    narrow, wide = (compared(first, replace(second, tail=tail), (1.0, 1.0), 64, half) for tail in (NO_TAIL, WIDE))
     assert wide.high == pytest.approx(narrow.high + math.log10(1.4))
     # of an error that is mostly bias the tail is a small part
     biased = replace(components(1.0, bias=1.0), tail=WIDE)
-    assert biased.unseen(EVERY, 1.0, 64) == pytest.approx(math.log10(1 + 0.2 / 65))
+    assert Side.alone(biased, 1.0, 64).unseen(EVERY) == pytest.approx(math.log10(1 + 0.2 / 65))
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------
@@ -229,7 +261,7 @@ def test_nothing_to_decide_is_no_error() -> None:
 
 
 def judged(first: ErrorComponents, second: ErrorComponents, square: float) -> Worth:
-    return worth(first, second, (1.0, 1.0), 64, EVERY, square)
+    return valued(first, second, (1.0, 1.0), 64, EVERY, square)
 
 
 def test_samples_that_are_all_zero_are_no_signal_whoever_has_the_smaller_error() -> None:
@@ -255,7 +287,7 @@ def test_an_error_of_the_gradients_own_square_is_of_no_use() -> None:
     assert judged(better, worse, 0.0) == (math.inf, NEITHER_USABLE, "the gradient is zero")
     # a bias counts, and so does the price
     assert judged(components(0.0, bias=4.0), components(64 * 5.0), 3.0).verdict == NEITHER_USABLE
-    assert worth(better, worse, (2.0, 2.0), 64, EVERY, 3.0).verdict == NEITHER_USABLE
+    assert valued(better, worse, (2.0, 2.0), 64, EVERY, 3.0).verdict == NEITHER_USABLE
 
 
 def test_without_a_certified_gradient_nothing_is_called_useless() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from io import StringIO
@@ -38,12 +38,30 @@ class Place(NamedTuple):
     checkpoint: float
 
 
+@dataclass(frozen=True)
+class Columns(Mapping[str, np.ndarray]):
+    """Columns of numbers by their names; there are thousands of these at once, so one array holds them all."""
+
+    names: Mapping[str, int]
+    numbers: np.ndarray
+    """(columns, rows)."""
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.numbers[self.names[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
 class Measured(NamedTuple):
     """A gradient cell at one checkpoint: the columns of its rows, one per batch, and what its error is made of."""
 
     cell: Cell
     place: Place
-    rows: dict[str, np.ndarray]
+    rows: Columns
     components: ErrorComponents
 
     @property
@@ -104,10 +122,10 @@ class Measurements:
         for cell in self.plan.running("gradients"):
             if not cell.available:
                 continue
-            columns = read_columns(cell.path)
-            for checkpoint in dict.fromkeys(columns["checkpoint"].tolist()):
+            every = read_columns(cell.path)
+            for checkpoint in dict.fromkeys(every["checkpoint"].tolist()):
                 place = Place(cell.environment, sigma_token(cell.sigma), checkpoint)
-                rows = {name: values[columns["checkpoint"] == checkpoint] for name, values in columns.items()}
+                rows = Columns(every.names, every.numbers[:, every["checkpoint"] == checkpoint])
                 components = error_components(
                     cell.estimator,
                     *(rows[column] for column in COMPONENTS),
@@ -151,11 +169,15 @@ class Measurements:
             found.setdefault(measured.place, []).append(measured)
         return found
 
+    @cached_property
+    def _by_name(self) -> dict[tuple[Place, str], Measured]:
+        return {(each.place, each.cell.estimator): each for each in self.gradients}
+
     def standing_for(self, place: Place, name: str) -> Measured | None:
         """An estimator's measurement at a place, or that of the one which gives the same numbers there."""
         cell = self.plan.index["gradients", place.environment, name, place.sigma]
         name = cell.status.removeprefix("identical_to:") if cell.status.startswith("identical_to:") else name
-        return next((each for each in self.by_place.get(place, []) if each.cell.estimator == name), None)
+        return self._by_name.get((place, name))
 
     def pathwise(self, place: Place) -> Measured | None:
         """Pathwise's measurement at a place; without action noise it may be that of its deterministic self."""
@@ -185,13 +207,13 @@ class Measurements:
         return self.every[::2], self.every[1::2]
 
 
-def _tail(rows: dict[str, np.ndarray]) -> Tail:
+def _tail(rows: Columns) -> Tail:
     numbers = {each.name: rows[f"tail_{each.name}"][0].item() for each in fields(Tail)}
     return Tail(**numbers)
 
 
-def read_columns(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a result that holds numbers only; thousands of cells are read so.
+def read_columns(path: Path) -> Columns:
+    """A result that holds numbers only; thousands of cells are read so.
 
     Raises:
         ValueError: naming a file that cannot be read, was cut off, or has changed since its job wrote it.
@@ -202,10 +224,10 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
     try:
         with warnings.catch_warnings(action="error"):  # of what is no number numpy only warns
             numbers = np.fromstring(body.replace("\n", ","), sep=",")
-        rows = numbers.reshape(body.count("\n"), len(names))
+        columns = numbers.reshape(body.count("\n"), len(names)).T.copy()
     except (ValueError, DeprecationWarning) as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
-    return dict(zip(names, rows.T.copy(), strict=True))
+    return Columns({name: index for index, name in enumerate(names)}, columns)
 
 
 def read_rows(path: Path, may_be_empty: bool = False) -> pd.DataFrame:
@@ -222,10 +244,11 @@ def read_rows(path: Path, may_be_empty: bool = False) -> pd.DataFrame:
 
 def _intact_text(path: Path, lines: int = 2) -> str:
     """A file's text, of which no row is missing, and that has so many lines at least."""
-    require_intact(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (ValueError, OSError) as error:
+        content = path.read_bytes()
+        require_intact(path, content)
+        text = content.decode("utf-8")
+    except (UnicodeDecodeError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and run again") from error
     if text.count("\n") < lines or not text.endswith("\n"):
         raise ValueError(f"{path} is cut off; delete it and run again")

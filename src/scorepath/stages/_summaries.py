@@ -33,7 +33,7 @@ from scorepath.verdicts import (
     NOT_APPLICABLE,
     NOT_MEASURABLE,
     UNDECIDED,
-    mean_of,
+    Side,
 )
 
 if TYPE_CHECKING:
@@ -105,46 +105,52 @@ def regrets_table(measurements: Measurements, verdicts: pd.DataFrame) -> pd.Data
         verdicts: their verdicts by criteria without timings, which name each place's rival.
     """
     rows = []
+    criteria = "equal_samples", "equal_steps"
+    errors = {criterion: _errors(measurements, criterion) for criterion in criteria}
     for comparison in (BEST, BEST_OF_ALL):
-        for criterion in ("equal_samples", "equal_steps"):
+        for criterion in criteria:
             chosen = (verdicts["comparison"] == comparison) & (verdicts["criterion"] == criterion)
-            regrets = _regrets(measurements, verdicts[chosen])
+            regrets = _regrets(measurements, verdicts[chosen], errors[criterion])
             found = *_rows(regrets), *_threshold_rows(regrets, measurements.study.noise_levels)
             rows += [{"comparison": comparison, "criterion": criterion} | row for row in found]
     return pd.DataFrame(rows, columns=COLUMNS["regrets"])
 
 
-def _regrets(measurements: Measurements, verdicts: pd.DataFrame) -> Regrets:
+def _regrets(measurements: Measurements, verdicts: pd.DataFrame, known: Mapping[tuple[Place, str], float]) -> Regrets:
     """At the places with action noise where the smaller of the two errors is known to be of use."""
     mixtures = list(dict.fromkeys(
         cell.estimator for cell in measurements.plan.cells if cell.stage == "gradients" and cell.family == "mixture"
     ))  # fmt: skip
     places: list[Place] = []
     of: dict[str, list[float]] = {name: [] for name in (PATHWISE, RIVAL, *mixtures)}
+
+    def error(side: Measured | None) -> float:
+        return math.nan if side is None else known[side.place, side.cell.estimator]
+
     usable = (verdicts["sigma"] > 0) & (verdicts["relative_error"] < 1)
     for verdict in verdicts[usable & ~verdicts["verdict"].isin([NOT_APPLICABLE, NOT_MEASURABLE])].itertuples():
         place = Place(verdict.environment, sigma_token(verdict.sigma), verdict.checkpoint)
-        sides = measurements.pathwise(place), measurements.standing_for(place, verdict.rival)
-        ours, theirs = (_error(measurements, place, side, verdict.criterion) for side in sides)
-        best = min(ours, theirs)
-        errors = {PATHWISE: ours, RIVAL: theirs}
-        for name in mixtures:
-            errors[name] = _error(measurements, place, measurements.standing_for(place, name), verdict.criterion)
+        errors = {
+            PATHWISE: error(measurements.pathwise(place)),
+            RIVAL: error(measurements.standing_for(place, verdict.rival)),
+            **{name: error(measurements.standing_for(place, name)) for name in mixtures},
+        }  # fmt: skip
+        best = min(errors[PATHWISE], errors[RIVAL])
         places.append(place._replace(environment=measurements.study.original(place.environment)))
-        for name, error in errors.items():
-            of[name].append(_log_ratio(error, best))
+        for name, own in errors.items():
+            of[name].append(_log_ratio(own, best))
     return Regrets(places, {name: np.array(values) for name, values in of.items()})
 
 
-def _error(measurements: Measurements, place: Place, measured: Measured | None, criterion: str) -> float:
-    """Mean squared error on the batches that judge, that of zero where all samples are zero; nan of nothing."""
-    if measured is None:
-        return math.nan
-    if measured.components.blank:
-        return measurements.squares[place]
-    weights = mean_of(measurements.halves[1], len(measurements.every))
-    budget = measurements.study.gradients.batch_size
-    return float(measured.components.squared_error(weights, measured.price(criterion), budget))
+def _errors(measurements: Measurements, criterion: str) -> dict[tuple[Place, str], float]:
+    """Mean squared errors on the batches that judge, those of zero where all samples are zero."""
+    if not (found := measurements.gradients):
+        return {}
+    prices = np.array([each.price(criterion) for each in found])
+    side = Side([each.components for each in found], prices, measurements.study.gradients.batch_size)
+    squares = np.array([measurements.squares[each.place] for each in found])
+    errors = np.where(side.blank, squares, side.errors(measurements.halves[1]))
+    return {(each.place, each.cell.estimator): error for each, error in zip(found, errors.tolist(), strict=True)}
 
 
 def _log_ratio(error: float, best: float) -> float:

@@ -6,8 +6,9 @@ Who is compared goes by method and family, never by the name that a configuratio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,8 @@ from scorepath.verdicts import (
     NOT_APPLICABLE,
     NOT_MEASURABLE,
     Outcome,
+    Side,
+    Worth,
     compare_errors,
     decide,
     ruling,
@@ -62,72 +65,128 @@ def gradient_verdicts(
         criterion: equal_samples, equal_steps or equal_compute.
         prices: seconds per sample by (environment, estimator), for equal_compute.
     """
-    budget = measurements.study.gradients.batch_size
 
-    def price(measured: Measured, pathwise: Measured | None) -> float:
-        if prices is None:
-            return measured.price(criterion)
-        # in units of pathwise's
-        own, unit = (
-            math.nan if each is None else prices.get((each.cell.environment, each.cell.estimator), math.nan)
-            for each in (measured, pathwise)
-        )
-        return own / unit
-
-    rows = [
-        {
-            "environment": place.environment, "sigma": float(place.sigma), "checkpoint": place.checkpoint,
-            "comparison": comparison, "rival": "", "criterion": criterion, "budget": budget,
-            "statistic": "log10_mse_ratio", **_compared(measurements, place, comparison, price, budget),
-        }
+    priced = _priced(measurements, criterion, prices)
+    pairs = [
+        _paired(measurements, place, comparison, priced)
         for place in measurements.places()
         for comparison in (*COMPARISONS, BEST_OF_ALL)
+    ]
+    _compare(measurements, [pair for pair in pairs if pair.compared])
+    rows = [
+        {
+            "environment": pair.place.environment, "sigma": float(pair.place.sigma),
+            "checkpoint": pair.place.checkpoint, "comparison": pair.comparison, "rival": "", "criterion": criterion,
+            "budget": measurements.study.gradients.batch_size, "statistic": "log10_mse_ratio", **pair.found,
+        }
+        for pair in pairs
     ]  # fmt: skip
     return _decided(rows, measurements.study)
 
 
-def _compared(
-    measurements: Measurements,
-    place: Place,
-    comparison: str,
-    price: Callable[[Measured, Measured | None], float],
-    budget: int,
-) -> dict[str, Any]:
-    """The outcome of one comparison at one place, and its rival, relative error and verdict where it has them."""
+@dataclass
+class Pair:
+    """A comparison at a place: who meets whom, if both are there, and what came of it."""
+
+    place: Place
+    comparison: str
+    found: dict[str, Any]
+    """The outcome, and the rival, the relative error and the verdict where there are such."""
+    compared: tuple[Measured, ...] = ()
+    """Pathwise and its rival, if they are to be compared."""
+    prices: tuple[float, ...] = ()
+    """What a sample of each costs."""
+
+
+class Priced(NamedTuple):
+    """What a sample costs, and the error that it then gives on the batches that a rival is chosen on."""
+
+    price: float
+    error: float
+
+
+def _priced(
+    measurements: Measurements, criterion: str, seconds: Mapping[tuple[str, str], float] | None
+) -> dict[tuple[Place, str], Priced]:
+    """By place and estimator. Seconds count in units of pathwise's."""
+
+    def price(measured: Measured) -> float:
+        if seconds is None:
+            return measured.price(criterion)
+        own, unit = (
+            math.nan if each is None else seconds.get((each.cell.environment, each.cell.estimator), math.nan)
+            for each in (measured, measurements.pathwise(measured.place))
+        )
+        return own / unit
+
+    if not (found := measurements.gradients):
+        return {}
+    prices = np.array([price(each) for each in found])
+    side = Side([each.components for each in found], prices, measurements.study.gradients.batch_size)
+    numbers = zip(found, prices.tolist(), side.errors(measurements.halves[0]).tolist(), strict=True)
+    return {(each.place, each.cell.estimator): Priced(price, error) for each, price, error in numbers}
+
+
+def _paired(
+    measurements: Measurements, place: Place, comparison: str, priced: Mapping[tuple[Place, str], Priced]
+) -> Pair:
+    """Pathwise and its rival at a place, or why they can't be compared there."""
     pathwise = measurements.pathwise(place)
     rivals = _rivals(measurements.by_place.get(place, []), comparison)
-    costs = [price(each, pathwise) for each in rivals]
+    costs = [priced[place, each.cell.estimator] for each in rivals]
+    chosen = 0 if rivals else None
     if comparison in POOLS:
-        # a rival that has to be chosen is chosen on the even batches and judged on the odd ones
-        choosing, batches = measurements.halves
-        chosen = smallest_error([each.components for each in rivals], costs, budget, choosing)
-    else:
-        chosen, batches = 0 if rivals else None, measurements.every
+        # on one half of the batches; it is judged on the other
+        chosen = smallest_error([cost.error for cost in costs], [each.components.tail.unmeasurable for each in rivals])
     if pathwise is None or chosen is None:
         absent = "pathwise" if pathwise is None else comparison
-        return {"outcome": Outcome(reason=why_absent(measurements.plan, place[:2], absent))}
+        return Pair(place, comparison, {"outcome": Outcome(reason=why_absent(measurements.plan, place[:2], absent))})
     rival = rivals[chosen]
-    row: dict[str, Any] = {"rival": rival.cell.estimator}
-    if finding := measurements.findings.get(place.environment):
-        return row | {"outcome": Outcome(reason=finding)}
-    if np.isnan(pathwise.components.biases).any():
-        return row | {"outcome": Outcome(reason=UNJUDGED)}
-    prices = price(pathwise, pathwise), costs[chosen]
-    if not all(map(math.isfinite, prices)):
-        return row | {"outcome": Outcome(reason="no timing")}
-    compared = pathwise.components, rival.components, prices, budget, batches
-    outcome = compare_errors(*compared)
-    if room := measurements.room(pathwise):
-        worse = with_room(pathwise.components, (room * measurements.norms[place]) ** 2)
-        outcome = both(outcome, compare_errors(worse, *compared[1:]), room)
-    found = worth(*compared, measurements.squares[place])
+    prices = priced[pathwise.place, pathwise.cell.estimator].price, costs[chosen].price
+    reason = measurements.findings.get(place.environment, "")
+    if not reason and np.isnan(pathwise.components.biases).any():
+        reason = UNJUDGED
+    if not reason and not all(map(math.isfinite, prices)):
+        reason = "no timing"
+    found = {"rival": rival.cell.estimator, "outcome": Outcome(reason=reason)}
+    return Pair(place, comparison, found, () if reason else (pathwise, rival), prices)
+
+
+def _compare(measurements: Measurements, pairs: list[Pair]) -> None:
+    """Find the outcomes of these pairs, all of a comparison at once."""
+    budget = measurements.study.gradients.batch_size
+    for comparison in dict.fromkeys(pair.comparison for pair in pairs):
+        own = [pair for pair in pairs if pair.comparison == comparison]
+        batches = measurements.halves[1] if comparison in POOLS else measurements.every
+        prices = np.reshape([pair.prices for pair in own], (-1, 2)).T
+        first, second = (
+            Side([pair.compared[side].components for pair in own], prices[side], budget) for side in (0, 1)
+        )
+        outcomes = compare_errors(first, second, batches)
+        rooms = np.array([measurements.room(pair.compared[0]) for pair in own])
+        lengths = np.array([measurements.norms[pair.place] for pair in own])
+        worse = [
+            with_room(each, (room * length) ** 2)
+            for each, room, length in zip(first.components, rooms, lengths, strict=True)
+        ]
+        supposed = compare_errors(Side(worse, prices[0], budget), second, batches)
+        squares = np.array([measurements.squares[pair.place] for pair in own])
+        for pair, outcome, other, room, found in zip(
+            own, outcomes, supposed, rooms, worth(first, second, batches, squares), strict=True
+        ):
+            pair.found |= _judged(both(outcome, other, room) if room else outcome, found)
+
+
+def _judged(outcome: Outcome, found: Worth) -> dict[str, Any]:
+    """What a comparison says: its outcome, the relative error, and the verdict where there is nothing to decide."""
+    row: dict[str, Any] = {"outcome": outcome}
     row["relative_error"] = math.nan if outcome.verdict == NOT_MEASURABLE else found.relative_error
     verdict, why = settled(outcome, found)
     if verdict:
         return row | {"verdict": verdict, "outcome": outcome._replace(reason=why)}
     if math.isnan(found.relative_error):
-        outcome = outcome._replace(reason=outcome.reason or UNKNOWN_USE)
-    return row | {"outcome": outcome}
+        row["outcome"] = outcome._replace(reason=outcome.reason or UNKNOWN_USE)
+    return row
 
 
 def _rivals(present: list[Measured], comparison: str) -> list[Measured]:

@@ -20,7 +20,6 @@ from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
 from scorepath.store.paths import curves_path, log_path
 from scorepath.store.tables import COLUMNS, UNCERTIFIED, save
 from scorepath.study.jobs import cell_job
-from scorepath.verdicts import ratio
 
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
@@ -93,37 +92,40 @@ def references_table(measurements: Measurements) -> pd.DataFrame:
 
 def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
     """One row per measured cell and checkpoint; `_low` and `_high` are 95 % limits over batches."""
+    if not (found := measurements.gradients):
+        return pd.DataFrame(columns=COLUMNS["gradient_statistics"])
     settings = measurements.study.gradients
     budget = settings.batch_size
-    found = measurements.gradients
-    limits = _limits(measurements)
-    rows = []
-    for index, (cell, place, batches, components) in enumerate(found):
-        reason = components.tail.unmeasurable
-        variance = math.nan if reason else components.variances.mean()
-        norm = measurements.norms[place]
-        # against a reference that is not certified there is nothing to say about bias or direction
-        directed = measurements.certified[place] and norm > 0
-        squared_bias_used = np.maximum(0.0, float(components.biases.mean()))
-        rows.append({
-            "environment": cell.environment, "estimator": cell.estimator, "sigma": cell.sigma,
-            "checkpoint": place.checkpoint, "samples": settings.samples, "batch_size": settings.batch_size,
-            "environment_steps_per_sample": cell.steps,
-            **{f"{name}{end}": part[index]
-               for name, estimate in limits.items() for part, end in zip(estimate[:3], ENDS, strict=True)},
-            "not_measurable": reason, "dtype": f"float{batches['bits'][0]:.0f}",
-            "tail_share": components.tail.share, "tail_index": components.tail.index,
-            "largest_share": components.tail.largest,
-            "nsr": ratio(variance, norm**2),
-            "budget": budget,
-            "mse_equal_samples": squared_bias_used + variance / budget,
-            "mse_equal_steps": squared_bias_used + variance * found[index].steps / budget,
-            "cosine_similarity": batches["cosine_similarity"].mean() if directed else math.nan,
-            "nonfinite_fraction": batches["nonfinite_fraction"].mean(),
-            "zero_fraction": batches["zero_fraction"].mean(),
-            "float32_relative_error": batches["float32_relative_error"][0],
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+    tails = [each.components.tail for each in found]
+    reasons = [tail.unmeasurable for tail in tails]
+    variances = np.array([each.components.variances for each in found]).mean(-1)
+    variances = np.where([bool(reason) for reason in reasons], math.nan, variances)
+    biases = np.maximum(0.0, np.array([each.components.biases for each in found]).mean(-1))
+    steps = np.array([each.steps for each in found])
+    norms = np.array([measurements.norms[each.place] for each in found])
+    # against a reference that is not certified there is nothing to say about bias or direction
+    directed = np.array([measurements.certified[each.place] for each in found], dtype=bool) & (norms > 0)
+    squares = norms**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise_to_signal = variances / squares
+    return pd.DataFrame({
+        "environment": [each.cell.environment for each in found],
+        "estimator": [each.cell.estimator for each in found],
+        "sigma": [each.cell.sigma for each in found], "checkpoint": [each.place.checkpoint for each in found],
+        "samples": settings.samples, "batch_size": settings.batch_size,
+        "environment_steps_per_sample": [each.cell.steps for each in found],
+        **{f"{name}{end}": part
+           for name, estimate in _limits(measurements).items() for part, end in zip(estimate[:3], ENDS, strict=True)},
+        "not_measurable": reasons, "dtype": [f"float{each.rows['bits'][0]:.0f}" for each in found],
+        "tail_share": [tail.share for tail in tails], "tail_index": [tail.index for tail in tails],
+        "largest_share": [tail.largest for tail in tails],
+        "nsr": noise_to_signal, "budget": budget,
+        "mse_equal_samples": biases + variances / budget, "mse_equal_steps": biases + variances * steps / budget,
+        "cosine_similarity": np.where(directed, _columns(found, "cosine_similarity").mean(-1), math.nan),
+        "nonfinite_fraction": _columns(found, "nonfinite_fraction").mean(-1),
+        "zero_fraction": _columns(found, "zero_fraction").mean(-1),
+        "float32_relative_error": _columns(found, "float32_relative_error")[:, 0],
+    })  # fmt: skip
 
 
 def exact_curves_table(plan: Plan) -> pd.DataFrame:
@@ -134,41 +136,43 @@ def exact_curves_table(plan: Plan) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS["exact_curves"])
 
 
+def _columns(found: list[Measured], name: str) -> np.ndarray:
+    """(rows of the table, batches)."""
+    return np.array([each.rows[name] for each in found])
+
+
 def _limits(measurements: Measurements) -> dict[str, Estimate]:
     """Every interval of the table at once, an array over its rows for each end."""
     found = measurements.gradients
     batches = measurements.study.gradients.batches
     judged = np.array([measurements.certified[measured.place] for measured in found], dtype=bool)
-    columns = {
-        name: np.reshape([measured.rows[name] for measured in found], (-1, batches))
-        for name in ("squared_bias", "projection", *SPREADS)
-    }
+    columns = {name: _columns(found, name) for name in ("squared_bias", "projection", *SPREADS)}
     square = columns["squared_bias"].mean(-1)
     spread, along, roundness = (columns[name][:, 0] for name in SPREADS)
     low, high = squared_norm_limits(square, spread, along, roundness, batches)
+    errors = np.sort(_columns(found, "squared_error"))
     return {
         # the estimate may come out below 0, where no square can lie
         "squared_bias": Estimate(*(np.where(judged, each.clip(0), math.nan) for each in (square, low, high, high))),
         "projection": mean_estimates(np.where(judged[:, None], columns["projection"], math.nan)),
-        "variance": _variances(found, batches),
+        "variance": _variances(found),
         **{
-            f"squared_error_{name}": _squared_errors(found, judged, batches, level)
+            f"squared_error_{name}": _squared_errors(errors, judged, level)
             for name, level in (("median", 0.5), ("90", 0.9))
         },
     }
 
 
-def _variances(found: list[Measured], batches: int) -> Estimate:
+def _variances(found: list[Measured]) -> Estimate:
     """nan where the samples' tails allow no such number."""
     tails = [each.components.tail for each in found]
-    values = np.reshape([each.components.variances for each in found], (-1, batches))
+    values = np.array([each.components.variances for each in found])
     measurable = np.array([not tail.unmeasurable for tail in tails], dtype=bool)
     unseen = np.array([tail.unseen if not tail.unmeasurable else 0.0 for tail in tails])
     return positive_mean_estimates(np.where(measurable[:, None], values, math.nan), unseen)
 
 
-def _squared_errors(found: list[Measured], judged: np.ndarray, batches: int, level: float) -> Estimate:
-    """A quantile over batches, with limits that hold whatever the tails."""
-    errors = np.sort(np.reshape([each.rows["squared_error"] for each in found], (-1, batches)))
-    value, low, high = (np.where(judged, each, math.nan) for each in quantile_limits(errors, level))
+def _squared_errors(ordered: np.ndarray, judged: np.ndarray, level: float) -> Estimate:
+    """A quantile over batches, in order, with limits that hold whatever the tails."""
+    value, low, high = (np.where(judged, each, math.nan) for each in quantile_limits(ordered, level))
     return Estimate(value, low, high, high)

@@ -5,6 +5,7 @@ Paths are relative to the folder that the study is run in. A pattern has its wil
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -46,11 +47,13 @@ def cell_path(stage: Stage, environment: str, estimator: str, sigma: float) -> P
     return Path(pattern.format(environment=environment, estimator=estimator, sigma=sigma_token(sigma)))
 
 
+@cache
 def policies_path(environment: str) -> Path:
     """Reference policies of an environment: parameters and returns at every checkpoint."""
     return Path(POLICIES.format(environment=environment))
 
 
+@cache
 def reference_path(environment: str, sigma: float) -> Path:
     """Reference gradients of an environment at one noise level, at every checkpoint."""
     return Path(REFERENCE.format(environment=environment, sigma=sigma_token(sigma)))

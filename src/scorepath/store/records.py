@@ -168,8 +168,8 @@ def all_records() -> Iterator[Record]:
             yield record
 
 
-def require_intact(result: Path) -> None:
-    """Compare a result with its record, if it has one.
+def require_intact(result: Path, content: bytes | None = None) -> None:
+    """Compare a result, whose bytes may have been read already, with its record, if it has one.
 
     Raises:
         ValueError: naming a result that has changed since its job wrote it.
@@ -179,10 +179,10 @@ def require_intact(result: Path) -> None:
         return
     record = load_record(path)
     try:
-        intact = sha256(result) == record.sha256
+        found = sha256(result) if content is None else hashlib.sha256(content).hexdigest()
     except OSError as error:
         raise ValueError(f"{result} cannot be read ({error.strerror})") from error
-    if not intact:
+    if found != record.sha256:
         raise ValueError(
             f"{result} is damaged: its bytes are not those that `{record.command}` wrote; "
             "`scorepath repair` deletes it, and the next run makes it again"

@@ -56,7 +56,7 @@ class Cell:
     horizon: int
     digest: str
 
-    @property
+    @cached_property
     def path(self) -> Path:
         return cell_path(self.stage, self.environment, self.estimator, self.sigma)
 
