@@ -71,7 +71,8 @@ class Harness:
         check_words(self.study, (), True)
         check_processes(self.study)
         if status:
-            raise Failed(f"the same command did not complete the study (status {status})")
+            said = self.study.output()
+            raise Failed(f"the same command did not complete the study (status {status}); it said:\n{said}")
         check_end(self.study, self.reference)
         for kind in kinds:
             self.tallies[kind].identical += 1
