@@ -284,7 +284,7 @@ def compare(
         low, high, p_value = (np.array([number]) for number in (outcome.low, outcome.high, outcome.p_value))
         ((sign, why),) = decide(low, high, p_value, np.array([""]), FALSE_DISCOVERY_RATE)
         margin, names = math.log10(ERROR_MARGIN), (ours.estimator, theirs.estimator)
-        verdict, _ = ruling(sign, outcome.low, outcome.high, margin, names)
+        verdict, _ = ruling(sign, outcome.low, outcome.high, margin, names, outcome.open_word)
     ratio = Interval(outcome.value, float(outcome.low), float(outcome.high))
     return Comparison(verdict, ratio, outcome.flip_budget, why or outcome.reason, criterion, ours, theirs)
 
@@ -323,7 +323,8 @@ def _measure(
 def _variance(components: ErrorComponents) -> Interval:
     if components.tail.unmeasurable:
         return Interval(*(math.nan,) * 3)
-    return Interval(*map(float, positive_mean_estimates(components.variances, components.tail.unseen)[:3]))
+    tail = components.tail
+    return Interval(*map(float, positive_mean_estimates(components.variances, tail.unseen, tail.luck)[:3]))
 
 
 def _squared_bias(found: BatchStatistics) -> Interval:

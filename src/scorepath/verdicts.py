@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +72,14 @@ class ErrorComponents:
         share = self.variances[batches].mean() * price / budget / error
         return math.log10(1 + share * self.tail.unseen * len(self.variances) / len(batches))
 
+    def luck(self, batches: np.ndarray, price: float, budget: float) -> float:
+        """By how much log10 of the squared error could be lower, these batches having been let through by luck."""
+        error = float(self.squared_error(mean_of(batches, len(self.variances)), price, budget))
+        if error == 0:
+            return 0.0
+        share = self.variances[batches].mean() * price / budget / error
+        return -math.log10(1 - share * (1 - 1 / self.tail.luck))
+
 
 def error_components(
     name: str,
@@ -113,6 +121,11 @@ class Outcome(NamedTuple):
     verdict: str = "not_applicable"
     """What is said where there is nothing to decide."""
 
+    @property
+    def open_word(self) -> str:
+        """What is said where the interval does not decide."""
+        return self.verdict if self.verdict == NOT_MEASURABLE else UNDECIDED
+
 
 def mean_of(batches: np.ndarray, total: int) -> np.ndarray:
     """Weights (total,) that average these of so many batches."""
@@ -130,8 +143,8 @@ def error_estimate(components: ErrorComponents, price: float, budget: float) -> 
     if not math.isfinite(error) or error == 0:
         return Estimate(error, error, error, math.nan)
     parts = np.maximum(components.without_each(batches, price, budget), RESOLUTION * error)
-    unseen = components.unseen(batches, price, budget) / math.log10(math.e)
-    found = jackknife(0.0, np.log(parts / error), above=unseen)
+    reach = (part(batches, price, budget) * math.log(10) for part in (components.luck, components.unseen))
+    found = jackknife(0.0, np.log(parts / error), *reach)
     return Estimate(error, error * math.exp(found.low), error * math.exp(found.high), math.nan)
 
 
@@ -162,8 +175,8 @@ def compare_errors(
         return Outcome(value, value, value, p_value=0.0, reason=f"{loser.name} gave gradients that are not finite")
     if (first.blank and second.blank) or max(ours, theirs) == 0:
         return Outcome(reason="no sample of either shows any signal")
-    if reasons := [f"{each.name}: {each.tail.unmeasurable}" for each in (first, second) if each.tail.unmeasurable]:
-        return Outcome(reason="; ".join(reasons), verdict=NOT_MEASURABLE)
+    if first.tail.unmeasurable or second.tail.unmeasurable:
+        return _one_sided(first, second, prices, budget, batches)
     tiny = RESOLUTION * max(ours, theirs)
     our_parts, their_parts = (
         np.maximum(each.without_each(batches, price, budget), tiny) for each, price in contestants
@@ -173,14 +186,51 @@ def compare_errors(
         second.variances.mean() * prices[1] - first.variances.mean() * prices[0],
         max(0.0, first.biases.mean()) - max(0.0, second.biases.mean()),
     )
+    unseen, luck = (
+        [part(each, batches, price, budget) for each, price in contestants]
+        for part in (ErrorComponents.unseen, ErrorComponents.luck)
+    )
     value, low, high, p_value = jackknife(
-        value, np.log10(their_parts / our_parts),
-        *(each.unseen(batches, price, budget) for each, price in contestants),
-    )  # fmt: skip
+        value, np.log10(their_parts / our_parts), unseen[0] + luck[1], unseen[1] + luck[0]
+    )
     return Outcome(
         value, low, high, p_value,
         flip_budget=flip if flip > 0 and math.isfinite(flip) else math.nan,
     )  # fmt: skip
+
+
+def _one_sided(
+    first: ErrorComponents,
+    second: ErrorComponents,
+    prices: tuple[float, float],
+    budget: float,
+    batches: np.ndarray,
+) -> Outcome:
+    """Whether an error is surely smaller than one that cannot be measured: how much larger that is has no upper limit.
+
+    A variance has a lower limit whatever its tail, for what has not been seen only adds to it, as a bias does. So that
+    one batch cannot make that limit uncertain, the largest counts as the second largest. The arguments are those of
+    `compare_errors`.
+    """
+    sides = first, second
+    reason = "; ".join(f"{each.name}: {each.tail.unmeasurable}" for each in sides if each.tail.unmeasurable)
+    nothing = Outcome(reason=reason, verdict=NOT_MEASURABLE)
+    if first.tail.unmeasurable and second.tail.unmeasurable:
+        return nothing
+    at_least = [_at_least(each, batches) if each.tail.unmeasurable else each for each in sides]
+    found = compare_errors(at_least[0], at_least[1], prices, budget, batches)
+    limits = (found.low, math.inf) if second.tail.unmeasurable else (-math.inf, found.high)
+    if not limits[0] > 0 and not limits[1] < 0:
+        return nothing._replace(low=limits[0], high=limits[1], p_value=1.0)
+    value = min(limits, key=abs)
+    return nothing._replace(value=value, low=limits[0], high=limits[1], p_value=found.p_value)
+
+
+def _at_least(heavy: ErrorComponents, batches: np.ndarray) -> ErrorComponents:
+    cap = np.sort(heavy.variances[batches])[-2]
+    return replace(
+        heavy, variances=np.minimum(heavy.variances, cap), biases=np.zeros_like(heavy.biases), tail=NO_TAIL
+    )
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -272,7 +322,9 @@ def settled(outcome: Outcome, found: Worth) -> tuple[str, str]:
     """The verdict of a comparison in which there is nothing to decide, and why; "" where there is."""
     if found.verdict == NO_SIGNAL or (found.verdict and outcome.verdict != NOT_MEASURABLE):
         return found.verdict, found.reason
-    return (outcome.verdict, outcome.reason) if outcome.verdict == NOT_MEASURABLE else ("", "")
+    if outcome.verdict == NOT_MEASURABLE and (found.verdict or math.isnan(outcome.p_value)):
+        return outcome.verdict, outcome.reason
+    return "", ""
 
 
 def beside_margin(low: float, high: float, margin: float) -> str:
@@ -285,7 +337,9 @@ def beside_margin(low: float, high: float, margin: float) -> str:
     return WITHIN if -margin <= low and high <= margin else UNCLEAR
 
 
-def ruling(sign: int, low: float, high: float, margin: float, winners: tuple[str, str]) -> tuple[str, str]:
+def ruling(
+    sign: int, low: float, high: float, margin: float, winners: tuple[str, str], open_word: str = UNDECIDED
+) -> tuple[str, str]:
     """The verdict's word, and where the interval lies beside the practical margin.
 
     A difference that is surely smaller than the margin is no win, be it significant or not; one that is significant
@@ -297,8 +351,9 @@ def ruling(sign: int, low: float, high: float, margin: float, winners: tuple[str
         high: its upper limit.
         margin: the smallest difference that matters, in the same unit; with 0 none is too small.
         winners: the words for the signs +1 and -1.
+        open_word: that for none.
     """
     beside = beside_margin(low, high, margin)
     if beside == WITHIN and margin > 0:
         return EQUIVALENT, beside
-    return (UNDECIDED if sign == 0 else winners[0] if sign > 0 else winners[1]), beside
+    return (open_word if sign == 0 else winners[0] if sign > 0 else winners[1]), beside

@@ -82,7 +82,7 @@ def test_a_measurement_is_what_the_study_computes(simulator: sp.Simulator, measu
     reference = sp.exact_reference(simulator).gradient[None]
     stream = sp.Stream(0, "", "measure")
     found = batch_statistics(sp.estimators.Pathwise(), simulator, reference, stream, 64, 64)
-    assert measured.variance == positive_mean_estimates(found.variance, found.tail.unseen)[:3]
+    assert measured.variance == positive_mean_estimates(found.variance, found.tail.unseen, found.tail.luck)[:3]
     assert measured.projection == mean_estimates(found.projection)[:3]
     assert measured.squared_bias.value == max(0.0, found.squared_bias.mean())
     # unbiased by declaration: the error is the variance's share

@@ -202,7 +202,10 @@ def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
     decisions = {}
     for index, (sign, why), low, high in zip(judged, signs, lows, highs, strict=True):
         statistic, comparison = rows[index]["statistic"], rows[index]["comparison"]
-        word, beside = ruling(sign, low, high, margins.get(statistic, 0.0), ("pathwise", WINNERS[comparison]))
+        words = ("pathwise", WINNERS[comparison]), outcomes[index].open_word
+        word, beside = ruling(sign, low, high, margins.get(statistic, 0.0), *words)
+        if word == NOT_MEASURABLE:
+            why, beside, outcomes[index] = "", "", Outcome(reason=outcomes[index].reason)
         decisions[index] = word, beside if statistic in margins else "", why
     for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
         word, beside, why = decisions.get(index, (row.get("verdict", NOT_APPLICABLE), "", ""))

@@ -163,8 +163,11 @@ def _variances(found: list[Measured], batches: int) -> Estimate:
     tails = [each.components.tail for each in found]
     values = np.reshape([each.components.variances for each in found], (-1, batches))
     measurable = np.array([not tail.unmeasurable for tail in tails], dtype=bool)
-    unseen = np.array([tail.unseen if not tail.unmeasurable else 0.0 for tail in tails])
-    return positive_mean_estimates(np.where(measurable[:, None], values, math.nan), unseen)
+    unseen, luck = (
+        np.array([getattr(tail, name) if ok else rest for tail, ok in zip(tails, measurable, strict=True)])
+        for name, rest in (("unseen", 0.0), ("luck", 1.0))
+    )
+    return positive_mean_estimates(np.where(measurable[:, None], values, math.nan), unseen, luck)
 
 
 def _squared_errors(found: list[Measured], judged: np.ndarray, batches: int, level: float) -> Estimate:
