@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 AGAINST_REINFORCE = "pathwise_vs_reinforce"
 BEST = "pathwise_vs_best_score_function"
 BEST_OF_ALL = "pathwise_vs_best_derivative_free"
-COMPARISONS = (AGAINST_REINFORCE, BEST)
+COMPARISONS = (AGAINST_REINFORCE, BEST, BEST_OF_ALL)
 POOLS = {BEST: ("score_function",), BEST_OF_ALL: DERIVATIVE_FREE}
 """The families among which a rival is chosen."""
 SIDES = {
@@ -46,6 +46,7 @@ SIDES = {
     BEST_OF_ALL: "derivative-free estimator",
 }  # fmt: skip
 """What stands on one side of every comparison, and on the other in each."""
+ONLY_SCORE_FUNCTIONS = "of derivative-free estimators only score functions are trained here: see that comparison"
 UNJUDGED = "the reference is not certified, so a bias cannot be judged"
 UNKNOWN_USE = "the reference is not certified, so nothing says whether the smaller error is small enough to be of use"
 WINNERS = {AGAINST_REINFORCE: "score_function", BEST: "score_function", BEST_OF_ALL: "derivative_free"}
@@ -81,7 +82,7 @@ def gradient_verdicts(
             "statistic": "log10_mse_ratio", **_compared(measurements, place, comparison, price, budget),
         }
         for place in measurements.places()
-        for comparison in (*COMPARISONS, BEST_OF_ALL)
+        for comparison in COMPARISONS
     ]  # fmt: skip
     return _decided(rows, measurements.study)
 
@@ -161,7 +162,9 @@ def training_verdicts(measurements: Measurements, places: Places, criterion: str
                 if comparison == AGAINST_REINFORCE:
                     rivals = rivals[:1]
                 name = ""
-                if pathwise is not None and rivals:
+                if comparison == BEST_OF_ALL and rivals and all(_is_side(cell, BEST) for cell in rivals):
+                    outcomes = {"score_difference": Outcome(reason=ONLY_SCORE_FUNCTIONS)}
+                elif pathwise is not None and rivals:
                     theirs = [scores[cell] for cell in rivals]
                     name = rivals[most_chosen(theirs)].estimator
                     outcomes = compare_scores(scores[pathwise], np.concatenate(theirs), study.training.seeds)

@@ -70,6 +70,7 @@ def few_generations(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_proved_can_be_measured(folder: Path) -> None:
     """Pathwise wins by far more than any bias could make up for that the reference would have missed."""
     verdicts = computed(folder, bonus=0.0)
+    print(verdicts[["sigma","checkpoint","comparison","criterion","value","value_low","value_high","verdict","reason"]].to_string())
     assert set(verdicts["verdict"]) == {"pathwise"}
     references = Tables(TABLES).read("references")
     assert references["noticeable_bias"].between(0, 0.5).all()
