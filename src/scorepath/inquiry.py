@@ -286,14 +286,16 @@ def compare(
         settlement = settled(outcome, worth(*compared, judge.square))
     verdict, why = "not_applicable", ""
     if settlement[0]:
-        verdict, why = settlement
+        verdict, reason = settlement
+        outcome = outcome._replace(reason=reason)
     elif math.isfinite(outcome.p_value):
         low, high, p_value = (np.array([number]) for number in (outcome.low, outcome.high, outcome.p_value))
         ((sign, why),) = decide(low, high, p_value, np.array([""]), FALSE_DISCOVERY_RATE)
         margin, names = math.log10(ERROR_MARGIN), (ours.estimator, theirs.estimator)
         verdict, _ = ruling(sign, outcome.low, outcome.high, margin, names, outcome.open_word)
     ratio = Interval(outcome.value, float(outcome.low), float(outcome.high))
-    return Comparison(verdict, ratio, outcome.flip_budget, why or outcome.reason, criterion, ours, theirs)
+    reason = "; ".join(dict.fromkeys(filter(None, (why, outcome.reason))))
+    return Comparison(verdict, ratio, outcome.flip_budget, reason, criterion, ours, theirs)
 
 
 def _measure(

@@ -228,9 +228,7 @@ def _one_sided(
 
 def _at_least(heavy: ErrorComponents, batches: np.ndarray) -> ErrorComponents:
     cap = np.sort(heavy.variances[batches])[-2]
-    return replace(
-        heavy, variances=np.minimum(heavy.variances, cap), biases=np.zeros_like(heavy.biases), tail=NO_TAIL
-    )
+    return replace(heavy, variances=np.minimum(heavy.variances, cap), biases=np.zeros_like(heavy.biases), tail=NO_TAIL)
 
 
 def ratio(numerator: float, denominator: float) -> float:

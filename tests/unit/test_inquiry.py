@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 from xml.etree import ElementTree
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 import scorepath as sp
+from scorepath import inquiry
 from scorepath.inquiry import Interval, Measurement
 from scorepath.intervals import mean_estimates, positive_mean_estimates
 from scorepath.measurement import batch_statistics
@@ -236,3 +237,24 @@ def test_a_step_far_away_gives_no_signal() -> None:
     assert (found.verdict, found.reason) == ("no_signal", "every sample of Pathwise is exactly zero")
     flat = sp.Simulator(sp.environments.Cosine(frequency=10.0, phase=1.0), sigma=1.0)
     assert sp.compare(*both, flat).verdict == "neither_usable"
+
+
+class Declared(sp.estimators.Pathwise):
+    """Somebody's own, unbiased by their word."""
+
+
+def test_a_bias_that_could_hide_is_left_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The winner's, where its unbiasedness is declared, not proved; against an exact reference nothing hides."""
+    simulator = sp.Simulator(sp.environments.Quadratic(dimension=1, offset=1.0), sigma=0.1)
+    both = Declared(), sp.estimators.Reinforce()
+    plain = sp.compare(*both, simulator)
+    assert plain.verdict == "Declared"
+    judged = inquiry.judge_of(simulator, 64, 64, 0)
+    for noticeable, verdict in ((1e-3, "Declared"), (10.0, "undecided")):
+        monkeypatch.setattr(inquiry, "judge_of", lambda *_, room=noticeable: replace(judged, noticeable=room))
+        for pair in (both, both[::-1]):
+            found = sp.compare(*pair, simulator)
+            assert found.verdict == verdict
+        assert ("a bias of" in str(found)) == (verdict == "undecided")
+    proved = sp.compare(sp.estimators.Pathwise(), both[1], simulator)
+    assert proved.verdict == "Pathwise"

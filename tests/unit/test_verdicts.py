@@ -212,7 +212,7 @@ def test_a_sum_that_just_passed_the_gate_may_be_smaller() -> None:
 
 
 def test_a_tail_widens_the_interval_on_its_own_side() -> None:
-    """By what it may hold beyond its largest sample: 1.5 * 0.1 / (1.5 - 1); twice that, if half of the batches judge."""
+    """By what it may hold beyond its largest sample, 1.5 * 0.1 / (1.5 - 1); twice that if half of the batches judge."""
     first, second = spread(1.0, seed=1), spread(3.0, seed=2)
     plain = compare_errors(first, second, (1.0, 1.0), 64, EVERY)
     below = compare_errors(replace(first, tail=WIDE), second, (1.0, 1.0), 64, EVERY)

@@ -99,7 +99,8 @@ def _backpropagate(verdicts: pd.DataFrame) -> str:
     return (
         "Should one backpropagate at all? At equal environment steps, against the best estimator that needs returns"
         f" alone (score function, measure-valued or perturbed parameters; most often {label(often)}), the pathwise"
-        f" gradient has the smaller error in {wins} of {wins + losses} decided comparisons ({open_}). {_learning(verdicts)}"
+        f" gradient has the smaller error in {wins} of {wins + losses} decided comparisons ({open_})."
+        f" {_learning(verdicts)}"
     ).strip()
 
 

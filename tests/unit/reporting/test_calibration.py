@@ -27,9 +27,13 @@ def test_the_page_is_the_datas() -> None:
 
 def test_what_misses_its_aim_by_two_standard_errors_is_marked() -> None:
     names = "passed", "variance", "ratio_normal", "ratio_itself", "mean", "unbiased", "biased"
-    row = dict.fromkeys(names, [0.95, 0.01]) | {"name": "it", "wrong_normal": [0.08, 0.01], "wrong_itself": [0.06, 0.01]}
+    row = {name: [0.95, 0.01] for name in names} | {
+        "name": "it",
+        "wrong_normal": [0.08, 0.01],
+        "wrong_itself": [0.06, 0.01],
+    }
     row |= {"variance": [0.90, 0.01], "mean": [0.92, 0.01], "ratio_itself": None, "biased": [1.0, 0.01]}
-    cell = dict.fromkeys(("passed", "variance", "bias", "projection", "ratio", "undecided"), [0.95, 0.01])
+    cell = {name: [0.95, 0.01] for name in ("passed", "variance", "bias", "projection", "ratio", "undecided")}
     cell |= {"name": "there", "cells": 2, "wrong": [0.05, 0.01], "decided": 40}
     samples, verdicts, cells = tables({"simulated": [row], "cells": [cell]})
     assert samples.rows[0] == [

@@ -115,7 +115,8 @@ def recomputed(plan: Plan) -> pd.DataFrame:
         rival = min(found, key=lambda name: (not measurable(plan, verdict, name), found[name])) if found else ""
         errors = {name: error(plan, verdict, name, True, square) for name in ESTIMATORS}
         rows.append({
-            **verdict[[*KEYS, "comparison", "criterion", "verdict", "relative_error", "value"]],
+            **verdict[[*KEYS, "comparison", "criterion", "verdict", "relative_error"]],
+            **verdict[["value", "value_low", "value_high"]],
             "stated": verdict["rival"], "rival": rival, "ours": errors["pathwise"],
             "theirs": errors.get(rival, math.nan), "square": square, **errors,
         })  # fmt: skip
