@@ -246,14 +246,14 @@ class Declared(sp.estimators.Pathwise):
 def test_a_bias_that_could_hide_is_left_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """The winner's, where its unbiasedness is declared, not proved; against an exact reference nothing hides."""
     simulator = sp.Simulator(sp.environments.Quadratic(dimension=1, offset=1.0), sigma=0.1)
-    both = Declared(), sp.estimators.Reinforce()
-    plain = sp.compare(*both, simulator)
+    both: tuple[sp.Estimator, sp.Estimator] = Declared(), sp.estimators.Reinforce()
+    plain = sp.compare(both[0], both[1], simulator)
     assert plain.verdict == "Declared"
     judged = inquiry.judge_of(simulator, 64, 64, 0)
     for noticeable, verdict in ((1e-3, "Declared"), (10.0, "undecided")):
         monkeypatch.setattr(inquiry, "judge_of", lambda *_, room=noticeable: replace(judged, noticeable=room))
         for pair in (both, both[::-1]):
-            found = sp.compare(*pair, simulator)
+            found = sp.compare(pair[0], pair[1], simulator)
             assert found.verdict == verdict
         assert ("a bias of" in str(found)) == (verdict == "undecided")
     proved = sp.compare(sp.estimators.Pathwise(), both[1], simulator)

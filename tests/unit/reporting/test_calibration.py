@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks.calibration.__main__ import page
 from benchmarks.calibration.cells import CELLS
 from benchmarks.calibration.simulated import CART_POLE, CLASSES
@@ -27,13 +29,15 @@ def test_the_page_is_the_datas() -> None:
 
 def test_what_misses_its_aim_by_two_standard_errors_is_marked() -> None:
     names = "passed", "variance", "ratio_normal", "ratio_itself", "mean", "unbiased", "biased"
-    row = {name: [0.95, 0.01] for name in names} | {
+    row: dict[str, Any] = {name: [0.95, 0.01] for name in names} | {
         "name": "it",
         "wrong_normal": [0.08, 0.01],
         "wrong_itself": [0.06, 0.01],
     }
     row |= {"variance": [0.90, 0.01], "mean": [0.92, 0.01], "ratio_itself": None, "biased": [1.0, 0.01]}
-    cell = {name: [0.95, 0.01] for name in ("passed", "variance", "bias", "projection", "ratio", "undecided")}
+    cell: dict[str, Any] = {
+        name: [0.95, 0.01] for name in ("passed", "variance", "bias", "projection", "ratio", "undecided")
+    }
     cell |= {"name": "there", "cells": 2, "wrong": [0.05, 0.01], "decided": 40}
     samples, verdicts, cells = tables({"simulated": [row], "cells": [cell]})
     assert samples.rows[0] == [
