@@ -216,7 +216,7 @@ def _one_sided(
     reason = "; ".join(f"{each.name}: {each.tail.unmeasurable}" for each in sides if each.tail.unmeasurable)
     nothing = Outcome(reason=reason, verdict=NOT_MEASURABLE)
     # nor is anything told by a side of which nothing has been seen to vary
-    if first.tail.unmeasurable and second.tail.unmeasurable or any(not each.variances.any() for each in sides):
+    if (first.tail.unmeasurable and second.tail.unmeasurable) or any(not each.variances.any() for each in sides):
         return nothing
     at_least = [_at_least(each, batches) if each.tail.unmeasurable else each for each in sides]
     found = compare_errors(at_least[0], at_least[1], prices, budget, batches)

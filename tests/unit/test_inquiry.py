@@ -17,6 +17,7 @@ import scorepath as sp
 from scorepath import inquiry
 from scorepath.inquiry import Interval, Measurement
 from scorepath.intervals import mean_estimates, positive_mean_estimates
+from scorepath.judge import judge_of
 from scorepath.measurement import batch_statistics
 
 COSINE = sp.environments.Cosine(frequency=10.0, phase=1.0)
@@ -249,7 +250,7 @@ def test_a_bias_that_could_hide_is_left_room(monkeypatch: pytest.MonkeyPatch) ->
     both: tuple[sp.Estimator, sp.Estimator] = Declared(), sp.estimators.Reinforce()
     plain = sp.compare(both[0], both[1], simulator)
     assert plain.verdict == "Declared"
-    judged = inquiry.judge_of(simulator, 64, 64, 0)
+    judged = judge_of(simulator, 64, 64, 0)
     for noticeable, verdict in ((1e-3, "Declared"), (10.0, "undecided")):
         monkeypatch.setattr(inquiry, "judge_of", lambda *_, room=noticeable: replace(judged, noticeable=room))
         for pair in (both, both[::-1]):
