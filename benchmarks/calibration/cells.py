@@ -93,7 +93,7 @@ def exact_cells(name: str, sigma: float, seeds: range) -> Cells:
                 along = mean_estimates(batch.projection)
                 rates.projection.add(along.low <= norm <= along.high)
                 if not batch.tail.unmeasurable:
-                    own = positive_mean_estimates(batch.variance, batch.tail.unseen)
+                    own = positive_mean_estimates(batch.variance, batch.tail.unseen, batch.tail.luck)
                     rates.variance.add(own.low <= variance <= own.high)
         for method in found.keys() - {"pathwise"} if "pathwise" in found else ():
             (ours, our_error), (theirs, their_error) = found["pathwise"], found[method]

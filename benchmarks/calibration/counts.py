@@ -1,4 +1,4 @@
-"""Shares of repetitions with their standard errors, and what they should be."""
+"""Shares of repetitions with their standard errors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ import numpy as np
 BATCHES = SIZE = 64
 """As in the default study."""
 EVERY = np.arange(BATCHES)
-COVERAGE = 0.93, 0.97
-WRONG = 0.05
-WRONG_SIGNS = 0.01
-"""What is to be reached."""
 SEED = 20261122
 
 
@@ -43,10 +39,6 @@ class Count:
     def __add__(self, other: Count) -> Count:
         return Count(self.hits + other.hits, self.of + other.of, max(self.alike, other.alike))
 
-    def __str__(self) -> str:
-        return f"{100 * self.share:.1f} ± {100 * self.error:.1f}" if self.of else "–"
-
-    def judged(self, low: float, high: float) -> str:
-        """With a mark where a target is missed by more than two standard errors."""
-        missed = self.of and not low - 2 * self.error <= self.share <= high + 2 * self.error
-        return f"**{self}**" if missed else str(self)
+    def recorded(self) -> list[float] | None:
+        """Share and standard error."""
+        return [round(self.share, 5), round(self.error, 5)] if self.of else None

@@ -146,7 +146,7 @@ def simulate(name: str, repeats: int, part: int = 0) -> Rates:
         rates.unbiased.add(bias_is_covered(means, 0.0))
         rates.biased.add(bias_is_covered(means + bias, bias**2))
         if through:
-            found = positive_mean_estimates(ours.variances, tail.unseen)
+            found = positive_mean_estimates(ours.variances, tail.unseen, tail.luck)
             rates.variance.add(found.low <= 1 <= found.high)
         for rival, theirs in rivals.items():
             outcome = compare_errors(Side.alone(ours, 1.0, SIZE), Side.alone(theirs, 1.0, SIZE), EVERY)[0]

@@ -79,12 +79,13 @@ def mean_estimates(values: np.ndarray) -> Estimate:
     return _where_finite(values, _means)
 
 
-def positive_mean_estimates(values: np.ndarray, unseen: Any = 0.0) -> Estimate:
+def positive_mean_estimates(values: np.ndarray, unseen: Any = 0.0, luck: Any = 1.0) -> Estimate:
     """Likewise of what is never negative, as variances: Student's t is that of the logarithm.
 
     Args:
         values: (..., batches).
         unseen: the share of the mean that the samples may not have shown, (...): it raises the upper limit.
+        luck: a factor, at least 1, by which they may have shown too much, (...): it lowers the lower limit.
     """
 
     def estimates(finite: np.ndarray) -> Estimate:
@@ -93,11 +94,11 @@ def positive_mean_estimates(values: np.ndarray, unseen: Any = 0.0) -> Estimate:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             spread = np.where(error > 0, error / found.value, 0.0)
             factor = np.exp(_t_quantile(finite.shape[-1]) * spread)
-        low = np.maximum(0.0, np.minimum(found.value / factor, found.low))
-        return found._replace(low=low, high=np.maximum(found.value * factor, found.high))
+        # where batches are skewed the limits on the plain scale reach too far down, and Hall's further up
+        return found._replace(low=found.value / factor, high=np.maximum(found.value * factor, found.high))
 
     found = _where_finite(values, estimates)
-    return found._replace(high=found.high * (1 + np.asarray(unseen)))
+    return found._replace(low=found.low / np.asarray(luck), high=found.high * (1 + np.asarray(unseen)))
 
 
 def _means(values: np.ndarray) -> Estimate:

@@ -28,12 +28,14 @@ class Judge:
     | certified | whether a bias may be judged by it |
     | how | where it comes from, in words |
     | finding | what refutes a declared continuity, if anything does |
+    | noticeable | the smallest bias, by the gradient's length, that would have shown; 0 where it is exact |
     """
 
     gradients: Tensor
     certified: bool
     how: str
     finding: str = ""
+    noticeable: float = 0.0
 
     @property
     def square(self) -> float:
@@ -58,4 +60,4 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
     stream = Stream(seed, "", "reference")
     samples = REFERENCE_SAMPLES * batches * batch_size
     found = certified_reference(simulator, stream, samples, batches, ERROR_BUDGET)
-    return Judge(found.gradients, found.certified, found.certified_by, found.finding)
+    return Judge(found.gradients, found.certified, found.certified_by, found.finding, found.noticeable)

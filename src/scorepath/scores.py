@@ -2,9 +2,9 @@
 
 Each rate is run at each seed. A seed's rate is the one with the best mean score over the *other* seeds, so no run is
 judged at a rate that it helped to choose, and every other run of the cell helps to choose it; further seeds may do that
-alone. Which rate that is counts as chance, too: for an interval the whole procedure is repeated without each seed in
-turn, choices included (a jackknife over seeds, which both sides of a comparison share). Choices, scores and intervals
-all come from `tuned_scores`.
+alone. Which rate that is counts as chance, too: one side is better only if, tuned so, it is better than the other side
+at *every* rate that this one could have chosen (an intersection-union test, Berger 1982). The best of these is among
+them, so the error rate is that of a single test, and rates that nearly tie cost next to nothing.
 """
 
 from __future__ import annotations
@@ -101,39 +101,61 @@ def compare_scores(ours: np.ndarray, theirs: np.ndarray, judged: int) -> dict[st
 
     Returns:
         `score_difference`, the difference of mean scores, and `probability_of_improvement`, which is 0.5 where there is
-        no difference. Limits and p-values are Student's with the jackknife's standard error (Tukey 1958). Of a
-        probability that error is at least the largest that its value allows (van Dantzig 1951): between few runs it
-        takes few values, which can agree whichever seed is left out.
+        no difference. The value is that of both sides tuned; the lower limit is the least of those of our tuned runs
+        against each of their candidates, the upper one is made the other way round, and so is the p-value. Each of
+        these is Student's over seeds.
     """
     if judged < 2:
         return {"score_difference": Outcome(reason="a single seed shows no spread")}
-    whole = _difference(ours, theirs, judged)
-    without = np.array([
-        _difference(np.delete(ours, i, 1), np.delete(theirs, i, 1), judged - 1) for i in range(judged)
-    ])  # fmt: skip
-    errors = np.sqrt((judged - 1) / judged * ((without - without.mean(0)) ** 2).sum(0))
-    probability = whole[1] + 0.5
-    errors[1] = max(errors[1], math.sqrt(max(0.0, probability * (1 - probability)) / (judged - 1)))
-    difference, better = (_outcome(*found, judged - 1) for found in zip(whole, errors, strict=True))
+    our_runs, their_runs = ours[:, :judged], theirs[:, :judged]
+    our_scores, their_scores = tuned_scores(ours)[:judged], tuned_scores(theirs)[:judged]
+    better = _outcome(
+        probability_of_improvement(our_scores, their_scores) - 0.5,
+        _improvements(our_scores, their_runs), _improvements(their_scores, our_runs), judged - 1,
+    )  # fmt: skip
+    difference = _outcome(
+        float((our_scores - their_scores).mean()), _gains(our_scores - their_runs), _gains(their_scores - our_runs),
+        judged - 1,
+    )  # fmt: skip
     better = better._replace(value=better.value + 0.5, low=max(0.0, better.low + 0.5), high=min(1.0, better.high + 0.5))
     return {"score_difference": difference, "probability_of_improvement": better}
 
 
-def _difference(ours: np.ndarray, theirs: np.ndarray, judged: int) -> tuple[float, float]:
-    """Both statistics, each 0 where there is no difference."""
-    our_scores, their_scores = tuned_scores(ours)[:judged], tuned_scores(theirs)[:judged]
-    return float((our_scores - their_scores).mean()), probability_of_improvement(our_scores, their_scores) - 0.5
+def _gains(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means with their standard errors, (candidates,) of (candidates, seeds)."""
+    return differences.mean(1), differences.std(1, ddof=1) / math.sqrt(differences.shape[1])
 
 
-def _outcome(value: float, error: float, freedom: int) -> Outcome:
+def _improvements(scores: np.ndarray, rivals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities that runs (seeds,) are better than each rival's, (candidates, seeds), less 0.5, with their errors.
+
+    The jackknife's over seeds, which both sides share. It is at least the largest that the value allows (van Dantzig
+    1951): between few runs a probability takes few values, which can agree whichever seed is left out.
+    """
+    seeds = len(scores)
+    wins = np.sign(scores[:, None] - rivals[:, None, :]) / 2  # (candidates, our seed, their seed)
+    value = wins.mean((1, 2))
+    with_seed = wins.sum(1) + wins.sum(2) - np.diagonal(wins, axis1=1, axis2=2)
+    without = (wins.sum((1, 2))[:, None] - with_seed) / (seeds - 1) ** 2
+    jackknifed = (seeds - 1) / seeds * np.square(without - without.mean(1, keepdims=True)).sum(1)
+    return value, np.sqrt(np.maximum(jackknifed, (0.25 - value**2) / (seeds - 1)))
+
+
+def _outcome(
+    value: float, ahead: tuple[np.ndarray, np.ndarray], behind: tuple[np.ndarray, np.ndarray], freedom: int
+) -> Outcome:
+    """From what we are ahead of each of their candidates, and they of each of ours, (candidates,), with errors."""
     from scipy.stats import t
 
-    if abs(value) < 1e-12:
-        value = 0.0
-    reach = float(t.ppf(0.975, freedom)) * error
-    same = error < 1e-12  # whichever seed is left out
-    p_value = float(not value) if same else 2 * float(t.sf(abs(value) / error, freedom))
-    return Outcome(value, value - reach, value + reach, p_value=p_value)
+    def surely(means: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
+        """The lower limit, and the p-value of being no better than one of them."""
+        means = np.where(abs(means) < 1e-12, 0.0, means)
+        same = errors < 1e-12  # in every seed
+        p_values = np.where(same, means <= 0, t.sf(means / np.where(same, 1.0, errors), freedom))
+        return float((means - t.ppf(0.975, freedom) * errors).min()), float(p_values.max())
+
+    (low, better), (high, worse) = surely(*ahead), surely(*behind)
+    return Outcome(value if abs(value) >= 1e-12 else 0.0, low, -high, p_value=min(1.0, 2 * min(better, worse)))
 
 
 def probability_of_improvement(ours: np.ndarray, theirs: np.ndarray) -> float:

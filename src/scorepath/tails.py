@@ -2,15 +2,18 @@
 
 Above the largest of n samples of a Pareto tail with index alpha there lies, on average, 1 / (alpha - 1) times what that
 largest one holds of their sum. The squared deviations' index is estimated (Hill 1975); at 1 or below such a tail has
-no mean, and no number of batches gives an interval. Nor is a sum measured that rests on a handful of samples.
+no mean, and no number of batches gives an interval. Nor is a sum measured that rests on a handful of samples; and of
+those that just pass this gate many were lucky, so that their lower limit is one given that they passed.
 docs/calibration.md says how intervals fare at every kind of tail.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 FRACTION = 0.01
@@ -19,6 +22,10 @@ FEWEST_IN_TAIL = 16
 """But so many of them at least."""
 FEWEST = 8
 """A second moment that rests on fewer samples (or than an eighth of all, if that is less) is not measured."""
+CAUTION = 1.5
+"""So many times what the estimated tail holds unseen: the estimates are noisy (docs/calibration.md)."""
+LEAST = 1e-3
+"""Where chance and the gate leave a sum no lower limit, this share of it is one."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +47,24 @@ class Tail:
         """What the tail may hold beyond the largest sample, as a share of the sum; infinite if it has no mean."""
         if self.largest == 0:
             return 0.0
-        return self.largest / (self.index - 1) if self.index > 1 else math.inf
+        return CAUTION * self.largest / (self.index - 1) if self.index > 1 else math.inf
+
+    @property
+    def fewest(self) -> float:
+        """So many samples must their sum rest on at least."""
+        return min(FEWEST, self.samples / 8)
+
+    @property
+    def luck(self) -> float:
+        """By what factor the sum's lower limit is smaller for knowing that the gate let it through (`luck_of`)."""
+        return float(luck_of([self])[0])
 
     @property
     def unmeasurable(self) -> str:
         """Why no mean can be measured from these samples; "" if one can."""
         if self.largest == 0:
             return ""
-        if self.effective < min(FEWEST, self.samples / 8):
+        if self.effective < self.fewest:
             return f"the variance rests on {self.effective:.1f} of {self.samples:.0f} samples"
         if self.index <= 1:
             return f"the squared deviations' tail is too heavy: Hill index {self.index:.2f}"
@@ -55,6 +72,28 @@ class Tail:
 
 
 NO_TAIL = Tail()
+
+
+def luck_of(tails: Sequence[Tail]) -> np.ndarray:
+    """By what factor each sum's lower limit is smaller for knowing that the gate let it through; at least 1.
+
+    The number of samples that a sum rests on is as a count of rare events: its lower limit is the mean at which a
+    Poisson count, *given that it passes*, is so large with probability 2.5 % (beside the limit without a gate).
+    """
+    from scipy.special import gammainc, gammaincinv
+
+    factors = np.ones(len(tails))
+    gated = [index for index, tail in enumerate(tails) if tail.fewest <= tail.effective < math.inf]
+    rests, fewest = (np.array([getattr(tails[index], name) for index in gated]) for name in ("effective", "fewest"))
+    plain = gammaincinv(rests, 0.025)  # gammainc(k, m): P(Poisson count of mean m >= k)
+    low, high = np.log(LEAST * rests), np.log(plain)
+    for _ in range(40):
+        middle = (low + high) / 2
+        mean = np.exp(middle)
+        surprising = gammainc(rests, mean) > 0.025 * gammainc(fewest, mean)
+        low, high = np.where(surprising, low, middle), np.where(surprising, middle, high)
+    factors[gated] = np.maximum(1.0, plain / np.exp(high))
+    return factors
 
 
 def tail_of(values: Tensor) -> Tail:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from scorepath.intervals import Estimate, jackknife
-from scorepath.tails import NO_TAIL, Tail
+from scorepath.tails import NO_TAIL, Tail, luck_of
 
 RESOLUTION = 1e-12
 """Errors further apart than this are not told apart: an error ratio is given as 1e12 at most."""
@@ -111,9 +111,35 @@ class Side:
     def unseen(self, batches: np.ndarray) -> np.ndarray:
         """By how much log10 of the errors could be higher for what the tails have not shown in these batches: (n,)."""
         tails = np.array([each.tail.unseen for each in self.components])
-        share = self._variances[:, batches].mean(-1) / self.errors(batches)
-        more = share * tails * self._variances.shape[-1] / len(batches)
-        return np.where(tails > 0, np.log10(1 + np.where(np.isfinite(more), more, 0.0)), 0.0)
+        more = self._shares(batches) * tails * self._variances.shape[-1] / len(batches)
+        return np.log10(1 + np.where(np.isfinite(more), more, 0.0))
+
+    def luck(self, batches: np.ndarray) -> np.ndarray:
+        """By how much log10 of the errors could be lower, these batches having been let through by luck: (n,)."""
+        lucky = luck_of([each.tail for each in self.components])
+        return -np.log10(1 - self._shares(batches) * (1 - 1 / lucky))
+
+    def _shares(self, batches: np.ndarray) -> np.ndarray:
+        """Of the errors, what the variances are; 0 where there is no error, or it has no limit."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = self._variances[:, batches].mean(-1) / self.errors(batches)
+        return np.where(np.isfinite(shares), shares, 0.0)
+
+    def at_least(self, batches: np.ndarray) -> Side:
+        """The same, but what cannot be measured has no bias, and of its batches the largest is as the second largest.
+
+        A variance has a lower limit whatever its tail, for what has not been seen only adds to it, as a bias does; and
+        so one batch cannot make that limit uncertain.
+        """
+
+        def seen(each: ErrorComponents) -> ErrorComponents:
+            if not each.tail.unmeasurable:
+                return each
+            cap = np.sort(each.variances[batches])[-2]
+            biases = np.zeros_like(each.biases)
+            return replace(each, variances=np.minimum(each.variances, cap), biases=biases, tail=NO_TAIL)
+
+        return replace(self, components=[seen(each) for each in self.components])
 
     def flip_budgets(self, other: Side) -> np.ndarray:
         """The budget at which the smaller variance is worth as much as the smaller bias; nan of none: (n,)."""
@@ -163,6 +189,11 @@ class Outcome(NamedTuple):
     verdict: str = "not_applicable"
     """What is said where there is nothing to decide."""
 
+    @property
+    def open_word(self) -> str:
+        """What is said where the interval does not decide."""
+        return self.verdict if self.verdict == NOT_MEASURABLE else UNDECIDED
+
 
 def error_estimate(components: ErrorComponents, price: float, budget: float) -> Estimate:
     """The mean squared error with its limits, from all batches; its p-value means nothing. nan if not measurable."""
@@ -173,7 +204,8 @@ def error_estimate(components: ErrorComponents, price: float, budget: float) -> 
     if not math.isfinite(error) or error == 0:
         return Estimate(error, error, error, math.nan)
     parts = np.maximum(side.without_each(batches), RESOLUTION * error)
-    found = jackknife(np.zeros(1), np.log(parts / error), above=side.unseen(batches) / math.log10(math.e))
+    reach = (part(batches) * math.log(10) for part in (side.luck, side.unseen))
+    found = jackknife(np.zeros(1), np.log(parts / error), *reach)
     low, high = (error * float(np.exp(limit[0])) for limit in (found.low, found.high))
     return Estimate(error, low, high, math.nan)
 
@@ -186,39 +218,49 @@ def compare_errors(first: Side, second: Side, batches: np.ndarray) -> list[Outco
         second: their rivals, measured on the same random numbers.
         batches: the indices of those that are judged on; at least three.
     """
-    ours, theirs = first.errors(batches), second.errors(batches)
+    measured = first.errors(batches), second.errors(batches)
+    first_seen, second_seen = first.at_least(batches), second.at_least(batches)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        ours, theirs = first_seen.errors(batches), second_seen.errors(batches)
         tiny = RESOLUTION * np.maximum(ours, theirs)
-        our_parts, their_parts = (np.maximum(side.without_each(batches), tiny[:, None]) for side in (first, second))
+        our_parts, their_parts = (
+            np.maximum(side.without_each(batches), tiny[:, None]) for side in (first_seen, second_seen)
+        )
         found = jackknife(
             np.log10(np.maximum(theirs, tiny) / np.maximum(ours, tiny)),
-            np.log10(their_parts / our_parts), first.unseen(batches), second.unseen(batches),
-        )  # fmt: skip
+            np.log10(their_parts / our_parts),
+            first_seen.unseen(batches) + second_seen.luck(batches),
+            second_seen.unseen(batches) + first_seen.luck(batches),
+        )
         flips = first.flip_budgets(second)
-    blank = first.blank & second.blank
-    return [
-        _without_question(first, second, index, bool(blank[index]), (float(ours[index]), float(theirs[index])))
-        or Outcome(*numbers)
-        for index, numbers in enumerate(zip(*(part.tolist() for part in (*found, flips)), strict=True))
-    ]
+    outcomes = (Outcome(*numbers) for numbers in zip(*(part.tolist() for part in (*found, flips)), strict=True))
+    errors = zip(*(side.tolist() for side in measured), strict=True)
+    pairs = zip(first.components, second.components, strict=True)
+    return [_outcome(*both) for both in zip(outcomes, pairs, errors, strict=True)]
 
 
-def _without_question(
-    first: Side, second: Side, index: int, blank: bool, errors: tuple[float, float]
-) -> Outcome | None:
-    """The outcome where no interval is asked for: an error is infinite, or nothing is seen, or measurable."""
+def _outcome(found: Outcome, sides: tuple[ErrorComponents, ErrorComponents], errors: tuple[float, float]) -> Outcome:
+    """What is said of two errors whose ratio would be this one: an error may be infinite, nothing or unmeasurable."""
     finite = [math.isfinite(error) for error in errors]
     if not all(finite):
         if not any(finite):
             return Outcome(reason="neither gradient is finite")
-        value, loser = (math.inf, second) if finite[0] else (-math.inf, first)
-        name = loser.components[index].name
-        return Outcome(value, value, value, p_value=0.0, reason=f"{name} gave gradients that are not finite")
-    if blank or max(errors) == 0:
+        value, loser = (math.inf, sides[1]) if finite[0] else (-math.inf, sides[0])
+        return Outcome(value, value, value, p_value=0.0, reason=f"{loser.name} gave gradients that are not finite")
+    if all(side.blank for side in sides) or max(errors) == 0:
         return Outcome(reason="no sample of either shows any signal")
-    if reasons := list(filter(None, (side.unmeasurable[index] for side in (first, second)))):
-        return Outcome(reason="; ".join(reasons), verdict=NOT_MEASURABLE)
-    return None
+    reasons = [f"{side.name}: {side.tail.unmeasurable}" for side in sides if side.tail.unmeasurable]
+    if not reasons:
+        return found
+    nothing = Outcome(reason="; ".join(reasons), verdict=NOT_MEASURABLE)
+    # nor is anything told by a side of which nothing has been seen to vary
+    if len(reasons) == 2 or any(not side.variances.any() for side in sides):
+        return nothing
+    # how much larger the error is that cannot be measured has no upper limit
+    low, high = (found.low, math.inf) if sides[1].tail.unmeasurable else (-math.inf, found.high)
+    if low > 0 or high < 0:
+        return nothing._replace(value=min(low, high, key=abs), low=low, high=high, p_value=found.p_value)
+    return nothing._replace(low=low, high=high, p_value=1.0)
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -303,7 +345,9 @@ def settled(outcome: Outcome, found: Worth) -> tuple[str, str]:
     """The verdict of a comparison in which there is nothing to decide, and why; "" where there is."""
     if found.verdict == NO_SIGNAL or (found.verdict and outcome.verdict != NOT_MEASURABLE):
         return found.verdict, found.reason
-    return (outcome.verdict, outcome.reason) if outcome.verdict == NOT_MEASURABLE else ("", "")
+    if outcome.verdict == NOT_MEASURABLE and (found.verdict or math.isnan(outcome.p_value)):
+        return outcome.verdict, outcome.reason
+    return "", ""
 
 
 def beside_margin(low: float, high: float, margin: float) -> str:
@@ -316,7 +360,9 @@ def beside_margin(low: float, high: float, margin: float) -> str:
     return WITHIN if -margin <= low and high <= margin else UNCLEAR
 
 
-def ruling(sign: int, low: float, high: float, margin: float, winners: tuple[str, str]) -> tuple[str, str]:
+def ruling(
+    sign: int, low: float, high: float, margin: float, winners: tuple[str, str], open_word: str = UNDECIDED
+) -> tuple[str, str]:
     """The verdict's word, and where the interval lies beside the practical margin.
 
     A difference that is surely smaller than the margin is no win, be it significant or not; one that is significant
@@ -328,8 +374,9 @@ def ruling(sign: int, low: float, high: float, margin: float, winners: tuple[str
         high: its upper limit.
         margin: the smallest difference that matters, in the same unit; with 0 none is too small.
         winners: the words for the signs +1 and -1.
+        open_word: that for none.
     """
     beside = beside_margin(low, high, margin)
     if beside == WITHIN and margin > 0:
         return EQUIVALENT, beside
-    return (UNDECIDED if sign == 0 else winners[0] if sign > 0 else winners[1]), beside
+    return (open_word if sign == 0 else winners[0] if sign > 0 else winners[1]), beside

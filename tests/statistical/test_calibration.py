@@ -8,12 +8,13 @@ from the aims.
 from __future__ import annotations
 
 import pytest
-from benchmarks.calibration.__main__ import INTRODUCTION
-from benchmarks.calibration.cells import CELLS, exact_cells, summed
-from benchmarks.calibration.counts import COVERAGE, WRONG, WRONG_SIGNS, Count
-from benchmarks.calibration.simulated import CART_POLE, CLASSES, Rates, simulate
+from benchmarks.calibration.__main__ import spot_check
+from benchmarks.calibration.cells import exact_cells, summed
+from benchmarks.calibration.counts import Count
+from benchmarks.calibration.simulated import simulate
 from scipy import stats
-from tests.helpers.places import ROOT
+
+from scorepath.reporting.calibration import COVERAGE, WRONG, WRONG_SIGNS, recorded
 
 pytestmark = pytest.mark.statistical
 
@@ -39,7 +40,7 @@ def test_measurable_samples_are_let_through_and_covered(name: str) -> None:
         # more than the aim is no error of these tests: heavy ratios do cover more
         assert near(count, COVERAGE[0], 1.0)
     for count in found.wrong.values():
-        assert near(count, 0.0, WRONG)
+        assert near(count, *WRONG)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_hopeless_samples_are_seldom_let_through_and_rarely_err(name: str, most:
     found = simulate(name, REPEATS)
     assert found.passed.share <= most
     for count in found.wrong.values():
-        assert near(count, 0.0, WRONG)
+        assert near(count, *WRONG)
 
 
 def test_signs_of_cells_with_known_truth_are_right() -> None:
@@ -58,20 +59,14 @@ def test_signs_of_cells_with_known_truth_are_right() -> None:
     for count in (found.variance, found.bias, found.projection, found.ratio):
         assert near(count, COVERAGE[0], 1.0)
     assert found.wrong.of > 50
-    assert near(found.wrong, 0.0, WRONG_SIGNS)
+    assert near(found.wrong, *WRONG_SIGNS)
 
 
 def test_a_short_interval_would_be_noticed() -> None:
     assert not near(Count(round(0.75 * REPEATS), REPEATS), *COVERAGE)
-    assert not near(Count(round(0.2 * REPEATS), REPEATS), 0.0, WRONG)
-    assert Rates("none").variance.judged(*COVERAGE) == "–"
+    assert not near(Count(round(0.2 * REPEATS), REPEATS), *WRONG)
 
 
-def test_the_page_is_the_commands() -> None:
-    """Its words, and a row for each class and environment."""
-    page = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
-    assert page.startswith(INTRODUCTION.format(repeats=1000, seeds=60).strip()), (
-        "run `python -m benchmarks.calibration`"
-    )
-    for name in (*(each.name for each in CLASSES), CART_POLE, *CELLS):
-        assert f"\n| {name} | " in page
+def test_the_recorded_numbers_are_this_codes() -> None:
+    """Else run `python -m benchmarks.calibration`."""
+    assert spot_check() == recorded()["spot_check"]

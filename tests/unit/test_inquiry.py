@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 from xml.etree import ElementTree
 
@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 import scorepath as sp
+from scorepath import inquiry
 from scorepath.inquiry import Interval, Measurement
 from scorepath.intervals import mean_estimates, positive_mean_estimates
+from scorepath.judge import judge_of
 from scorepath.measurement import batch_statistics
 
 COSINE = sp.environments.Cosine(frequency=10.0, phase=1.0)
@@ -82,7 +84,7 @@ def test_a_measurement_is_what_the_study_computes(simulator: sp.Simulator, measu
     reference = sp.exact_reference(simulator).gradient[None]
     stream = sp.Stream(0, "", "measure")
     found = batch_statistics(sp.estimators.Pathwise(), simulator, reference, stream, 64, 64)
-    assert measured.variance == positive_mean_estimates(found.variance, found.tail.unseen)[:3]
+    assert measured.variance == positive_mean_estimates(found.variance, found.tail.unseen, found.tail.luck)[:3]
     assert measured.projection == mean_estimates(found.projection)[:3]
     assert measured.squared_bias.value == max(0.0, found.squared_bias.mean())
     # unbiased by declaration: the error is the variance's share
@@ -236,3 +238,24 @@ def test_a_step_far_away_gives_no_signal() -> None:
     assert (found.verdict, found.reason) == ("no_signal", "every sample of Pathwise is exactly zero")
     flat = sp.Simulator(sp.environments.Cosine(frequency=10.0, phase=1.0), sigma=1.0)
     assert sp.compare(*both, flat).verdict == "neither_usable"
+
+
+class Declared(sp.estimators.Pathwise):
+    """Somebody's own, unbiased by their word."""
+
+
+def test_a_bias_that_could_hide_is_left_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The winner's, where its unbiasedness is declared, not proved; against an exact reference nothing hides."""
+    simulator = sp.Simulator(sp.environments.Quadratic(dimension=1, offset=1.0), sigma=0.1)
+    both: tuple[sp.Estimator, sp.Estimator] = Declared(), sp.estimators.Reinforce()
+    plain = sp.compare(both[0], both[1], simulator)
+    assert plain.verdict == "Declared"
+    judged = judge_of(simulator, 64, 64, 0)
+    for noticeable, verdict in ((1e-3, "Declared"), (10.0, "undecided")):
+        monkeypatch.setattr(inquiry, "judge_of", lambda *_, room=noticeable: replace(judged, noticeable=room))
+        for pair in (both, both[::-1]):
+            found = sp.compare(pair[0], pair[1], simulator)
+            assert found.verdict == verdict
+        assert ("a bias of" in str(found)) == (verdict == "undecided")
+    proved = sp.compare(sp.estimators.Pathwise(), both[1], simulator)
+    assert proved.verdict == "Pathwise"

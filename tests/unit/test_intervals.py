@@ -79,6 +79,8 @@ def test_what_may_be_unseen_is_added() -> None:
     values = np.random.default_rng(0).uniform(1, 2, BATCHES)
     plain, wider = positive_mean_estimates(values), positive_mean_estimates(values, 0.5)
     assert [wider.low, wider.high] == [pytest.approx(plain.low), pytest.approx(1.5 * plain.high)]
+    lower = positive_mean_estimates(values, luck=2.0)
+    assert [lower.low, lower.high] == [pytest.approx(plain.low / 2), pytest.approx(plain.high)]
 
 
 @pytest.mark.parametrize("kind", ["normal", "exponential", "rare"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
-from scorepath.tails import NO_TAIL, Tail, tail_of
+from scorepath.tails import CAUTION, NO_TAIL, Tail, tail_of
 
 SAMPLES = 4096
 
@@ -36,7 +38,7 @@ def test_the_index_of_a_pareto_tail_is_found() -> None:
 
 
 def test_what_is_unseen_is_a_pareto_tail_beyond_the_largest() -> None:
-    assert Tail(0.3, 0.1, 1.5, 500, SAMPLES).unseen == pytest.approx(0.2)
+    assert Tail(0.3, 0.1, 1.5, 500, SAMPLES).unseen == pytest.approx(CAUTION * 0.2)
     assert Tail(0.3, 0.1, math.inf, 500, SAMPLES).unseen == 0
     assert Tail(0.3, 0.1, 1.0, 500, SAMPLES).unseen == math.inf
     assert NO_TAIL.unseen == 0
@@ -59,6 +61,24 @@ def test_rare_events_need_eight() -> None:
     assert tail_of(torch.cat([torch.ones(3), torch.zeros(SAMPLES - 3)])).unmeasurable == (
         "the variance rests on 3.0 of 4096 samples"
     )
+
+
+def test_a_lower_limit_given_that_the_gate_opened_covers() -> None:
+    """Poisson counts that reach eight, at means where few of them do: 2.5 % miss; false alarms: 1e-6 each."""
+    generator = np.random.default_rng(0)
+    limits = {
+        count: stats.gamma.ppf(0.025, count) / Tail(0.1, 0.1, math.inf, float(count), SAMPLES).luck
+        for count in range(8, 60)
+    }
+    for mean in (2.0, 4.0, 8.0, 16.0):
+        passed = [count for count in generator.poisson(mean, 200_000).tolist() if count >= 8][:5000]
+        missed = sum(limits[count] > mean for count in passed)
+        assert len(passed) > 100
+        assert missed <= stats.binom.isf(1e-6, len(passed), 0.025)
+        unaware = sum(stats.gamma.ppf(0.025, count) > mean for count in set(passed)) if mean == 2.0 else 1
+        assert unaware, "without it all of the first would miss"
+    assert Tail(0.1, 0.1, 2.0, 100.0, SAMPLES).luck == pytest.approx(1.0)
+    assert NO_TAIL.luck == 1.0
 
 
 def test_few_samples_are_no_rare_events() -> None:

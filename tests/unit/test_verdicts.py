@@ -27,6 +27,7 @@ from scorepath.verdicts import (
     error_components,
     error_estimate,
     ruling,
+    settled,
     smallest_error,
     worth,
 )
@@ -197,33 +198,71 @@ WIDE = Tail(0.5, 0.1, 1.5, 300, 2048)
 
 
 def test_what_cannot_be_measured_gets_no_verdict_and_no_value() -> None:
-    fine, heavy = components(1.0), replace(components(1e9, name="the heavy one"), tail=HEAVY)
-    for pair in ((fine, heavy), (heavy, fine)):
-        found = compared(*pair, (1.0, 1.0), 64, EVERY)
-        assert found.verdict == NOT_MEASURABLE
-        assert math.isnan(found.value)
-        assert found.reason.startswith("the heavy one: the squared deviations' tail is too heavy: Hill index 0.80")
+    heavy = replace(components(1.0, name="the heavy one"), tail=HEAVY)
+    for rival in (heavy, components(1.0), components(1e9)):
+        for pair in ((rival, heavy), (heavy, rival)):
+            found = compared(*pair, (1.0, 1.0), 64, EVERY)
+            assert found.verdict == found.open_word == NOT_MEASURABLE
+            assert math.isnan(found.value)
+            assert rival is heavy or found.p_value == 1
+            assert found.reason.startswith("the heavy one: the squared deviations' tail is too heavy: Hill index 0.80")
     assert math.isnan(error_estimate(heavy, 1.0, 64).value)
     # and is chosen only where there is nothing else
     assert chosen([heavy, components(1e12)], [1.0, 1.0], 64, EVERY) == 1
     assert chosen([heavy], [1.0], 64, EVERY) == 0
 
 
+def test_what_is_far_below_something_unmeasurable_is_better() -> None:
+    """By the lower limit alone, whatever one batch or a bias says, and how much better has no upper limit."""
+    fine = spread(1.0, seed=1)
+    heavy = replace(spread(10.0, seed=2), tail=HEAVY)
+    one_batch = replace(heavy, variances=heavy.variances * np.where(EVERY == 3, 1e6, 1.0))
+    biased = replace(heavy, biases=np.full(len(EVERY), 1e9))
+    for other in (heavy, one_batch, biased):
+        found = compared(fine, other, (1.0, 1.0), 64, EVERY)
+        assert 0.5 < found.value == found.low < 1.0
+        assert found.high == math.inf
+        assert found.p_value < 1e-6
+        assert settled(found, Worth(0.5)) == ("", "")
+        back = compared(other, fine, (1.0, 1.0), 64, EVERY)
+        assert [back.value, back.high] == pytest.approx([-found.value, -found.low])
+        assert back.low == -math.inf
+    # nothing that was seen to vary says nothing
+    assert math.isnan(compared(components(0.0), heavy, (1.0, 1.0), 64, EVERY).value)
+    # a winner that is no better than zero is no winner
+    assert settled(found, Worth(2.0, NEITHER_USABLE, "why"))[0] == NOT_MEASURABLE
+
+
+def test_a_sum_that_just_passed_the_gate_may_be_smaller() -> None:
+    """As far as the limit that knows of the gate lies below the one that does not; less if a bias is the error."""
+    first, second = spread(1.0, seed=1), spread(3.0, seed=2)
+    lucky = Tail(0.1, 0.1, math.inf, 12.0, 4096)
+    plain = compared(first, second, (1.0, 1.0), 64, EVERY)
+    found = compared(first, replace(second, tail=lucky), (1.0, 1.0), 64, EVERY)
+    assert found.low == pytest.approx(plain.low - math.log10(lucky.luck))
+    assert found.high == plain.high
+    above, below = (error_estimate(replace(first, tail=tail), 1.0, 64) for tail in (NO_TAIL, lucky))
+    assert below.low == pytest.approx(above.low / lucky.luck)
+    assert (
+        0 < Side.alone(replace(components(1.0, bias=1.0), tail=lucky), 1.0, 64).luck(EVERY)[0] < math.log10(1 + 1 / 64)
+    )
+
+
 def test_a_tail_widens_the_interval_on_its_own_side() -> None:
-    """By what it may hold beyond its largest sample: 0.1 / (1.5 - 1); twice that, if half of the batches judge."""
+    """By what it may hold beyond its largest sample, 1.5 * 0.1 / (1.5 - 1); twice that if half of the batches judge."""
     first, second = spread(1.0, seed=1), spread(3.0, seed=2)
     plain = compared(first, second, (1.0, 1.0), 64, EVERY)
     below = compared(replace(first, tail=WIDE), second, (1.0, 1.0), 64, EVERY)
     above = compared(first, replace(second, tail=WIDE), (1.0, 1.0), 64, EVERY)
-    assert below.low == pytest.approx(plain.low - math.log10(1.2))
+    assert below.low == pytest.approx(plain.low - math.log10(1.3))
     assert below.high == plain.high
-    assert above.high == pytest.approx(plain.high + math.log10(1.2))
+    assert above.high == pytest.approx(plain.high + math.log10(1.3))
     half = EVERY[::2]
     narrow, wide = (compared(first, replace(second, tail=tail), (1.0, 1.0), 64, half) for tail in (NO_TAIL, WIDE))
-    assert wide.high == pytest.approx(narrow.high + math.log10(1.4))
+    assert wide.high == pytest.approx(narrow.high + math.log10(1.6))
     # of an error that is mostly bias the tail is a small part
     biased = replace(components(1.0, bias=1.0), tail=WIDE)
-    assert Side.alone(biased, 1.0, 64).unseen(EVERY) == pytest.approx(math.log10(1 + 0.2 / 65))
+    assert Side.alone(biased, 1.0, 64).unseen(EVERY) == pytest.approx(math.log10(1 + 0.3 / 65))
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from scorepath.figures import FIGURES
 from scorepath.figures.wording import label, wants
 from scorepath.provenance.efficiency import latest_run
+from scorepath.reporting import calibration
 from scorepath.reporting.answer import CRITERIA, answer_sentences, decisions
 from scorepath.reporting.rows import (
     boundary_terms,
@@ -36,7 +37,7 @@ from scorepath.reporting.rows import (
     tallies,
     training_rows,
 )
-from scorepath.reporting.summaries import COMPARED, regret_rows, win_rows
+from scorepath.reporting.summaries import IN_HEADS, regret_rows, win_rows
 from scorepath.store.files import atomic_write
 from scorepath.store.paths import TABLES, sigma_token
 from scorepath.store.records import all_records
@@ -88,7 +89,8 @@ def render_report(
         training=training_rows(tables),
         trains=cells.empty or wants(cells, "training") or not tables.read("training").empty,
         tallies=tallies(tables),
-        compared=COMPARED,
+        compared=IN_HEADS,
+        calibration=calibration.tables(calibration.recorded()),
         wins=win_rows(tables),
         regrets=regret_rows(tables),
         cells=cell_rows(tables),

@@ -114,8 +114,16 @@ def health_rows(tables: Tables) -> list[dict[str, Any]]:
 
 
 def training_rows(tables: Tables) -> list[dict[str, Any]]:
-    """Verdicts of training against the best score-function estimator, both statistics side by side."""
+    """Verdicts of training against the best score-function estimator, both statistics side by side.
+
+    Beside them that against the best derivative-free one, as far as others than score functions are trained.
+    """
     verdicts = tables.read_verdicts()
+    wider = verdicts[
+        (verdicts["comparison"] == "pathwise_vs_best_derivative_free") & (verdicts["criterion"] == "training")
+    ]
+    wider = wider[wider["statistic"] == "score_difference"].set_index(["environment", "sigma"])
+    against_all = {place: row["verdict"] for place, row in wider.to_dict("index").items() if row["rival"]}
     verdicts = verdicts[verdicts["comparison"] == "pathwise_vs_best_score_function"]
     steps = verdicts[(verdicts["criterion"] == "training_equal_steps") & (verdicts["statistic"] == "score_difference")]
     at_equal_steps = steps.set_index(["environment", "sigma"])["verdict"].to_dict()
@@ -127,6 +135,7 @@ def training_rows(tables: Tables) -> list[dict[str, Any]]:
         at_edge = edge[(edge["environment"] == name) & (edge["sigma"] == sigma)]["estimator"].tolist()
         row: dict[str, Any] = {"environment": name, "sigma": sigma, "edge": at_edge, "statistics": {}}
         row["equal_steps"] = at_equal_steps.get((name, sigma), "")
+        row["derivative_free"] = against_all.get((name, sigma), "")
         for verdict in group.to_dict("records"):
             row["statistics"][verdict["statistic"]] = verdict
             row.setdefault("rival", verdict["rival"])

@@ -31,6 +31,8 @@ COMPARED: Mapping[str, str] = {
     "pathwise_vs_best_derivative_free": "the best derivative-free estimator",
 }
 """Whom pathwise meets in each comparison."""
+IN_HEADS = {name: words.removeprefix("the ").removesuffix(" estimator") for name, words in COMPARED.items()}
+"""Likewise, where room is scarce."""
 BEST, BEST_OF_ALL = list(COMPARED)[1:]
 SUMMARISED = {"equal_samples": "equal samples", "equal_steps": "equal steps"}
 
@@ -98,7 +100,19 @@ def _backpropagate(verdicts: pd.DataFrame) -> str:
         "Should one backpropagate at all? At equal environment steps, against the best estimator that needs returns"
         f" alone (score function, measure-valued or perturbed parameters; most often {label(often)}), the pathwise"
         f" gradient has the smaller error in {wins} of {wins + losses} decided comparisons ({open_})."
-    )
+        f" {_learning(verdicts)}"
+    ).strip()
+
+
+def _learning(verdicts: pd.DataFrame) -> str:
+    """The same of training, where others than score functions are trained."""
+    rows = _measured(verdicts, BEST_OF_ALL, "training")
+    rows = rows[rows["statistic"] == "score_difference"]
+    if len(rows):
+        wins, losses, open_ = counted(rows)
+        return f"Against the best of them in training it learns better in {wins} of {wins + losses} ({open_})."
+    trained = _measured(verdicts, BEST, "training")
+    return "" if trained.empty else "In training score functions alone stand for them: no other is trained here."
 
 
 def _by_noise(wins: pd.DataFrame) -> str:
@@ -188,7 +202,7 @@ def win_rows(tables: Tables) -> tuple[list[str], list[dict[str, Any]]]:
         found = {row["level"]: row for row in own[own["by"] == "sigma"].to_dict("records")}
         found["all"] = next(iter(own[own["by"] == "all"].to_dict("records")), {})
         if found["all"] and found["all"]["environments"] > 0:
-            words = COMPARED.get(str(comparison), str(comparison)), SUMMARISED.get(str(criterion), str(criterion))
+            words = IN_HEADS.get(str(comparison), str(comparison)), SUMMARISED.get(str(criterion), str(criterion))
             rows.append({"rival": words[0], "criterion": words[1], "levels": found})
     return tokens, rows
 
@@ -204,9 +218,9 @@ def regret_rows(tables: Tables) -> tuple[list[tuple[str, str]], list[dict[str, A
     for row in regrets.to_dict("records"):
         name = {
             "always_pathwise": "always pathwise", "always_rival": "always the rival",
-            "pathwise_below_threshold": "pathwise below a threshold of σ, else the rival",
+            "pathwise_below_threshold": "pathwise below a threshold of σ",
         }.get(row["rule"], label(row["rule"]))  # fmt: skip
         place = columns.index((row["comparison"], row["criterion"]))
         rows.setdefault(row["rule"], {"rule": name, "regrets": {}})["regrets"][place] = row
-    headings = [(COMPARED.get(one, one), SUMMARISED.get(other, other)) for one, other in columns]
+    headings = [(IN_HEADS.get(one, one), SUMMARISED.get(other, other)) for one, other in columns]
     return headings, sorted(rows.values(), key=lambda row: row["regrets"].get(0, {}).get("regret", math.inf))

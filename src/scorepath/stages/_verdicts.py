@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 AGAINST_REINFORCE = "pathwise_vs_reinforce"
 BEST = "pathwise_vs_best_score_function"
 BEST_OF_ALL = "pathwise_vs_best_derivative_free"
-COMPARISONS = (AGAINST_REINFORCE, BEST)
+COMPARISONS = (AGAINST_REINFORCE, BEST, BEST_OF_ALL)
 POOLS = {BEST: ("score_function",), BEST_OF_ALL: DERIVATIVE_FREE}
 """The families among which a rival is chosen."""
 SIDES = {
@@ -49,6 +49,7 @@ SIDES = {
     BEST_OF_ALL: "derivative-free estimator",
 }  # fmt: skip
 """What stands on one side of every comparison, and on the other in each."""
+ONLY_SCORE_FUNCTIONS = "of derivative-free estimators only score functions are trained here: see that comparison"
 UNJUDGED = "the reference is not certified, so a bias cannot be judged"
 UNKNOWN_USE = "the reference is not certified, so nothing says whether the smaller error is small enough to be of use"
 WINNERS = {AGAINST_REINFORCE: "score_function", BEST: "score_function", BEST_OF_ALL: "derivative_free"}
@@ -70,7 +71,7 @@ def gradient_verdicts(
     pairs = [
         _paired(measurements, place, comparison, priced)
         for place in measurements.places()
-        for comparison in (*COMPARISONS, BEST_OF_ALL)
+        for comparison in COMPARISONS
     ]
     _compare(measurements, [pair for pair in pairs if pair.compared])
     rows = [
@@ -220,7 +221,9 @@ def training_verdicts(measurements: Measurements, places: Places, criterion: str
                 if comparison == AGAINST_REINFORCE:
                     rivals = rivals[:1]
                 name = ""
-                if pathwise is not None and rivals:
+                if comparison == BEST_OF_ALL and rivals and all(_is_side(cell, BEST) for cell in rivals):
+                    outcomes = {"score_difference": Outcome(reason=ONLY_SCORE_FUNCTIONS)}
+                elif pathwise is not None and rivals:
                     theirs = [scores[cell] for cell in rivals]
                     name = rivals[most_chosen(theirs)].estimator
                     outcomes = compare_scores(scores[pathwise], np.concatenate(theirs), study.training.seeds)
@@ -261,7 +264,10 @@ def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
     decisions = {}
     for index, (sign, why), low, high in zip(judged, signs, lows, highs, strict=True):
         statistic, comparison = rows[index]["statistic"], rows[index]["comparison"]
-        word, beside = ruling(sign, low, high, margins.get(statistic, 0.0), ("pathwise", WINNERS[comparison]))
+        words = ("pathwise", WINNERS[comparison]), outcomes[index].open_word
+        word, beside = ruling(sign, low, high, margins.get(statistic, 0.0), *words)
+        if word == NOT_MEASURABLE:
+            why, beside, outcomes[index] = "", "", Outcome(reason=outcomes[index].reason)
         decisions[index] = word, beside if statistic in margins else "", why
     for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
         word, beside, why = decisions.get(index, (row.get("verdict", NOT_APPLICABLE), "", ""))

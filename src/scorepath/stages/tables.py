@@ -20,6 +20,7 @@ from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
 from scorepath.store.paths import curves_path, log_path
 from scorepath.store.tables import COLUMNS, UNCERTIFIED, save
 from scorepath.study.jobs import cell_job
+from scorepath.tails import luck_of
 
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
@@ -168,8 +169,8 @@ def _variances(found: list[Measured]) -> Estimate:
     tails = [each.components.tail for each in found]
     values = np.array([each.components.variances for each in found])
     measurable = np.array([not tail.unmeasurable for tail in tails], dtype=bool)
-    unseen = np.array([tail.unseen if not tail.unmeasurable else 0.0 for tail in tails])
-    return positive_mean_estimates(np.where(measurable[:, None], values, math.nan), unseen)
+    unseen = np.array([tail.unseen if ok else 0.0 for tail, ok in zip(tails, measurable, strict=True)])
+    return positive_mean_estimates(np.where(measurable[:, None], values, math.nan), unseen, luck_of(tails))
 
 
 def _squared_errors(ordered: np.ndarray, judged: np.ndarray, level: float) -> Estimate:

@@ -89,7 +89,7 @@ def test_the_reports_rows_are_the_tables(tmp_path: Path) -> None:
     assert tokens == ["0.1", "1"]
     assert rows[0]["levels"]["all"]["share"] == 0.8
     headings, rules = regret_rows(tables)
-    assert headings == [("the best score-function estimator", "equal samples")]
+    assert headings == [("best score-function", "equal samples")]
     assert [row["regrets"][0]["regret"] for row in rules] == [1.3, 1.6, 2.5, 3.5]
 
 

@@ -50,6 +50,7 @@ def computed(folder: Path, bonus: float) -> pd.DataFrame:
         plugins=["point.py"],
         estimators=["reinforce", "pathwise"],
         references={"noise_level": 0.1, "return_gaps": [0.0, 0.5], "samples": 16384, "error_budget": 0.25},
+        gradients={"samples": 1024, "batch_size": 32, "dtype": "float32"},  # of fewer a heavy tail tells too little
         statistics={"resamples": 200},
     )
     reference_policies(plan, "mine")
