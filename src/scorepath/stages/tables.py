@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scorepath.intervals import Estimate, mean_estimates, positive_mean_estimates, quantile_limits, squared_norm_limits
+from scorepath.intervals import (
+    Estimate,
+    bias_p_values,
+    mean_estimates,
+    positive_mean_estimates,
+    quantile_limits,
+    squared_norm_limits,
+)
 from scorepath.stages._measurements import Measured, Measurements, read_rows, with_policies
 from scorepath.stages._summaries import regrets_table, wins_table
 from scorepath.stages._training import CRITERIA, read_training, training_table
@@ -96,7 +103,7 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
     settings = measurements.study.gradients
     budget = settings.batch_size
     found = measurements.gradients
-    limits = _limits(measurements)
+    limits, p_values = _limits(measurements), _bias_p_values(measurements)
     rows = []
     for index, (cell, place, batches, components) in enumerate(found):
         reason = components.tail.unmeasurable
@@ -111,6 +118,7 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
             "environment_steps_per_sample": cell.steps,
             **{f"{name}{end}": part[index]
                for name, estimate in limits.items() for part, end in zip(estimate[:3], ENDS, strict=True)},
+            "bias_p_value": p_values[index], "proved_unbiased": measurements.proved(cell),
             "not_measurable": reason, "dtype": f"float{batches['bits'][0]:.0f}",
             "tail_share": components.tail.share, "tail_index": components.tail.index,
             "largest_share": components.tail.largest,
@@ -156,6 +164,17 @@ def _limits(measurements: Measurements) -> dict[str, Estimate]:
             for name, level in (("median", 0.5), ("90", 0.9))
         },
     }
+
+
+def _bias_p_values(measurements: Measurements) -> np.ndarray:
+    """Of every row of the table; nan against a reference that is not certified."""
+    batches = measurements.study.gradients.batches
+    rows = [
+        (each.rows["squared_bias"].mean(), each.rows["error_spread"][0], each.rows["error_roundness"][0])
+        if measurements.certified[each.place] else (math.nan,) * 3
+        for each in measurements.gradients
+    ]  # fmt: skip
+    return bias_p_values(*np.reshape(rows, (-1, 3)).T, batches)
 
 
 def _variances(found: list[Measured], batches: int) -> Estimate:
