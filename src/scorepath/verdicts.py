@@ -55,7 +55,8 @@ class ErrorComponents:
 
     def squared_error(self, weights: np.ndarray, price: float, budget: float) -> np.ndarray:
         """`max(0, bias^2) + V * price / budget` for weights (..., batches) of the batches: (...,)."""
-        return np.maximum(0.0, weights @ self.biases) + weights @ self.variances * price / budget
+        with np.errstate(invalid="ignore"):  # of infinite ones
+            return np.maximum(0.0, weights @ self.biases) + weights @ self.variances * price / budget
 
     def without_each(self, batches: np.ndarray, price: float, budget: float) -> np.ndarray:
         """The same of these batches, each left out in turn: (len(batches),)."""

@@ -2,15 +2,16 @@
 
 The estimate is the derivative of the simulated mean return by the parameters themselves (torch's own reverse mode,
 not the action-signal pull-back that the estimators under test use), or the score function with a per-step mean
-baseline where that is more precise. Where the return jumps, or is found to, and where steps cannot be differentiated,
-it is the score function or the measure-valued derivative. All others are witnesses: the estimate is certified if none
-of them disagrees, if its standard error is within the stated budget, and if they would have noticed a bias of half the
-gradient's length (`witnesses`).
+baseline or the measure-valued derivative, where a pilot says that these are much more precise. Where the return jumps,
+or is found to, and where steps cannot be differentiated, it is one of the latter. All others are witnesses: the
+estimate is certified if none of them disagrees, if its standard error is within the stated budget, and if they would
+have noticed a bias of half the gradient's length (`witnesses`).
 
-The sharpest witness against a derivative that is blind to jumps is a difference of returns over a step that moves the
-actions by a good part of their noise: it crosses the jumps. It is no derivative, but the mean of the derivatives along
-the step, and is compared with that. It is taken along the estimate, and along that direction in which the score
-function or the measure-valued derivative differs most from it.
+The sharpest witness against a derivative that is blind to jumps is a difference of returns between two branches of a
+trajectory, less the mean derivative along the way from one to the other: both by the same random numbers, so that
+smooth returns leave hardly anything, and in every direction of the parameters. Where much would still go unnoticed, the
+same is done with a step of the parameters in that direction in which the most precise witness differs most from the
+estimate, and in any case along the estimate.
 
 Without action noise there is no score function. Where steps cannot be differentiated either, differences between
 perturbed parameters are all there is, nothing tells whether they are right, and the reference stays uncertified.
@@ -40,11 +41,12 @@ UNNOTICED = 0.5
 """Largest bias, as a fraction of the gradient's length, that may go unnoticed by the witnesses of a certificate."""
 DERIVATIVE = "reverse mode"
 PREFERENCE = 4.0
-"""How much more variance a derivative may have than other estimates, before these are the reference."""
+"""How much more variance a derivative may have than other estimates, before these are the reference: a pilot's variance
+is a rough one, and derivatives have the sharper witness."""
 PILOT = 12
 """Part of the samples by which the most precise estimate is found."""
 EXTENSION = 0.5
-"""More trajectories, as a part of those asked for, that may be taken to meet the error budget."""
+"""Trajectories that may be lacking for the error budget, as a part of those asked for, to be taken on top."""
 BRANCHES = 24
 """Part of them that are compared with their derivatives where they branch ..."""
 DIFFERENCES = 24
