@@ -161,7 +161,9 @@ def training_verdicts(measurements: Measurements, places: Places, criterion: str
                 if comparison == AGAINST_REINFORCE:
                     rivals = rivals[:1]
                 name = ""
-                if pathwise is not None and rivals:
+                if trained and not any(np.isfinite(each.columns["return_stochastic"]).any() for each in trained):
+                    outcomes = {"score_difference": Outcome(reason="no return is finite")}
+                elif pathwise is not None and rivals:
                     theirs = [scores[cell] for cell in rivals]
                     name = rivals[most_chosen(theirs)].estimator
                     outcomes = compare_scores(scores[pathwise], np.concatenate(theirs), study.training.seeds)
