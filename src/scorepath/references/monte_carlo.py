@@ -99,11 +99,9 @@ def certified_reference(
 
     finding = found_jump(simulator, own("lines"))
     blind = not environment.differentiable or not environment.continuous or finding != ""
+    witnesses: list[Witness] = []
     if blind and not _has_score(simulator):
-        gradients, witnesses = (
-            estimates.random_differences(simulator, own("differences"), batches, max(1, per_batch // 2)),
-            [],
-        )
+        gradients = estimates.random_differences(simulator, own("differences"), batches, max(1, per_batch // 2))
     else:
         gradients, witnesses = _estimated(simulator, own, batches, per_batch, blind, error_budget)
     variance = gradients.var(0).sum() / batches
@@ -143,7 +141,11 @@ def _estimated(
     if not blind:
         # without noise rounding is all that differs
         precision = torch.float32 if sigma > 0 else torch.float64
-        methods[DERIVATIVE] = (lambda *arguments: estimates.reverse_mode(*arguments, precision)), 1 / PREFERENCE
+
+        def derivative(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+            return estimates.reverse_mode(simulator, stream, batches, samples, precision)
+
+        methods[DERIVATIVE] = derivative, 1 / PREFERENCE
     if _has_score(simulator):
         branches = environment.action_dim if environment.discrete_actions else 2
         methods |= {
