@@ -40,7 +40,7 @@ OVERFLOWS = "not certified: the return or its derivative is not finite there, ev
 UNNOTICED = 0.5
 """Largest bias, as a fraction of the gradient's length, that may go unnoticed by the witnesses of a certificate."""
 DERIVATIVE = "reverse mode"
-PREFERENCE = 4.0
+PREFERENCE = 2.0
 """How much more variance a derivative may have than other estimates, before these are the reference: a pilot's variance
 is a rough one, and derivatives have the sharper witness."""
 PILOT = 12
