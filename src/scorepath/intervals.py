@@ -183,6 +183,22 @@ def squared_norm_limits(estimate: Any, spread: Any, along: Any, roundness: Any, 
     return low, np.where(finite, signal + np.hypot(2 * width * length + width**2, below), math.nan)
 
 
+def bias_p_values(estimate: Any, spread: Any, roundness: Any, batches: int) -> np.ndarray:
+    """How likely a mean of independent vectors lies as far from 0 as this one, if nothing but noise moved it; or nan.
+
+    Its square over `spread` is as F with nu and (batches - 1) nu degrees of freedom, `nu = spread^2 / roundness`
+    (Dempster 1958); for one coordinate that is the t-test. The arguments are those of `squared_norm_limits`.
+    """
+    from scipy.special import fdtrc
+
+    estimate, spread, roundness = (np.asarray(each, dtype=float) for each in (estimate, spread, roundness))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        freedom = np.maximum(1.0, spread / roundness * spread)
+        found = fdtrc(freedom, (batches - 1) * freedom, np.maximum(0.0, estimate / spread + 1))
+    # without any spread, what is not 0 is no noise
+    return np.asarray(np.where(spread > 0, found, np.where(estimate > 0, 0.0, np.where(estimate <= 0, 1.0, math.nan))))
+
+
 def quantile_limits(ordered: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A quantile of the last axis, sorted (..., batches), with limits that hold for any distribution: order statistics.
 

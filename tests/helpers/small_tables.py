@@ -57,6 +57,8 @@ def write_tables(
                             "environment": environment, "estimator": estimator, "sigma": sigma,
                             "checkpoint": checkpoint, "samples": 512, "batch_size": 64,
                             "environment_steps_per_sample": 1, "squared_bias": bias**2,
+                            "bias_p_value": 0.0 if bias else 0.5,
+                            "proved_unbiased": not bias,
                             "squared_bias_low": bias**2 - 0.01, "squared_bias_high": bias**2 + 0.01,
                             "projection": 2.0 - bias, "projection_low": 1.9 - bias, "projection_high": 2.1 - bias,
                             "variance": variance, "variance_low": 0.9 * variance, "variance_high": 1.1 * variance,

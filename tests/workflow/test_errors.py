@@ -218,13 +218,18 @@ def test_an_environment_without_reference_policies(finished: Project) -> None:
 
 
 def test_an_environment_beyond_all_numbers(fresh: Project) -> None:
-    """Returns that overflow even float64 leave no reference; the job says so in a sentence."""
+    """Returns that overflow even float64 leave no reference: the report says so, and has the other environments."""
     beyond = {"name": "beyond", "family": "lqr", "horizon": 20, "dynamics": [[1e30]], "control": [[0.5]]}
-    fresh.configure(environments=[beyond], training={"environments": ["beyond"]})
-    ended = fresh.snakemake("--cores", "1", "results/references/beyond/policies.npz")
-    assert ended.status != 0
-    assert "  | scorepath: the initial policy's return is not finite" in ended.output
-    assert "Traceback" not in ended.output
+    fine = {"name": "fine", "family": "quadratic"}
+    fresh.configure(environments=[fine, beyond], training={"environments": ["beyond"]})
+    ended = fresh.snakemake("--cores", "1", "reports/report.html")
+    assert ended.status == 0, ended.output
+    why = "not certified: the return or its derivative is not finite there, even in float64"
+    found = {row["environment"]: row["certified_by"] for row in table(fresh, "references")}
+    assert found == {"fine": "exact", "beyond": why}
+    assert why in fresh.path("reports/report.html").read_text(encoding="utf-8")
+    verdicts = [row for row in table(fresh, "verdicts") if row["environment"] == "beyond"]
+    assert {row["verdict"] for row in verdicts} == {"not_applicable"}
 
 
 def test_a_study_without_exact_environments(fresh: Project, base_config: dict[str, Any]) -> None:

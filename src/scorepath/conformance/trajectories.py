@@ -65,6 +65,8 @@ def open_loop_returns(environment: Environment, points: Points, actions: Tensor)
 def continuity(environment: Environment) -> Iterator[str]:
     """`continuous` means that the return has no jump, under any policy; one that is rare may be overlooked.
 
+    So may a late one in chaos, where rounding has grown to its size before it is reached.
+
     Searched for in closed loop and over the whole horizon, from hardly any noise to a lot of it, under the first
     policy, random ones, and those that a short training reaches.
     """

@@ -33,7 +33,7 @@ def distances(tables: Tables) -> pd.DataFrame:
     best = np.maximum(places.transform("min"), 1e-12 * places.transform("max"))
     rows = rows.assign(
         distance=np.log10(error.where(best > 0) / best.where(best > 0)),
-        biased=(rows["relative_low"] > FLOOR).astype(float),
+        biased=((rows["relative_low"] > FLOOR) & ~rows["proved_unbiased"]).astype(float),
     ).dropna(subset=["distance"])
     medians: pd.DataFrame = rows.groupby(["estimator", "environment"])[["distance", "biased"]].median()
     return medians
@@ -87,7 +87,8 @@ def draw(tables: Tables, output: Path) -> None:
         style.heading(figure, TITLE)
         style.note(
             figure,
-            "Median over noise levels and checkpoints. A dot: biased at half of them or more (95 % interval above 0)."
+            "Median over noise levels and checkpoints. A dot: biased at half of them or more (95 % interval above 0),"
+            " unless unbiasedness is proved."
             " Grey: not applicable, identical to another, or not known.\nNames in the colour of their family: "
             + ", ".join(family.replace("_", " ") for family in families) + ".",
         )  # fmt: skip

@@ -18,6 +18,13 @@ def in_order(frame: pd.DataFrame, column: str) -> list[str]:
     return [value for value in dict.fromkeys(frame[column].tolist()) if value]
 
 
+BIAS_SEEN = (
+    "estimators that are not proved to be unbiased there, whose bias is told apart from zero at some noise level: of"
+    " all unbiased ones together, one is drawn by chance in at most one study of twenty (Bonferroni, over every level)"
+)
+"""What the figure of biases draws."""
+
+
 def checkpoint_name(checkpoint: float) -> str:
     """A checkpoint, the fraction of the return gap that is closed, in words."""
     if checkpoint == 0:

@@ -128,7 +128,10 @@ def climb_simulated(
 def reference_policies(
     environment: Environment, policy: Policy, sigma: float, gaps: tuple[float, ...], stream: Stream
 ) -> ReferencePolicies:
-    """Climb from the initial policy and keep the checkpoints at the given fractions of the return gap."""
+    """Climb from the initial policy and keep the checkpoints at the given fractions of the return gap.
+
+    Where the initial policy's return is not finite all of them are that policy, and returns are nan.
+    """
     start = policy.initial_parameters(stream.generator(0, "initial parameters"))
     if environment.reference_class == "certified_monte_carlo":
         path = climb_simulated(environment, policy, start, sigma, stream)
@@ -144,8 +147,10 @@ def reference_policies(
 
     # a step beyond what is finite is no progress
     returns = [value if math.isfinite(value) else -math.inf for value in map(objective, path)]
-    if returns[0] == -math.inf:
-        raise ValueError("the initial policy's return is not finite, so there is no way up to place checkpoints on")
+    if returns[0] == -math.inf:  # there is no way up to place checkpoints on: all lie at the start
+        return ReferencePolicies(
+            torch.stack([start] * len(gaps)), torch.full((len(gaps),), math.nan), math.nan, math.nan
+        )
     best = int(np.argmax(returns))
     path, returns = path[: best + 1], returns[: best + 1]
     checkpoints = [_at_gap(path, returns, gap, objective) for gap in gaps]

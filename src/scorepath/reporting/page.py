@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from scorepath.figures import FIGURES
-from scorepath.figures.wording import label, wants
+from scorepath.figures.wording import BIAS_SEEN, label, wants
 from scorepath.provenance.efficiency import latest_run
 from scorepath.reporting import calibration
 from scorepath.reporting.answer import CRITERIA, answer_sentences, decisions
@@ -94,6 +94,7 @@ def render_report(
         wins=win_rows(tables),
         regrets=regret_rows(tables),
         cells=cell_rows(tables),
+        bias_seen=BIAS_SEEN,
         estimators=estimator_rows(tables, plan),
         references=reference_rows(tables),
         claims=tables.read("claims").to_dict("records"),

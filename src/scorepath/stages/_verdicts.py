@@ -221,7 +221,9 @@ def training_verdicts(measurements: Measurements, places: Places, criterion: str
                 if comparison == AGAINST_REINFORCE:
                     rivals = rivals[:1]
                 name = ""
-                if comparison == BEST_OF_ALL and rivals and all(_is_side(cell, BEST) for cell in rivals):
+                if trained and not any(np.isfinite(each.columns["return_stochastic"]).any() for each in trained):
+                    outcomes = {"score_difference": Outcome(reason="no return is finite")}
+                elif comparison == BEST_OF_ALL and rivals and all(_is_side(cell, BEST) for cell in rivals):
                     outcomes = {"score_difference": Outcome(reason=ONLY_SCORE_FUNCTIONS)}
                 elif pathwise is not None and rivals:
                     theirs = [scores[cell] for cell in rivals]

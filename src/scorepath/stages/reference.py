@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
-from scorepath.references.monte_carlo import certified_reference, found_jump
+from scorepath.references.monte_carlo import OVERFLOWS, certified_reference, found_jump
 from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment
 from scorepath.stages._references import Reference, load_policies, save_reference
@@ -44,11 +45,11 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             exact = exact_reference(simulator)
             gradients.append(exact.gradient[None])
             errors.append(exact.error)
-            certified.append(True)
-            certified_by.append(
-                "exact" if exact.error == 0 else f"doubling the quadrature's nodes changed it by {exact.error:.1e}"
-            )
-            noticeable.append(0.0)
+            finite = bool(exact.gradient.isfinite().all())
+            certified.append(finite)
+            how = "exact" if exact.error == 0 else f"doubling the quadrature's nodes changed it by {exact.error:.1e}"
+            certified_by.append(how if finite else OVERFLOWS)
+            noticeable.append(0.0 if finite else math.inf)
             # the continuity of Scorepath's own families is tested, not searched for again in every study
             findings.append(found_jump(simulator, stream) if study.environments[environment].plugin else "")
     stored = Reference(

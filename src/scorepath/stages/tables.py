@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scorepath.intervals import Estimate, mean_estimates, positive_mean_estimates, quantile_limits, squared_norm_limits
+from scorepath.intervals import (
+    Estimate,
+    bias_p_values,
+    mean_estimates,
+    positive_mean_estimates,
+    quantile_limits,
+    squared_norm_limits,
+)
 from scorepath.stages._measurements import Measured, Measurements, read_rows, with_policies
 from scorepath.stages._summaries import regrets_table, wins_table
 from scorepath.stages._training import CRITERIA, read_training, training_table
@@ -117,6 +124,8 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
         "environment_steps_per_sample": [each.cell.steps for each in found],
         **{f"{name}{end}": part
            for name, estimate in _limits(measurements).items() for part, end in zip(estimate[:3], ENDS, strict=True)},
+        "bias_p_value": _bias_p_values(measurements),
+        "proved_unbiased": [measurements.proved(each.cell) for each in found],
         "not_measurable": reasons, "dtype": [f"float{each.rows['bits'][0]:.0f}" for each in found],
         "tail_share": [tail.share for tail in tails], "tail_index": [tail.index for tail in tails],
         "largest_share": [tail.largest for tail in tails],
@@ -162,6 +171,15 @@ def _limits(measurements: Measurements) -> dict[str, Estimate]:
             for name, level in (("median", 0.5), ("90", 0.9))
         },
     }
+
+
+def _bias_p_values(measurements: Measurements) -> np.ndarray:
+    """Of every row of the table; nan against a reference that is not certified."""
+    found = measurements.gradients
+    certified = np.array([measurements.certified[each.place] for each in found], dtype=bool)
+    square = _columns(found, "squared_bias").mean(-1)
+    spread, roundness = (_columns(found, name)[:, 0] for name in ("error_spread", "error_roundness"))
+    return bias_p_values(np.where(certified, square, math.nan), spread, roundness, measurements.study.gradients.batches)
 
 
 def _variances(found: list[Measured]) -> Estimate:

@@ -23,7 +23,7 @@ TEXT = (
     "level", "rule", "worst_environment",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
-TRUTH = "at_grid_edge"
+TRUTHS = ("at_grid_edge", "proved_unbiased")
 UNCERTIFIED = "uncertified_monte_carlo"
 """The `reference_class` of a reference that no bias may be judged by."""
 
@@ -42,7 +42,8 @@ COLUMNS: dict[str, list[str]] = {
         ),
         "gradient_statistics": (
             "environment estimator sigma checkpoint samples batch_size environment_steps_per_sample squared_bias"
-            " squared_bias_low squared_bias_high projection projection_low projection_high variance variance_low"
+            " squared_bias_low squared_bias_high bias_p_value proved_unbiased"
+            " projection projection_low projection_high variance variance_low"
             " variance_high not_measurable squared_error_median squared_error_median_low squared_error_median_high"
             " squared_error_90 squared_error_90_low squared_error_90_high tail_share tail_index largest_share nsr"
             " budget mse_equal_samples mse_equal_steps cosine_similarity nonfinite_fraction zero_fraction dtype"
@@ -113,7 +114,7 @@ class Tables:
         for column in COLUMNS[name]:
             if column not in frame:
                 frame[column] = ""
-            if column == TRUTH:
+            if column in TRUTHS:
                 frame[column] = frame[column].astype(str).str.lower().isin(["true", "1", "1.0"])
             elif column in TEXT:
                 frame[column] = frame[column].astype(object)

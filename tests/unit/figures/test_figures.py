@@ -6,11 +6,14 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.helpers.small_tables import write_tables
 
 from scorepath.figures import FIGURES
+from scorepath.figures.bias import seen_biased
+from scorepath.intervals import bias_p_values
 from scorepath.store.records import require_intact
 from scorepath.store.tables import COLUMNS, Tables
 
@@ -86,6 +89,27 @@ def test_a_missing_table_stops_no_figure(missing: str, tmp_path: Path) -> None:
 def description(name: str, tables: Path, output: Path) -> str:
     FIGURES[name].draw(Tables(tables), output / f"{name}.svg")
     return ElementTree.parse(output / f"{name}.svg").getroot().findtext(f"{SVG}desc") or ""
+
+
+def test_unbiased_estimators_are_drawn_as_biased_in_a_study_of_twenty_at_most() -> None:
+    """400 studies of 40 estimators, each at five levels with the same numbers: at most 20 expected, 46 below 1e-6."""
+    generator = np.random.default_rng(3)
+    rows = pd.DataFrame(
+        [(f"e{i}", "mine", sigma) for i in range(40) for sigma in range(5)],
+        columns=["environment", "estimator", "sigma"],
+    ).assign(proved_unbiased=False, relative=1.0)
+    wrong = 0
+    for _ in range(400):
+        errors = generator.normal(size=(40, 64, 3)) * [1.0, 0.3, 0.1]
+        covariance = np.einsum("ebi,ebj->eij", errors, errors) / 63 / 64
+        spread = np.trace(covariance, axis1=1, axis2=2)
+        square = np.square(errors.mean(1)).sum(-1) - spread
+        p_values = bias_p_values(square, spread, np.square(covariance).sum((1, 2)), 64)
+        wrong += bool(seen_biased(rows.assign(bias_p_value=np.repeat(p_values, 5))))
+    assert wrong <= 45
+    one = rows.assign(bias_p_value=np.where(rows["environment"] == "e7", 1e-5, 0.5))
+    assert seen_biased(one) == {("e7", "mine")}
+    assert not seen_biased(one.assign(proved_unbiased=True))
 
 
 def test_a_bias_beyond_the_ceiling_is_no_percentage(tmp_path: Path) -> None:

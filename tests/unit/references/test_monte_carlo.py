@@ -18,7 +18,7 @@ from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.step import Step
 from scorepath.noise import Stream
-from scorepath.references import monte_carlo
+from scorepath.references import estimates, monte_carlo
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import MonteCarloReference, certified_reference
 from scorepath.references.witnesses import witness
@@ -80,8 +80,8 @@ def test_an_error_beyond_the_budget_is_not_certified() -> None:
 @pytest.mark.parametrize("wrong", ["reverse_mode", "finite_differences", "score_function"])
 def test_a_wrong_estimate_is_not_certified(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """10 % off in any of the three is enough to refuse; the same samples certify what is right."""
-    right = getattr(monte_carlo, wrong)
-    monkeypatch.setattr(monte_carlo, wrong, lambda *arguments: 1.1 * right(*arguments))
+    right = getattr(estimates, wrong)
+    monkeypatch.setattr(estimates, wrong, lambda *arguments: 1.1 * right(*arguments))
     found = certify(SYSTEM, GAIN, samples=2**18)
     assert not found.certified
     assert found.certified_by.startswith("not certified: disagrees with")
@@ -113,19 +113,20 @@ def test_a_gradient_blind_to_jumps_is_not_certified(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_estimates_share_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three streams, none of them that of the measurement, so that agreement is evidence."""
+    """Streams of their own, none of them that of the measurement, so that agreement is evidence."""
     purposes = []
     for name in ("reverse_mode", "finite_differences", "score_function"):
-        original = getattr(monte_carlo, name)
+        original = getattr(estimates, name)
 
         def record(simulator: Simulator, stream: Stream, *rest: Any, original: Any = original) -> Tensor:
             purposes.append(stream.purpose)
             found: Tensor = original(simulator, stream, *rest)
             return found
 
-        monkeypatch.setattr(monte_carlo, name, record)
+        monkeypatch.setattr(estimates, name, record)
     certify(SYSTEM, GAIN, samples=256)
-    assert len(set(purposes)) == 3
+    for own in ("reverse mode", "reverse mode, pilot", "score function, pilot"):
+        assert purposes.count(f"reference/0/{own}") == 1
     assert all(purpose.startswith("reference/0/") for purpose in purposes)
 
 
@@ -160,8 +161,8 @@ def test_a_wrong_one_is_not_certified(
     environment: Environment, sigma: float, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """10 % off in either is enough to refuse."""
-    right = getattr(monte_carlo, wrong)
-    monkeypatch.setattr(monte_carlo, wrong, lambda *arguments: 1.1 * right(*arguments))
+    right = getattr(estimates, wrong)
+    monkeypatch.setattr(estimates, wrong, lambda *arguments: 1.1 * right(*arguments))
     found = reference(environment, sigma, samples=2**17)
     assert not found.certified
     assert found.certified_by.startswith("not certified: disagrees with")
@@ -172,7 +173,7 @@ def test_measure_valued_branches_in_every_coordinate() -> None:
     system = LQR(
         horizon=3, dynamics=((1.0, 0.3), (0.0, 0.9)), control=((0.3, 0.1), (1.0, 0.2)), initial_mean=1.0, discount=0.9
     )
-    found = monte_carlo.measure_valued(at(system, 0.1, 0.5), STREAM, 64, 512)
+    found = estimates.measure_valued(at(system, 0.1, 0.5), STREAM, 64, 512)
     error = (found.mean(0) - exact_reference(at(system, 0.1, 0.5)).gradient).norm()
     assert error < 5 * (found.var(0).sum() / 64).sqrt()
     assert error < 0.05 * exact_reference(at(system, 0.1, 0.5)).gradient.norm()
@@ -198,8 +199,8 @@ def test_without_noise_nothing_certifies() -> None:
 def test_gymnasiums_pendulum_has_the_gradient_of_ours() -> None:
     """Measure-valued in Gymnasium against reverse mode in torch: start distribution and dynamics are the same."""
     both = (at(environment(horizon=4), [0.5, 0.5, -0.3], 0.5, "linear") for environment in (Gymnasium, Pendulum))
-    theirs = monte_carlo.measure_valued(next(both), STREAM, 64, 32)
-    ours = monte_carlo.reverse_mode(next(both), STREAM, 64, 512)
+    theirs = estimates.measure_valued(next(both), STREAM, 64, 32)
+    ours = estimates.reverse_mode(next(both), STREAM, 64, 512)
     assert witness("", theirs - ours).agrees
     assert not witness("", theirs - 1.2 * ours).agrees, "an error of 20 % would go unnoticed"
 
@@ -284,10 +285,29 @@ def test_a_reference_has_the_unit_of_the_reward_and_nothing_else_of_it(sigma: fl
         assert one.noticeable < 1e-3
 
 
+@pytest.mark.parametrize("sigma", [0.0, 0.3])
+def test_branches_show_what_a_derivative_misses_in_any_direction(sigma: float) -> None:
+    """A hidden jump, and nothing of a smooth return: far more sharply than an estimate without derivatives would."""
+    smooth = estimates.missed(at(SYSTEM, GAIN, sigma), STREAM, 64, 16)
+    assert witness("", smooth, 1e-9).agrees
+    size = exact_reference(at(SYSTEM, GAIN, sigma)).gradient.norm()
+    assert witness("", smooth, 1e-9 * size).noticeable < 0.1 * size
+    jump = estimates.missed(at(CalledContinuous(edge=0.0), 0.0, sigma), STREAM, 64, 64)
+    assert not witness("", jump).agrees
+
+
+def test_nothing_is_missed_but_the_boundary_term() -> None:
+    """Of a step its derivative misses everything: within 5 standard errors the exact gradient."""
+    found = estimates.missed(at(Step(edge=0.1), 0.0, 0.3), STREAM, 64, 256)
+    exact = exact_reference(at(Step(edge=0.1), 0.0, 0.3)).gradient
+    assert (found.mean(0) - exact).norm() < 5 * (found.var(0).sum() / 64).sqrt()
+    assert (found.var(0).sum() / 64).sqrt() < 0.1 * exact.norm()
+
+
 def test_differences_are_means_of_derivatives_however_long_the_step() -> None:
     """On a return that is far from linear along the step: they agree, and with a wrong derivative they don't."""
     simulator = at(Cosine(frequency=3.0, phase=1.0), 0.0, 0.3)
     arguments = simulator, STREAM, torch.ones(1, 1).double(), torch.tensor([0.3]).double(), 64, 256
-    differences, derivatives = monte_carlo.finite_differences(*arguments), monte_carlo.mean_derivatives(*arguments)
+    differences, derivatives = estimates.finite_differences(*arguments), estimates.mean_derivatives(*arguments)
     assert witness("", differences - derivatives).agrees
     assert not witness("", differences - 1.5 * derivatives).agrees

@@ -6,8 +6,9 @@ import math
 
 import pytest
 import torch
+from scipy.stats import norm, t
 
-from scorepath.references.witnesses import AGREEMENT, POWER, along_a_guess, witness
+from scorepath.references.witnesses import FALSE_ALARM, POWER, along_a_guess, witness
 
 BATCHES = 64
 
@@ -22,13 +23,26 @@ def errors(seed: int, parameters: int, bias: float = 0.0, repeats: int = 1) -> t
 
 @pytest.mark.parametrize("parameters", [1, 3, 200])
 def test_the_distance_has_mean_zero_and_spread_one_without_a_bias(parameters: int) -> None:
-    """And exceeds 8 about as often as stated: 4e-4 for one parameter (9 of 2000 is then a 1e-6 event), else less."""
     repeats = 2000 if parameters < 200 else 200
     found = torch.tensor([witness("", each).distance for each in errors(1, parameters, repeats=repeats)])
     assert abs(found.mean()) < 5 / repeats**0.5
     # the variance of a chi-square's own variance estimate, for one parameter: kurtosis 15
     assert found.std().item() == pytest.approx(1.0, abs=5 * (14 / repeats) ** 0.5 / 2)
-    assert (found > AGREEMENT).sum() <= 8
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.3, 0.1], [1.0] * 30], ids=["one", "a few", "many"])
+def test_false_alarms_are_as_rare_as_stated_however_many_directions_share_the_spread(weights: list[float]) -> None:
+    """At a rate of 1e-2, where 4000 trials tell: between 10 and 80 of them, 40 expected (each beyond is below 1e-6)."""
+    alarms = 0
+    for each in errors(7, len(weights), repeats=4000) * torch.tensor(weights).double():
+        alarms += not witness("", each, false_alarm=1e-2).agrees
+    assert 10 <= alarms <= 80
+
+
+def test_the_limit_is_a_chi_squares_for_one_direction_and_nears_a_normals_for_many() -> None:
+    one, many = (witness("", errors(8, parameters)[0]).limit for parameters in (1, 400))
+    assert one == pytest.approx((t.ppf(1 - FALSE_ALARM / 2, BATCHES - 1) ** 2 - 1) / math.sqrt(2))
+    assert norm.isf(FALSE_ALARM) < many < 5
 
 
 @pytest.mark.parametrize("parameters", [1, 5, 200])

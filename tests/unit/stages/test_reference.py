@@ -11,7 +11,9 @@ from tests.helpers.problems import at
 from tests.helpers.small_studies import small_plan
 
 from scorepath.environments.lqr import LQR
+from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
+from scorepath.references.monte_carlo import OVERFLOWS, certified_reference
 from scorepath.stages._references import load_policies, load_reference
 from scorepath.stages.reference import reference
 from scorepath.stages.reference_policies import reference_policies
@@ -59,3 +61,20 @@ def test_equal_studies_write_equal_bytes(folder: Path) -> None:
         with np.load(reference_path("mine", 0.1)) as one, np.load(policies_path("mine")) as two:
             contents.append([one[key].tobytes() for key in one.files] + [two[key].tobytes() for key in two.files])
     assert contents[0] == contents[1]
+
+
+def test_a_reference_that_overflows_is_not_certified_and_says_so(folder: Path) -> None:
+    """Exact or simulated: the policies, the references and what is measured beside them are there all the same."""
+    wild = {"name": "wild", "family": "lqr", "horizon": 20, "dynamics": [[1e30]], "control": [[0.5]]}
+    plan = small_plan([wild])
+    reference_policies(plan, "wild")
+    assert load_policies("wild").returns.isnan().all()
+    reference(plan, "wild", 0.1)
+    found = load_reference("wild", 0.1)
+    assert found.certified == [False, False]
+    assert found.certified_by == [OVERFLOWS, OVERFLOWS]
+    assert np.isinf(found.noticeable).all()
+    simulated = certified_reference(
+        at(LQR(horizon=20, dynamics=((1e30,),)), 0.0, 0.1), Stream(1, "", ""), 640, 16, 0.25
+    )
+    assert simulated.certified_by == OVERFLOWS

@@ -1,0 +1,223 @@
+"""Estimates of a gradient from simulations, as independent batches, and the differences that derivatives are held to.
+
+None of them goes through the code of the estimators under test, but for the pull-back through the policy.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from scorepath import pullback
+from scorepath.noise import Noise, Stream
+from scorepath.rollout import Simulator
+
+TRAJECTORIES_AT_ONCE = 4096
+"""Trajectories simulated at a time."""
+STEP = 0.5
+"""Length of a finite-difference step: how far it moves the actions of a trajectory, in units of their noise."""
+LONGEST_STEP = 0.1
+"""In units of the parameters."""
+PERTURBATION = 0.01
+"""Standard deviation of each parameter's perturbation where returns may jump or are only known in float32; length of a
+finite-difference step without action noise."""
+
+
+def reverse_mode(
+    simulator: Simulator, stream: Stream, batches: int, samples: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Derivative of each batch's mean return by the parameters, shared or its own: (batches, P), float64."""
+    results = []
+    everyone = simulator.parameters.to(dtype).expand(batches, -1)
+    for part in _parts(batches, samples):
+        noise = Noise(simulator.environment, stream, part, samples, dtype)
+        parameters = everyone[part.start : part.stop].clone().requires_grad_()
+        objective = replace_parameters(simulator, parameters).rollout(noise.rollout, differentiable=True)
+        results.append(torch.autograd.grad(objective.returns.mean(1).sum(), parameters)[0].double())
+    return torch.cat(results)
+
+
+def score_function(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """Score-function estimate with a leave-one-out mean per step as baseline: (batches, P), float64."""
+    results = []
+    for part in _parts(batches, samples):
+        trajectories = simulator.rollout(Noise(simulator.environment, stream, part, samples).rollout)
+        to_go = trajectories.rewards_to_go
+        advantage = (to_go - to_go.mean(1, keepdim=True)) * samples / (samples - 1)
+        results.append(pullback.mean_gradients(trajectories, advantage[..., None] * trajectories.score).double())
+    return torch.cat(results)
+
+
+def finite_differences(
+    simulator: Simulator, stream: Stream, directions: Tensor, steps: Tensor, batches: int, samples: int
+) -> Tensor:
+    """Central differences of each batch's mean return along unit directions (K, P): (batches, K), float64.
+
+    Each over a step of its own length to either side, (K,).
+    """
+    results = []
+    for part in _parts(batches, samples):
+        rollout_noise = Noise(simulator.environment, stream, part, samples, dtype=torch.float64).rollout
+        columns = []
+        for direction, step in zip(directions, steps, strict=True):
+            plus, minus = (
+                replace_parameters(simulator, simulator.parameters.double() + sign * step * direction)
+                .returns(rollout_noise)
+                .mean(1)
+                for sign in (1, -1)
+            )
+            columns.append((plus - minus) / (2 * step))
+        results.append(torch.stack(columns, -1))
+    return torch.cat(results)
+
+
+def mean_derivatives(
+    simulator: Simulator, stream: Stream, directions: Tensor, steps: Tensor, batches: int, samples: int
+) -> Tensor:
+    """What `finite_differences` are if the derivative misses nothing: its mean along the same steps, (batches, K).
+
+    By the same random numbers, at a random place of each step and its mirror image.
+    """
+    places = torch.from_numpy(stream.generator(0, "places").random((len(directions), batches, 1)))
+    columns = []
+    for direction, step, place in zip(directions, steps, places, strict=True):
+        ends = (
+            reverse_mode(
+                replace_parameters(simulator, simulator.parameters.double() + sign * step * place * direction),
+                stream,
+                batches,
+                samples,
+                torch.float64,
+            )
+            for sign in (1, -1)
+        )
+        columns.append(sum(end @ direction for end in ends) / 2)
+    return torch.stack(columns, -1)
+
+
+def step_lengths(simulator: Simulator, stream: Stream, directions: Tensor) -> Tensor:
+    """How far to go along each direction (K, P) so that the actions of a trajectory move by `STEP` of their noise."""
+    environment, policy, sigma = simulator.environment, simulator.policy, simulator.sigma
+    if sigma == 0:
+        return torch.full((len(directions),), PERTURBATION, dtype=torch.float64)
+    noise = Noise(environment, stream, range(1), 64, torch.float64)
+    seen = simulator.rollout(noise.rollout, keep_hidden=False).observations.unbind(-2)
+    lengths = []
+    for direction in directions:
+        moved = [simulator.parameters.double() + side * 1e-4 * direction for side in (1, -1)]
+        means = ([policy.mean(each, observation, t) for t, observation in enumerate(seen)] for each in moved)
+        shift = sum((plus - minus).square().sum(-1).mean() for plus, minus in zip(*means, strict=True)) ** 0.5 / 2e-4
+        lengths.append(min(LONGEST_STEP, float(STEP * sigma / shift)) if shift > 0 else LONGEST_STEP)
+    return torch.tensor(lengths, dtype=torch.float64)
+
+
+def measure_valued(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """Differences between rollouts that branch at one action, drawn uniformly: (batches, P), float64.
+
+    Gaussian noise: `d E[R] / d mu = E[R(mu + sigma rho) - R(mu - sigma rho)] / (sigma sqrt(2 pi))` for each coordinate,
+    with rho Rayleigh (Pflug 1989). Discrete actions: `d E[R] / d logit_k = pi_k / sigma (Q_k - sum_a pi_a Q_a)`.
+    """
+    environment, sigma = simulator.environment, simulator.sigma
+
+    def returns(noise: Noise, place: Tensor, value: Tensor | float) -> Tensor:
+        action = torch.where(place, value, noise.rollout.action)
+        return simulator.returns(noise.rollout._replace(action=action))[..., None, None]
+
+    results = []
+    for part in _parts(batches, samples):
+        noise = Noise(environment, stream, part, samples)
+        trajectories = simulator.rollout(noise.rollout)
+        chosen, entries = _branches(noise)
+        if environment.discrete_actions:
+            # infinite noise on one action makes it the choice
+            units = torch.eye(environment.action_dim, dtype=torch.bool)
+            values = torch.cat([returns(noise, chosen & unit, math.inf) for unit in units], -1)
+            assert trajectories.choice_probabilities is not None
+            probabilities = trajectories.choice_probabilities
+            signal = probabilities / sigma * (values - (probabilities * values).sum(-1, keepdim=True))
+        else:
+            distance = _distance(noise)
+            difference = returns(noise, chosen, distance) - returns(noise, chosen, -distance)
+            signal = difference / (sigma * math.sqrt(2 * math.pi))
+        results.append(pullback.mean_gradients(trajectories, entries * chosen * signal).double())
+    return torch.cat(results)
+
+
+def missed(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """What the return's derivative misses of it, (batches, P), float64: of mean 0 if that is nothing.
+
+    The differences of `measure_valued`, less the mean derivative along the way from one branch to the other, by the
+    same random numbers, at a random place and its mirror image. Smooth returns leave little of either. Without noise
+    the branches part by `PERTURBATION`.
+    """
+    environment, scale = simulator.environment, simulator.sigma or PERTURBATION
+    moved = simulator.with_sigma(scale)
+    results = []
+    for part in _parts(batches, samples):
+        noise = Noise(environment, stream, part, samples, torch.float64)
+        drawn = noise.rollout
+        if simulator.sigma == 0:
+            drawn = drawn._replace(action=torch.zeros_like(drawn.action))
+        (chosen, entries), distance = _branches(noise), _distance(noise)
+        place = distance * noise.draw("branch place", (1, 1), "uniform")
+        signal = torch.zeros_like(distance)
+        for side in (1, -1):
+            end = drawn._replace(action=torch.where(chosen, side * distance, drawn.action))
+            within = (side * place).requires_grad_()
+            between = drawn._replace(action=torch.where(chosen, within, drawn.action))
+            total = moved.rollout(between, differentiable=True, keep_hidden=False).returns.sum()
+            (slope,) = torch.autograd.grad(total, within)
+            signal = signal + side * moved.returns(end)[..., None, None] - distance * slope
+        weight = entries / (scale * math.sqrt(2 * math.pi))
+        results.append(pullback.mean_gradients(moved.rollout(drawn), weight * chosen * signal))
+    return torch.cat(results)
+
+
+def _branches(noise: Noise) -> tuple[Tensor, int]:
+    """Where each trajectory branches, (batches, samples, horizon, action_dim or 1), and how many places there are."""
+    environment = noise.environment
+    entries = environment.horizon * (1 if environment.discrete_actions else environment.action_dim)
+    branch = (noise.draw("branch", (), "uniform") * entries).long().clamp_max(entries - 1)
+    return torch.nn.functional.one_hot(branch, entries).unflatten(-1, (environment.horizon, -1)).bool(), entries
+
+
+def _distance(noise: Noise) -> Tensor:
+    """Rayleigh distances of branches, in units of the action noise: (batches, samples, 1, 1)."""
+    return (2 * noise.draw("branch distance", (1, 1), "exponential")).sqrt()
+
+
+def random_differences(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """Central differences of pairs of trajectories, each along a random direction of its own: (batches, P), float64.
+
+    Its mean is the gradient of J averaged over perturbed parameters (Nesterov & Spokoiny 2017).
+    """
+    results = []
+    for part in _parts(batches, samples):
+        noise = Noise(simulator.environment, stream, part, samples, dtype=torch.float64)
+        directions = noise.draw("directions", (simulator.policy.parameter_count,))
+        plus, minus = (
+            Simulator(
+                simulator.environment,
+                simulator.policy,
+                simulator.parameters.double() + sign * PERTURBATION * directions.flatten(0, 1),
+                simulator.sigma,
+            )
+            .returns(noise.rollout.single_batches())
+            .reshape(len(part), samples, 1)
+            for sign in (1, -1)
+        )
+        results.append(((plus - minus) / (2 * PERTURBATION) * directions).mean(1))
+    return torch.cat(results)
+
+
+def replace_parameters(simulator: Simulator, parameters: Tensor) -> Simulator:
+    """The same with other parameters."""
+    return Simulator(simulator.environment, simulator.policy, parameters, simulator.sigma)
+
+
+def _parts(batches: int, samples: int) -> list[range]:
+    """Batches grouped so that about `TRAJECTORIES_AT_ONCE` trajectories are simulated at a time."""
+    step = max(1, TRAJECTORIES_AT_ONCE // samples)
+    return [range(start, min(start + step, batches)) for start in range(0, batches, step)]
