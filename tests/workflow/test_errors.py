@@ -217,11 +217,11 @@ def test_an_environment_without_reference_policies(finished: Project) -> None:
     assert "reference_policies lqr" in finished.dry_run()
 
 
-def test_an_environment_beyond_all_numbers(fresh: Project) -> None:
+def test_an_environment_beyond_all_numbers(fresh: Project, base_config: dict[str, Any]) -> None:
     """Returns that overflow even float64 leave no reference: the report says so, and has the other environments."""
     beyond = {"name": "beyond", "family": "lqr", "horizon": 20, "dynamics": [[1e30]], "control": [[0.5]]}
     fine = {"name": "fine", "family": "quadratic"}
-    fresh.configure(environments=[fine, beyond], training={"environments": ["beyond"]})
+    fresh.configure(environments=[fine, beyond], training={**base_config["training"], "environments": ["beyond"]})
     ended = fresh.snakemake("--cores", "1", "reports/report.html")
     assert ended.status == 0, ended.output
     why = "not certified: the return or its derivative is not finite there, even in float64"
