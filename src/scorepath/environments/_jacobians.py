@@ -46,7 +46,8 @@ def by_torch(step: Step, state: Tensor, action: Tensor, process_noise: Tensor) -
     def by_both(output: Tensor) -> tuple[Tensor, ...]:
         if not output.requires_grad:
             return tuple(torch.zeros_like(leaf) for leaf in leaves)
-        return torch.autograd.grad(output.sum(), leaves, retain_graph=True, materialize_grads=True)
+        weights = torch.ones_like(output)
+        return torch.autograd.grad(output, leaves, weights, retain_graph=True, materialize_grads=True)
 
     rows = zip(*(by_both(coordinate) for coordinate in next_state.unbind(-1)), strict=True)
     return StepJacobians(*(torch.stack(each, -2) for each in rows), *by_both(reward))
