@@ -42,15 +42,16 @@ def by_torch(step: Step, state: Tensor, action: Tensor, process_noise: Tensor) -
     leaves = state.detach().requires_grad_(), action.detach().requires_grad_()
     with torch.enable_grad():
         next_state, reward = step(*leaves, process_noise)
-
-    def by_both(output: Tensor) -> tuple[Tensor, ...]:
-        if not output.requires_grad:
-            return tuple(torch.zeros_like(leaf) for leaf in leaves)
-        weights = torch.ones_like(output)
-        return torch.autograd.grad(output, leaves, weights, retain_graph=True, materialize_grads=True)
-
-    rows = zip(*(by_both(coordinate) for coordinate in next_state.unbind(-1)), strict=True)
-    return StepJacobians(*(torch.stack(each, -2) for each in rows), *by_both(reward))
+        outputs = [*next_state.unbind(-1), reward]
+    rows = []
+    for output in outputs:
+        slopes: tuple[Tensor, ...] = tuple(torch.zeros_like(leaf) for leaf in leaves)
+        if output.requires_grad:
+            weights = torch.ones_like(output)
+            slopes = torch.autograd.grad(output, leaves, weights, retain_graph=True, materialize_grads=True)
+        rows.append(slopes)
+    *of_next, of_reward = rows
+    return StepJacobians(*(torch.stack(each, -2) for each in zip(*of_next, strict=True)), *of_reward)
 
 
 def with_jacobians(step: Step, jacobians: Callable[[Tensor, Tensor, Tensor], StepJacobians]) -> Step:
