@@ -92,19 +92,19 @@ $(VENV)/bin/python:
 $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies into $(VENV) (once; torch is large, so this takes minutes)"
 	@$(HAS_PIP)
-	@$(INSTALL) --editable '.[gymnasium]'
+	@$(INSTALL) --editable '.[gymnasium,mujoco]'
 	@touch $@
 
 $(VENV)/.installed-test: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies and test tools into $(VENV) (once; torch is large, so this takes minutes)"
 	@$(HAS_PIP)
-	@$(INSTALL) --editable '.[gymnasium,test,cluster,docs]'
+	@$(INSTALL) --editable '.[gymnasium,mujoco,test,cluster,docs]'
 	@touch $@ $(VENV)/.installed
 
 lock:
 	rm -rf .venv-lock
 	"$(PYTHON)" -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,test,cluster,docs]'
+	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,mujoco,test,cluster,docs]'
 	{ grep '^#' requirements.lock; .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
 		> requirements.lock.new
 	mv requirements.lock.new requirements.lock

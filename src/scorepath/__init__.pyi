@@ -3,6 +3,7 @@
 from scorepath import environments as environments
 from scorepath import estimators as estimators
 from scorepath.adjoint import backpropagate as backpropagate
+from scorepath.environments._jacobians import StepJacobians as StepJacobians
 from scorepath.environments._tabular import TabularEnvironment as TabularEnvironment
 from scorepath.environments.base import Environment as Environment
 from scorepath.environments.base import SequentialEnvironment as SequentialEnvironment

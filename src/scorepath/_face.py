@@ -28,6 +28,7 @@ WHERE = {
     "Environment": "environments.base",
     "SequentialEnvironment": "environments.base",
     "TabularEnvironment": "environments._tabular",
+    "StepJacobians": "environments._jacobians",
     "make_policy": "environments.base",
     "Estimator": "estimators.base",
     "ActionSignalEstimator": "estimators.base",

@@ -254,7 +254,7 @@ def _linearise(
     state, mean = _leaf(states), _leaf(trajectories.means)
     with torch.enable_grad():
         action = simulator.act(mean, draws.action.movedim(2, 0), relax)
-        next_state, reward = environment.step(state, action, draws.process.movedim(2, 0))
+        next_state, reward = environment.differentiable_step(state, action, draws.process.movedim(2, 0))
         observation = environment.observe(state)
         end = last.detach().requires_grad_()
         terminal = environment.discount**environment.horizon * environment.terminal_reward(end)
@@ -291,7 +291,8 @@ def _step_graphs(
     with torch.enable_grad():
         policy = simulator.policy.function(parameters)
         for t, (state, mean, (eps, disturbance)) in enumerate(zip(states, means, noises, strict=True)):
-            next_state, reward = environment.step(state, simulator.act(mean, eps, relax), disturbance)
+            action = simulator.act(mean, eps, relax)
+            next_state, reward = environment.differentiable_step(state, action, disturbance)
             answer = policy(environment.observe(state), t)[-1]
             steps.append(StepGraph(state, mean, next_state, reward * environment.discount**t, answer))
         terminal = environment.terminal_reward(last) * environment.discount**environment.horizon

@@ -197,6 +197,7 @@ class Simulator:
                 sigma, (batches, samples, action_dim), to the action.
         """
         environment, sigma = self.environment, self.sigma
+        step = environment.differentiable_step if differentiable else environment.step
         parameters = self.parameters.to(noise.action)
         observations, actions, rewards, probabilities, means, states, active = [], [], [], [], [], [], []
         hidden: list[Tensor] = []
@@ -228,7 +229,7 @@ class Simulator:
                     probabilities.append(torch.softmax(mean.detach() / sigma, -1))
                 if (going := environment.active(state)) is not None:
                     active.append(going)
-                state, reward = environment.step(state, action, process_noise[t])
+                state, reward = step(state, action, process_noise[t])
                 if environment.reward_noise > 0:
                     disturbance = environment.reward_noise * noise.reward[..., t, 0]
                     reward = reward + (disturbance if going is None else disturbance * going)

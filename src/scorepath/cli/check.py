@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import yaml
 
 from scorepath import plugins, registry
 from scorepath.conformance import examine_class
+from scorepath.conformance.audit import audit, auditable
 from scorepath.conformance.findings import faults
+from scorepath.environments.base import Environment
 from scorepath.study.numbers import knob
 from scorepath.study.wording import ConfigError, unknown_key
 
@@ -18,7 +21,7 @@ WORDS = {registry.ENVIRONMENTS: ("environment", "family"), registry.ESTIMATORS: 
 
 
 def check_and_report(name: str, given: Sequence[str] = ()) -> None:
-    """Print what is checked and what was found.
+    """Print what is checked and what was found, and of a simulator at what scale its derivatives mean something.
 
     Args:
         name: a Python file, or a family or method of Scorepath's own.
@@ -48,9 +51,20 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
     if wrong:
         what = "1 thing is" if wrong == 1 else f"{wrong} things are"
         raise ValueError(f"{what} wrong with {name}; checks that build on what is wrong were left out")
+    if package == registry.ENVIRONMENTS:
+        _audit(kind, given)
     print("Nothing is wrong.")
     if name.endswith(".py"):
         print(f"To use it, add to config.yaml `plugins: [{name}]` and an entry with `{key}: {Path(name).stem}`.")
+
+
+def _audit(kind: type[Environment], given: Sequence[str]) -> None:
+    """Print the audit of the instance with these knobs, or of the first that the class lists."""
+    required = MISSING in registry.knobs(kind).values()
+    environment = kind(**(_knobs(kind, given) if given else kind.variants[0] if required else {}))
+    if auditable(environment):
+        for line in audit(environment).lines():
+            print(line)
 
 
 def _find(name: str) -> tuple[str, type[Any]] | None:

@@ -62,9 +62,12 @@ def reachable_points(environment: Environment, scale: float = 1.0, dtype: torch.
     return {name: torch.cat([part[name] for part in parts]).detach() for name in parts[0]}
 
 
-def outputs(environment: Environment, method: str, points: Points) -> dict[str, Tensor]:
-    """What a method returns at these points, by the words that name it in a finding."""
-    returned: Any = getattr(environment, method)(*(points[name] for name in TAKES[method]))
+def outputs(
+    environment: Environment, method: str, points: Points, *, differentiable: bool = False
+) -> dict[str, Tensor]:
+    """What a method returns at these points, by the words that name it in a finding; in torch's graph if asked for."""
+    called = "differentiable_step" if differentiable and method == "step" else method
+    returned: Any = getattr(environment, called)(*(points[name] for name in TAKES[method]))
     if method == "step":
         next_state, reward = returned
         return {"the next state of step()": next_state, "the reward of step()": reward}

@@ -24,6 +24,8 @@ from scorepath.environments.base import Environment, SequentialEnvironment
 
 DIFFERENCE = 1e-6
 """Step of central differences, in units of state and action."""
+SCALES = (DIFFERENCE, 1e-5, 1e-4, 1e-3)
+"""Those that Jacobians of another system are held against: it may compute in single precision."""
 
 
 def purity(environment: Environment) -> Iterator[str]:
@@ -136,7 +138,7 @@ def early_ends(environment: Environment) -> Iterator[str]:
 
 
 def derivatives(environment: Environment) -> Iterator[str]:
-    """What torch differentiates are the derivatives: along random directions they are central differences."""
+    """The derivatives of the steps, torch's or their own, are central differences along random directions."""
     inputs: tuple[str, ...] = ("state", "action") if environment.differentiable else ()
     if environment.discrete_actions:
         inputs = ("action",) if environment.relaxed_actions else inputs[:1]
@@ -151,31 +153,50 @@ def derivatives(environment: Environment) -> Iterator[str]:
         # states may lie exactly on a kink, such as a clipped speed; next to it they do not
         points["state"] = points["state"] + 1e-3 * like(points["state"])
     for method in ("step", "observe", "terminal_reward"):
+        own = environment.brings_jacobians and method == "step"
+        scales = SCALES if own else (DIFFERENCE,)
         for name in (name for name in inputs if name in TAKES[method]):
             leaf, direction = points[name].clone().requires_grad_(), like(points[name])
-            values = outputs(environment, method, {**points, name: leaf})
+            values = outputs(environment, method, {**points, name: leaf}, differentiable=True)
             ends = [
-                outputs(environment, method, {**points, name: points[name] + side * DIFFERENCE * direction})
-                for side in (1, -1)
+                [
+                    outputs(environment, method, {**points, name: points[name] + side * scale * direction})
+                    for side in (1, -1)
+                ]
+                for scale in scales
             ]
             for what, value in values.items():
                 weights = like(value)
-                by_torch = torch.zeros_like(points[name])
+                found = torch.zeros_like(points[name])
                 if value.requires_grad:
                     objective = (weights * value).sum()
-                    (by_torch,) = torch.autograd.grad(objective, leaf, retain_graph=True, materialize_grads=True)
-                slope = (by_torch * direction).sum(-1)
-                difference = weights * (ends[0][what] - ends[1][what]) / (2 * DIFFERENCE)
-                expected = difference.reshape(len(difference), -1).sum(-1)
-                size = max(end[what].abs().max().item() for end in ends)  # of what is rounded before it is divided
-                agrees = agree(slope, expected, 1e-4, 1e-5 * expected.abs().max().item() + 1e-7 * size)
+                    (found,) = torch.autograd.grad(objective, leaf, retain_graph=True, materialize_grads=True)
+                slope = (found * direction).sum(-1)
+                agreement = [
+                    _is_slope(slope, weights, plus[what], minus[what], scale)
+                    for (plus, minus), scale in zip(ends, scales, strict=True)
+                ]
+                agrees = max(agreement, key=lambda each: each.sum().item())
                 if agrees.double().mean() < NEARLY_ALL:
                     wrong = int((~agrees).sum())
-                    cut = "" if by_torch.any() else " (it is 0 everywhere: is something detached?)"
+                    cut = "" if found.any() else " (it is 0 everywhere: is something detached?)"
+                    whose, how = "torch's derivative", "central differences"
+                    advice = "compute in torch throughout, or declare differentiable = False"
+                    if own:
+                        whose, advice = "the derivative by step_jacobians()", "correct step_jacobians()"
+                        how += f" of every size from {scales[0]:g} to {scales[-1]:g}"
                     yield (
-                        f"torch's derivative of {what} by the {name} differs from central differences at {wrong} of "
-                        f"{len(agrees)} points{cut}: compute in torch throughout, or declare differentiable = False"
+                        f"{whose} of {what} by the {name} differs from {how} at {wrong} of {len(agrees)} "
+                        f"points{cut}: {advice}"
                     )
+
+
+def _is_slope(slope: Tensor, weights: Tensor, plus: Tensor, minus: Tensor, scale: float) -> Tensor:
+    """Whether a slope is the weighted values' central difference, in each row: (rows,) of bool."""
+    difference = weights * (plus - minus) / (2 * scale)
+    expected = difference.reshape(len(difference), -1).sum(-1)
+    size = max(end.abs().max().item() for end in (plus, minus))  # of what is rounded before it is divided
+    return agree(slope, expected, 1e-4, 1e-5 * expected.abs().max().item() + 1e-7 * size)
 
 
 def devices(environment: Environment) -> Iterator[str]:

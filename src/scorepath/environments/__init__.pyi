@@ -14,6 +14,7 @@ from scorepath.environments.grid import Grid as Grid
 from scorepath.environments.gymnasium import Gymnasium as Gymnasium
 from scorepath.environments.hopper import Hopper as Hopper
 from scorepath.environments.lqr import LQR as LQR
+from scorepath.environments.mujoco import MuJoCo as MuJoCo
 from scorepath.environments.pendulum import Pendulum as Pendulum
 from scorepath.environments.quadratic import Quadratic as Quadratic
 from scorepath.environments.random_walk_call import RandomWalkCall as RandomWalkCall

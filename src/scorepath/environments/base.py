@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from scorepath.environments._jacobians import StepJacobians, by_torch, with_jacobians
 from scorepath.policies import Network, OpenLoop, Policy
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Environment:
     discrete_actions: ClassVar[bool] = False
     """Discrete actions: the policy's mean function gives logits and noise is Gumbel noise of scale sigma."""
     differentiable: ClassVar[bool] = True
-    """Whether `step` can be differentiated with respect to state and action by torch."""
+    """Whether `step` can be differentiated with respect to state and action: by torch, or by its `step_jacobians`."""
     continuous: ClassVar[bool] = True
     """Whether the return is a continuous function of the actions: then the pathwise gradient is unbiased."""
     terminal_reward_only: ClassVar[bool] = False
@@ -137,6 +138,24 @@ class Environment:
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
         """Next state (..., state_dim) and reward (...,). Pure: no in-place writes, no randomness of its own."""
         raise NotImplementedError
+
+    def step_jacobians(self, state: Tensor, action: Tensor, process_noise: Tensor) -> StepJacobians:
+        """First derivatives of `step` by state and action, for rows of any number.
+
+        By default torch differentiates `step`. A simulator of another system overrides this, and `step` may then
+        compute with whatever it likes: all that wants a derivative takes it from here.
+        """
+        return by_torch(self.step, state, action, process_noise)
+
+    @property
+    def brings_jacobians(self) -> bool:
+        """Whether the derivatives of `step` are its own `step_jacobians` and not torch's."""
+        return type(self).step_jacobians is not Environment.step_jacobians
+
+    def differentiable_step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        """`step` in torch's graph, wherever its derivatives come from. Not to be overridden."""
+        step = with_jacobians(self.step, self.step_jacobians) if self.brings_jacobians else self.step
+        return step(state, action, process_noise)
 
     def terminal_reward(self, state: Tensor) -> Tensor:
         """Reward (...,) for the state after the last step, discounted by `discount ** horizon`."""

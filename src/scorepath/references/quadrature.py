@@ -115,7 +115,8 @@ def midpoint(
 def decision_return(environment: Environment, action: Tensor) -> Tensor:
     """The return of a one-decision environment for positions along its direction, (n,) to (n,), differentiable."""
     state = environment.initial_state(action.new_zeros(len(action), 0))
-    state, reward = environment.step(state, action.unsqueeze(-1) * _direction(environment).to(action), state[..., :0])
+    steered = action.unsqueeze(-1) * _direction(environment).to(action)
+    state, reward = environment.differentiable_step(state, steered, state[..., :0])
     return reward + environment.discount * environment.terminal_reward(state)
 
 

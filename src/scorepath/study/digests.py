@@ -25,6 +25,8 @@ from scorepath.study.settings import Study
 STAGES = "scorepath.stages"
 LOOKED_UP = frozenset({"gymnasium"})
 """Families whose instances are looked up by an id, which any plugin may have registered."""
+FILE_KNOBS = {"mujoco": "model"}
+"""Knobs of families that name a file, on whose text the results depend."""
 
 
 @cache
@@ -107,7 +109,15 @@ def plan_key(config: Mapping[str, Any], files: Iterable[Path] = ()) -> str:
     package = (path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc")
     listed = config.get("plugins")
     there = [str(name) for name in listed if os.path.isfile(str(name))] if isinstance(listed, list) else []
-    return digest([], [dict(config), _plugin_digests(there)], [*package, *files])
+    return digest([], [dict(config), _plugin_digests(there)], [*package, *files, *_models(config)])
+
+
+def _models(config: Mapping[str, Any]) -> Iterable[Path]:
+    """The files that entries of a configuration name which nobody has checked yet."""
+    entries = config.get("environments")
+    for entry in entries if isinstance(entries, list) else []:
+        named = [entry.get(knob) for knob in FILE_KNOBS.values()] if isinstance(entry, Mapping) else []
+        yield from (Path(name) for name in named if isinstance(name, str) and os.path.isfile(name))
 
 
 def _plugin_digests(paths: Iterable[str]) -> list[list[list[str]]]:
@@ -136,10 +146,12 @@ def rule_digest(rule: Rule, study: Study, facts: object, environment: str = "", 
         match source:
             case "environment":
                 origins.extend(_environment_sources(study, environment))
+                files.extend(_named_files(study, [environment]))
             case "estimator":
                 origins.append(_estimator_source(study, estimator))
             case "environments":
                 origins.extend(source for name in study.environments for source in _environment_sources(study, name))
+                files.extend(_named_files(study, study.environments))
             case "estimators":
                 origins.extend(_estimator_source(study, name) for name in study.estimators)
             case package:
@@ -216,6 +228,14 @@ def _environment_sources(study: Study, name: str) -> Iterable[str | Path]:
     yield Path(entry.plugin) if entry.plugin else f"{registry.ENVIRONMENTS}.{entry.family}"
     if entry.family in LOOKED_UP:
         yield from map(Path, study.plugins)
+
+
+def _named_files(study: Study, names: Iterable[str]) -> Iterable[Path]:
+    """Files that knobs name, as far as they are there."""
+    for entry in (study.environments[name] for name in names):
+        path = Path(str(entry.knobs.get(FILE_KNOBS.get(entry.family, ""), "")))
+        if path.is_file():
+            yield path
 
 
 def _estimator_source(study: Study, name: str) -> str | Path:

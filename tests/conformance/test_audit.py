@@ -1,0 +1,93 @@
+"""The audit of derivatives: exact, wrong, single-precision, rough and unrepeatable simulators have different tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from scorepath.cli.check import check_and_report
+from scorepath.conformance.audit import SCALES, audit, auditable
+from scorepath.environments._jacobians import StepJacobians
+from scorepath.environments.base import Environment
+from scorepath.environments.cosine import Cosine
+from scorepath.environments.lqr import LQR
+from scorepath.environments.pendulum import Pendulum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wavy(LQR):
+    """A reward with a ripple of wavelength 0.013 on it: smooth, but not to an actor with more noise than that."""
+
+    differentiable: ClassVar[bool] = True
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        next_state, reward = super().step(state, action, process_noise)
+        return next_state, reward + 0.05 * torch.sin(500 * action).sum(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong(Pendulum):
+    """Brings Jacobians that are three tenths too large."""
+
+    def step_jacobians(self, state: Tensor, action: Tensor, process_noise: Tensor) -> StepJacobians:
+        return StepJacobians(*(1.3 * each for each in super().step_jacobians(state, action, process_noise)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drifting(Pendulum):
+    """Depends on how often it was called."""
+
+    calls: ClassVar[list[int]] = []
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        self.calls.append(1)
+        next_state, reward = super().step(state, action, process_noise)
+        return next_state, reward + 1e-9 * len(self.calls)
+
+
+def test_exact_derivatives_are_exact_at_every_scale() -> None:
+    """An LQR's return is quadratic, so that a central difference is the derivative whatever its width."""
+    found = audit(LQR(horizon=9))
+    assert found.horizons == (1, 3, 9)
+    assert (found.errors[0] < 1e-8).all()
+    assert (found.errors[1] < 1e-4).all()
+    assert found.unrepeatable == 0
+    assert found.verdict.endswith("hold to 10% up to a scale of 0.1.")
+
+
+def test_a_rough_return_has_derivatives_at_small_scales_only() -> None:
+    found = audit(Wavy(horizon=9))
+    assert (found.errors[0, :, :2] < 2e-2).all()
+    assert (found.errors[0, :, 2:] > 0.3).all()
+    assert "up to a scale of 0.0001" in found.verdict
+
+
+def test_wrong_derivatives_agree_at_no_scale() -> None:
+    found = audit(Wrong(horizon=9))
+    assert (found.errors > 0.1).all()
+    assert found.verdict == "Over 9 steps derivatives are off by more than 10% at every scale."
+
+
+def test_a_step_that_remembers_is_not_repeatable() -> None:
+    found = audit(Drifting(horizon=4))
+    assert 0 < found.unrepeatable < 1e-6
+    assert any(line.startswith("  Equal steps have equal results, but for") for line in found.lines())
+
+
+@pytest.mark.parametrize(("environment", "expected"), [(LQR(), True), (Cosine(), False)])
+def test_simulators_are_audited(environment: Environment, expected: bool) -> None:
+    assert auditable(environment) == expected
+
+
+def test_check_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    check_and_report("lqr", ["horizon=4"])
+    lines = capsys.readouterr().out.splitlines()
+    (head,) = (line for line in lines if line.startswith("  dtype"))
+    assert head.split()[2:] == [f"{scale:g}" for scale in SCALES]
+    assert [line.split()[:2] for line in lines if line.startswith("  float")] == [
+        [dtype, steps] for dtype in ("float64", "float32") for steps in ("1", "2", "4")
+    ]
