@@ -30,10 +30,11 @@ from scorepath.noise import RolloutNoise
 from scorepath.pullback import chunks_of_batches, unit_signals
 from scorepath.rollout import Simulator, Trajectories
 
-MOST_DERIVATIVES = 16_384
+MOST_DERIVATIVES = 6_000
 """Entries of one step's `f_s` (trajectories x state_dim^2) up to which the derivatives of all steps are quicker than a
-graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1 to 20
-coordinates (benchmarks/RESULTS.md), and fixed: results must not depend on the machine."""
+graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1 to 8
+coordinates with a compiled policy of 32-32, where it lies between 4,096 and 16,384; and fixed: results must not depend
+on the machine."""
 
 
 class Steps(Protocol):

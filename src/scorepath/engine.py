@@ -175,8 +175,11 @@ class Answer(torch.autograd.Function):
         return (signal.unsqueeze(-2) @ slope).squeeze(-2), None
 
 
-def engine(policy: Policy, parameters: Tensor) -> Engine | None:
-    """The kernels of this policy, in the precision of its parameters, (P,) or (batches, P); None if torch does it."""
+def engine(policy: Policy, parameters: Tensor, backwards: bool = True) -> Engine | None:
+    """The kernels of this policy, in the precision of its parameters, (P,) or (batches, P); None if torch does it.
+
+    Without `backwards` they are ready for outputs alone, sooner where there is a policy per trajectory.
+    """
     if type(policy) is not Network or len(policy.sizes) == 2 or parameters.device.type != "cpu":
         return None
     if parameters.dtype not in KINDS:
@@ -185,7 +188,7 @@ def engine(policy: Policy, parameters: Tensor) -> Engine | None:
     layout, working_memory = _layout(policy, kernels)
     theta = np.ascontiguousarray(parameters.detach().numpy().reshape(-1, policy.parameter_count))
     transposed = np.empty_like(theta)
-    kernels.transpose(theta, layout, transposed)
+    kernels.transpose(theta, layout, 0 if backwards else len(layout) - 1, transposed)
     return Engine(policy.sizes, theta, transposed, layout, working_memory, kernels)
 
 

@@ -209,9 +209,9 @@ class Simulator:
         rooms: list[tuple[Tensor, ...]] = []
         action_noise, process_noise = noise.action.unbind(-2), noise.process.unbind(-2)
         if not differentiable:
-            compiled = engine(self.policy, parameters)
+            compiled = engine(self.policy, parameters, backwards=keep_steps)
         with torch.set_grad_enabled(differentiable):
-            policy = self.policy.function(parameters)
+            policy = None if compiled else self.policy.function(parameters)
             state = environment.initial_state(noise.initial)
             for t in range(environment.horizon):
                 if keep_steps:
@@ -221,11 +221,11 @@ class Simulator:
                 observation = environment.observe(state)
                 observations.append(observation)
                 activations: list[Tensor] = []
-                if compiled is None:
+                if policy is not None:
                     *activations, mean = policy(observation, t)
-                elif differentiable:
+                elif compiled and differentiable:
                     mean = Answer.apply(observation, compiled)
-                else:
+                elif compiled:
                     mean, slope = compiled.step(observation, keep_steps)
                     if slope is not None:
                         slopes.append(slope)

@@ -202,7 +202,7 @@ def test_the_folder_of_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(engines.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     first = find()
     assert first is not None

@@ -139,10 +139,10 @@ def dot(a, b):
 
 
 @njit(**OPTIONS)
-def transpose(theta, layout, back):
-    """Every layer's weight transposed, at the same place."""
+def transpose(theta, layout, first, back):
+    """The weights from this layer on transposed, at the same places."""
     for b in range(len(theta)):
-        for layer in range(len(layout)):
+        for layer in range(first, len(layout)):
             inputs, outputs, at = layout[layer, INPUTS], layout[layer, OUTPUTS], layout[layer, WEIGHT]
             for i in range(inputs):
                 for o in range(outputs):
@@ -277,7 +277,7 @@ def prepare(dtype: str) -> None:
         return types.Array(kind, dimensions, "C")
 
     policy = (array(2), array(2), array(2, types.int64))
-    transpose.compile((array(2), array(2, types.int64), array(2)))
+    transpose.compile((array(2), array(2, types.int64), size, array(2)))
     policy_step.compile((*policy, array(3), size, array(3), array(4)))
     pull.compile((*policy, array(4), array(4), size, array(3), array(2, types.float64)))
     moments.compile((array(2), array(2), array(1, types.float64), array(1, types.float64)))
