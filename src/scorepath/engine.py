@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -222,9 +223,13 @@ KINDS = (torch.float32, torch.float64)
 @cache
 def load(dtype: torch.dtype) -> Any:
     """The kernels of one float type, from disk or compiled now; one process compiles while others wait for it."""
-    kernels = _kernels()
+    kernels, kind = _kernels(), str(dtype).removeprefix("torch.")
     with _alone():
-        kernels.prepare(str(dtype).removeprefix("torch."))
+        try:
+            kernels.prepare(kind)
+        except Exception:  # whatever reading a file raises that a crash of the machine has cut off
+            shutil.rmtree(cache_folder() or "", ignore_errors=True)
+            kernels.prepare(kind)
     return kernels
 
 
@@ -253,6 +258,8 @@ def cache_folder() -> Path | None:
     user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     for folder in (Path(user) / "scorepath", Path(tempfile.gettempdir()) / f"scorepath-{os.getuid()}"):
         with contextlib.suppress(OSError):
+            if not folder.is_absolute():  # nobody's home
+                continue
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             own = folder / f"kernels-{digest}"
             own.mkdir(mode=0o700, exist_ok=True)

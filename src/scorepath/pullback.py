@@ -40,8 +40,7 @@ class Gradients(Iterable[Tensor]):
             for inputs, signals in _chunks(self.trajectories, self.signal, policy.parameter_count):
                 yield policy.pull_back(inputs, signals)
             return
-        observations = self.trajectories.observations.detach().to(self.signal)
-        signal = _while_active(self.trajectories, self.signal)
+        observations, signal = _rows(self.trajectories, self.signal)
         batches, samples = signal.shape[:2]
         for chunk in chunks_of_batches(batches, samples * policy.parameter_count):
             yield compiled.select(chunk).gradients(observations[chunk], signal[chunk])
@@ -50,8 +49,7 @@ class Gradients(Iterable[Tensor]):
         """What is kept of them."""
         if not (compiled := _compiled(self.trajectories, self.signal)):
             return concatenate(map(reduce_chunk, self))
-        observations = self.trajectories.observations.detach().to(self.signal)
-        return batch_moments(*compiled.moments(observations, _while_active(self.trajectories, self.signal)))
+        return batch_moments(*compiled.moments(*_rows(self.trajectories, self.signal)))
 
 
 def chunks_of_batches(batches: int, entries_per_batch: int) -> Iterator[slice]:
@@ -70,7 +68,7 @@ def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """The mean gradient of each batch, (batches, P)."""
     policy = trajectories.simulator.policy
     if compiled := _compiled(trajectories, signal):
-        return compiled.mean_gradients(trajectories.observations.to(signal), _while_active(trajectories, signal))
+        return compiled.mean_gradients(*_rows(trajectories, signal))
     return torch.cat([policy.pull_back_mean(inputs, signals) for inputs, signals in _chunks(trajectories, signal, 0)])
 
 
@@ -104,6 +102,11 @@ def _while_active(trajectories: Trajectories, signal: Tensor) -> Tensor:
     return signal if trajectories.active is None else torch.where(trajectories.active[..., None], signal, 0.0)
 
 
+def _rows(trajectories: Trajectories, signal: Tensor) -> tuple[Tensor, Tensor]:
+    """Observations in the signal's dtype, and the signal on them."""
+    return trajectories.observations.detach().to(signal), _while_active(trajectories, signal).detach()
+
+
 def _compiled(trajectories: Trajectories, signal: Tensor) -> Engine | None:
     simulator = trajectories.simulator
     return engine(simulator.policy, simulator.parameters.detach().to(signal))
@@ -129,8 +132,7 @@ def step_trace_variances(trajectories: Trajectories, signal: Tensor, first: int 
     )
     policy = trajectories.simulator.policy
     if compiled := _compiled(trajectories, signal.double()):
-        observations = trajectories.observations.double()
-        return compiled.step_trace_variances(observations, _while_active(trajectories, signal.double()))
+        return compiled.step_trace_variances(*_rows(trajectories, signal.double()))
     # one mean per step and batch, of P entries, is all that is formed
     chunks = _chunks(trajectories, signal.double(), steps * policy.parameter_count // samples)
     return torch.cat([policy.step_trace_variances(inputs, signals) for inputs, signals in chunks])
