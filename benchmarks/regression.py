@@ -28,6 +28,7 @@ from benchmarks.gradients.protocol import Case, Run
 from scorepath.memory import keep_freed_memory
 
 RECORD = Path(__file__).with_suffix(".json")
+"""Between the ratios with vectors of 64 bytes (4.9, 4.7, 43) and of 32 (4.0, 3.8, 35), for one rule for both."""
 ENVIRONMENT, HORIZON, SAMPLES = "pendulum", 50, 512
 ESTIMATORS = ("reinforce", "state_value_baseline", "pathwise")
 ROUNDS = 15

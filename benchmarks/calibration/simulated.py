@@ -17,7 +17,7 @@ from scorepath.environments.base import make_policy
 from scorepath.environments.cartpole import CartPole
 from scorepath.estimators.base import Estimator
 from scorepath.intervals import mean_estimates, positive_mean_estimates, squared_norm_limits
-from scorepath.measurement import reduce_chunk
+from scorepath.moments import reduce_chunk
 from scorepath.noise import Noise, Stream
 from scorepath.references.checkpoints import reference_policies
 from scorepath.rollout import Simulator

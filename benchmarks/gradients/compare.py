@@ -1,4 +1,4 @@
-"""Gradient statistics against JAX, torch.func, Storchastic, Stable-Baselines3, and the limit of the hardware.
+"""Gradient statistics against JAX, torch.func, Storchastic, Stable-Baselines3, and PyTorch's passes alone.
 
     python benchmarks/run.py gradients [--quick] [--threads 1 2]
 

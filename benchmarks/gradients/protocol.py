@@ -40,7 +40,8 @@ if TYPE_CHECKING:  # a contestant imports numpy after it is pinned
     import numpy as np
 
 TURN = 0.2
-"""Seconds that a contestant's turn is to last at least; shorter calls are made several times, and their mean counts."""
+"""Seconds that a contestant's turn is to last at least after a call that warms it up; short calls are made several
+times, and their mean counts."""
 
 
 @dataclass(frozen=True)
@@ -126,14 +127,12 @@ def serve(name: str) -> None:
                 found = {}
                 reset_peak_memory()
                 began = time.perf_counter()
-                found = run()
-                seconds = time.perf_counter() - began
-                if seconds < TURN:  # the first of short calls finds cold caches: the contestants before were there
-                    calls = math.ceil(TURN / seconds)
-                    began = time.perf_counter()
-                    for _ in range(calls):
-                        run()
-                    seconds = (time.perf_counter() - began) / calls
+                found = run()  # finds cold caches, and its memory taken back: the contestants before were there
+                calls = max(1, math.ceil(TURN / (time.perf_counter() - began)))
+                began = time.perf_counter()
+                for _ in range(calls):
+                    run()
+                seconds = (time.perf_counter() - began) / calls
                 answer = {"seconds": seconds, "peak_memory": peak_memory()}
             elif "save" in request:
                 import numpy as np

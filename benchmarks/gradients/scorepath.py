@@ -10,7 +10,8 @@ from benchmarks.common import BATCH, HIDDEN, SIGMA
 from benchmarks.gradients.protocol import Case, Run
 from torch import Tensor
 
-from scorepath.measurement import concatenate, parts_of_batches, reduce_chunk
+from scorepath.measurement import parts_of_batches, reduce
+from scorepath.moments import concatenate
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.rollout import Simulator, Trajectories
 from scorepath.stages._instances import make_environment, make_estimator
@@ -59,13 +60,7 @@ def prepare(case: Case, dtype: torch.dtype = torch.float32) -> Run:
         return Trajectories(simulator, observations, unused, rewards, unused, None, ())
 
     def run() -> dict[str, Tensor]:
-        found = concatenate(
-            [
-                reduce_chunk(gradients)
-                for chunk in chunks
-                for gradients in estimator.gradients(simulator, noise(chunk), past(chunk))
-            ]
-        )
+        found = concatenate([reduce(estimator.gradients(simulator, noise(chunk), past(chunk))) for chunk in chunks])
         return {
             "means": found.means,
             "deviations": found.squared_deviations.flatten(),

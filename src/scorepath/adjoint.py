@@ -18,21 +18,23 @@ done again on graphs of the single steps, and these decide.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from scorepath.engine import Engine, engine
 from scorepath.noise import RolloutNoise
 from scorepath.pullback import chunks_of_batches, unit_signals
 from scorepath.rollout import Simulator, Trajectories
 
-MOST_DERIVATIVES = 16_384
+MOST_DERIVATIVES = 6_000
 """Entries of one step's `f_s` (trajectories x state_dim^2) up to which the derivatives of all steps are quicker than a
-graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1 to 20
-coordinates (benchmarks/RESULTS.md), and fixed: results must not depend on the machine."""
+graph: a graph costs the start of every operation of every step, they cost a pass per coordinate. Measured for 1 to 8
+coordinates with a compiled policy of 32-32, where it lies between 4,096 and 16,384; and fixed: results must not depend
+on the machine."""
 
 
 class Steps(Protocol):
@@ -237,8 +239,6 @@ def linearise(
     """
     environment = simulator.environment
     trajectories = simulator.rollout(draws, keep_steps=True, relax=relax)
-    if environment.action_dim == 1:  # the derivative of the one output serves the pull-back too
-        trajectories = replace(trajectories, unit_signals=unit_signals(trajectories, 0))
     batches, samples = draws.action.shape[:2]
     chunks = chunks_of_batches(batches, samples * environment.horizon * environment.state_dim**2)
     parts = (_linearise(trajectories.select(chunk), draws.select(chunk), relax, chunk) for chunk in chunks)
@@ -261,11 +261,15 @@ def _linearise(
     discounts = state.new_tensor([environment.discount**t for t in range(environment.horizon)])
     of_reward = _gradients(reward, (state, mean), discounts[:, None, None].expand_as(reward))
     of_next = [_gradients(coordinate, (state, mean)) for coordinate in next_state.unbind(-1)]
+    slopes = torch.stack(list(trajectories.slopes)) if trajectories.slopes else None
     answers: list[Tensor] = []
     for coordinate in range(environment.action_dim):
-        signals = trajectories.unit_signals or unit_signals(trajectories, coordinate)
-        answer = policy.observation_gradient(parameters, trajectories.layer_inputs, signals)
-        answers.append(*_gradients(observation, (state,), answer.movedim(2, 0)))
+        if slopes is not None:
+            answer = slopes[..., coordinate, :]
+        else:
+            signals = unit_signals(trajectories, coordinate)
+            answer = policy.observation_gradient(parameters, trajectories.layer_inputs, signals).movedim(2, 0)
+        answers.append(*_gradients(observation, (state,), answer))
     return Linearisation(
         batches=batches,
         trajectories=trajectories,
@@ -324,11 +328,19 @@ def backpropagate(
     cuts = range(window, environment.horizon, window) if window else range(0)
     derivatives = draws.action.shape[:2].numel() * environment.state_dim**2
     if environment.horizon == 1 or derivatives > MOST_DERIVATIVES:
-        trajectories = simulator.rollout(draws, differentiable=True, keep_steps=True, window=window, relax=relax)
-        objective = trajectories.returns.sum()
-        if value and cuts:
-            objective = objective + value(torch.stack([trajectories.states[t] for t in cuts])).sum()
-        return trajectories.detach(), trajectories.action_gradient(objective)
+
+        def by_graph(compiled: Engine | None) -> tuple[Trajectories, Tensor]:
+            trajectories = simulator.rollout(
+                draws, differentiable=True, keep_steps=True, window=window, relax=relax, compiled=compiled
+            )
+            objective = trajectories.returns.sum()
+            if value and cuts:
+                objective = objective + value(torch.stack([trajectories.states[t] for t in cuts])).sum()
+            return trajectories.detach(), trajectories.action_gradient(objective)
+
+        compiled = engine(simulator.policy, simulator.parameters.to(draws.action))
+        trajectories, signal = by_graph(compiled)
+        return (trajectories, signal) if compiled is None or signal.isfinite().all() else by_graph(None)
     trajectories, parts = linearise(simulator, draws, relax)
     bridge = None
     if value and cuts:

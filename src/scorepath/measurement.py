@@ -5,7 +5,7 @@ Every interval, paired or not, is formed from these numbers later. All estimator
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,9 @@ from torch import Tensor
 
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
+from scorepath.moments import BatchMoments, concatenate, reduce_chunk
 from scorepath.noise import Noise, Stream
+from scorepath.pullback import Gradients
 from scorepath.rollout import Simulator, Trajectories
 from scorepath.statistics import squared_bias
 from scorepath.tails import Tail, tail_of
@@ -28,63 +30,6 @@ PAST_BATCHES = 4
 ROUNDING = 0.02
 """What rounding may do to a batch's spread, or to its mean, relative to what an error consists of: half of what chance
 does to the variance of 4096 normal samples (4.4 %, at 95 %)."""
-
-
-@dataclass(frozen=True)
-class BatchMoments:
-    """What is kept of each batch of N trajectories.
-
-    | field | meaning | shape |
-    |---|---|---|
-    | means | the batch's gradient estimate | (batches, P), float64 |
-    | trace_variances | trace of the sample covariance within the batch | (batches,) |
-    | squared_deviations | squared distance of each sample from its batch's mean | (batches, N) |
-    | nonfinite, zeros | how many samples are not finite; are exactly zero | (batches,) |
-    """
-
-    means: Tensor
-    trace_variances: Tensor
-    squared_deviations: Tensor
-    nonfinite: Tensor
-    zeros: Tensor
-
-    def select(self, batches: Sequence[int]) -> BatchMoments:
-        """What is kept of these batches."""
-        return BatchMoments(*(getattr(self, name)[list(batches)] for name in BatchMoments.__dataclass_fields__))
-
-
-def reduce_chunk(gradients: Tensor) -> BatchMoments:
-    """Reduce per-trajectory gradients (batches, N, P), on any device, to what is kept of them: float64 on the CPU.
-
-    Means are taken twice: what the gradients' own precision loses in the first is found in the mean of the differences,
-    which are small (Neely 1966). Only sums over parameters are left to that precision.
-    """
-    zero = gradients[..., -1] == 0  # few rows end in a zero: only those are looked at whole
-    zero[zero.clone()] = (gradients[zero] == 0).all(-1)
-    centre = gradients.mean(1)
-    differences = gradients - centre[:, None]
-    correction = differences.mean(1).double()
-    means = centre.double() + correction
-    distances = torch.linalg.vector_norm(differences, dim=-1).double().square()
-    squared_deviations = (distances - correction.square().sum(-1, keepdim=True)).clamp(min=0.0)  # rounding aside
-    if means.isfinite().all():
-        nonfinite = torch.zeros_like(means[:, 0], dtype=torch.long)
-    else:
-        nonfinite = (~gradients.isfinite().all(-1)).sum(-1)
-    return BatchMoments(
-        means=means.cpu(),
-        trace_variances=squared_deviations.sum(-1).cpu() / (gradients.shape[1] - 1),
-        squared_deviations=squared_deviations.cpu(),
-        nonfinite=nonfinite.cpu(),
-        zeros=zero.sum(-1).cpu(),
-    )
-
-
-def concatenate(parts: list[BatchMoments]) -> BatchMoments:
-    """Batches one after another."""
-    return BatchMoments(
-        *(torch.cat([getattr(part, name) for part in parts]) for name in BatchMoments.__dataclass_fields__)
-    )
 
 
 def parts_of_batches(batches: int, samples: int) -> Iterator[slice]:
@@ -109,8 +54,15 @@ def sample_batches(
         replicates = batches[part]
         noise = Noise(simulator.environment, stream, replicates, samples, dtype, device)
         past = pilot(simulator, noise) if estimator.needs_past else None
-        parts.extend(reduce_chunk(chunk) for chunk in estimator.gradients(simulator, noise, past))
+        parts.append(reduce(estimator.gradients(simulator, noise, past)))
     return concatenate(parts)
+
+
+def reduce(gradients: Iterable[Tensor]) -> BatchMoments:
+    """What is kept of an estimator's per-trajectory gradients: chunks (some batches, N, P), or still to be formed."""
+    if isinstance(gradients, Gradients):
+        return gradients.moments()
+    return concatenate(map(reduce_chunk, gradients))
 
 
 def pilot(simulator: Simulator, noise: Noise) -> Trajectories:

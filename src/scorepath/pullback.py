@@ -6,12 +6,14 @@ the generator below hands them out a few batches at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from scorepath.engine import Engine, engine
+from scorepath.moments import BatchMoments, batch_moments, concatenate, reduce_chunk
 from scorepath.rollout import Trajectories
 
 CHUNK_ELEMENTS = 1_200_000
@@ -21,6 +23,35 @@ LAYER_WIDTH = 64
 """Layer entries counted per row, whatever the policy's width."""
 
 
+@dataclass(frozen=True)
+class Gradients(Iterable[Tensor]):
+    """The gradients of single trajectories, formed a few batches at a time by whoever asks for them.
+
+    The signal is (batches, samples, horizon, action_dim).
+    """
+
+    trajectories: Trajectories
+    signal: Tensor
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """As chunks (some batches, samples, P)."""
+        policy = self.trajectories.simulator.policy
+        if not (compiled := _compiled(self.trajectories, self.signal)):
+            for inputs, signals in _chunks(self.trajectories, self.signal, policy.parameter_count):
+                yield policy.pull_back(inputs, signals)
+            return
+        observations, signal = _rows(self.trajectories, self.signal)
+        batches, samples = signal.shape[:2]
+        for chunk in chunks_of_batches(batches, samples * policy.parameter_count):
+            yield compiled.select(chunk).gradients(observations[chunk], signal[chunk])
+
+    def moments(self) -> BatchMoments:
+        """What is kept of them."""
+        if not (compiled := _compiled(self.trajectories, self.signal)):
+            return concatenate(map(reduce_chunk, self))
+        return batch_moments(*compiled.moments(*_rows(self.trajectories, self.signal)))
+
+
 def chunks_of_batches(batches: int, entries_per_batch: int) -> Iterator[slice]:
     """Slices of the batch axis of at most `CHUNK_ELEMENTS` entries, and of one batch at least."""
     step = max(1, CHUNK_ELEMENTS // max(1, entries_per_batch))
@@ -28,16 +59,16 @@ def chunks_of_batches(batches: int, entries_per_batch: int) -> Iterator[slice]:
         yield slice(start, min(start + step, batches))
 
 
-def per_trajectory_gradients(trajectories: Trajectories, signal: Tensor) -> Iterator[Tensor]:
+def per_trajectory_gradients(trajectories: Trajectories, signal: Tensor) -> Gradients:
     """Gradients of single trajectories, `g = sum_t J_mu(o_t)^T delta_t`, as chunks (some batches, samples, P)."""
-    policy = trajectories.simulator.policy
-    for inputs, signals in _chunks(trajectories, signal, policy.parameter_count):
-        yield policy.pull_back(inputs, signals)
+    return Gradients(trajectories, signal)
 
 
 def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """The mean gradient of each batch, (batches, P)."""
     policy = trajectories.simulator.policy
+    if compiled := _compiled(trajectories, signal):
+        return compiled.mean_gradients(*_rows(trajectories, signal))
     return torch.cat([policy.pull_back_mean(inputs, signals) for inputs, signals in _chunks(trajectories, signal, 0)])
 
 
@@ -55,24 +86,35 @@ def _chunks(
 ) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
     """Some batches at a time, the inputs of the policy's layers and the signals on their outputs.
 
-    The numbers have the signal's dtype. There is no signal on what was done after an episode's end.
+    The numbers have the signal's dtype.
     """
-    if trajectories.active is not None:
-        signal = torch.where(trajectories.active[..., None], signal, 0.0)
+    signal = _while_active(trajectories, signal)
     simulator = trajectories.simulator
     batches, samples, horizon = signal.shape[:3]
     for chunk in chunks_of_batches(batches, samples * max(entries_per_sample, horizon * LAYER_WIDTH)):
         inputs = [each[chunk].to(signal) for each in trajectories.layer_inputs]
-        if trajectories.unit_signals:
-            yield inputs, [unit[chunk].to(signal) * signal[chunk] for unit in trajectories.unit_signals]
-        else:
-            parameters = simulator.select(chunk).parameters.detach().to(signal)
-            yield inputs, simulator.policy.layer_signals(parameters, inputs, signal[chunk])
+        parameters = simulator.select(chunk).parameters.detach().to(signal)
+        yield inputs, simulator.policy.layer_signals(parameters, inputs, signal[chunk])
+
+
+def _while_active(trajectories: Trajectories, signal: Tensor) -> Tensor:
+    """The signal without what is on actions after an episode's end."""
+    return signal if trajectories.active is None else torch.where(trajectories.active[..., None], signal, 0.0)
+
+
+def _rows(trajectories: Trajectories, signal: Tensor) -> tuple[Tensor, Tensor]:
+    """Observations in the signal's dtype, and the signal on them."""
+    return trajectories.observations.detach().to(signal), _while_active(trajectories, signal).detach()
+
+
+def _compiled(trajectories: Trajectories, signal: Tensor) -> Engine | None:
+    simulator = trajectories.simulator
+    return engine(simulator.policy, simulator.parameters.detach().to(signal))
 
 
 def trace_variances(trajectories: Trajectories, signal: Tensor) -> Tensor:
     """Trace of the sample covariance of the per-trajectory gradients within each batch, (batches,) in float64."""
-    return torch.cat([chunk.double().var(dim=1).sum(-1) for chunk in per_trajectory_gradients(trajectories, signal)])
+    return per_trajectory_gradients(trajectories, signal).moments().trace_variances.to(signal.device)
 
 
 def step_trace_variances(trajectories: Trajectories, signal: Tensor, first: int = 0) -> Tensor:
@@ -86,10 +128,11 @@ def step_trace_variances(trajectories: Trajectories, signal: Tensor, first: int 
         trajectories,
         observations=trajectories.observations[:, :, window],
         hidden=[each[:, :, window] for each in trajectories.hidden],
-        unit_signals=[each[:, :, window] for each in trajectories.unit_signals],
         active=None if trajectories.active is None else trajectories.active[:, :, window],
     )
     policy = trajectories.simulator.policy
+    if compiled := _compiled(trajectories, signal.double()):
+        return compiled.step_trace_variances(*_rows(trajectories, signal.double()))
     # one mean per step and batch, of P entries, is all that is formed
     chunks = _chunks(trajectories, signal.double(), steps * policy.parameter_count // samples)
     return torch.cat([policy.step_trace_variances(inputs, signals) for inputs, signals in chunks])

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scorepath.engine import Answer, Engine, engine
 from scorepath.environments.base import Environment, make_policy
 from scorepath.noise import RolloutNoise
 from scorepath.policies import Policy
@@ -30,7 +31,7 @@ class Trajectories:
     |---|---|---|
     | observations | what the policy saw (differentiably) | (batches, samples, horizon, observation_dim) |
     | hidden | activations of each hidden layer, if kept | each (batches, samples, horizon, width) |
-    | unit_signals | `pullback.unit_signals` of the only action coordinate, if formed | likewise |
+    | slopes | outputs by observation, if kept | horizon × (batches, samples, action_dim, observation_dim) |
     | rewards | `gamma^t r_t`; the last one includes the terminal reward | (batches, samples, horizon) |
     | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
     | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
@@ -49,7 +50,7 @@ class Trajectories:
     means: Sequence[Tensor]
     states: Sequence[Tensor] = ()
     hidden: Sequence[Tensor] = ()
-    unit_signals: Sequence[Tensor] = ()
+    slopes: Sequence[Tensor] = ()
     active: Tensor | None = None
 
     @property
@@ -97,7 +98,7 @@ class Trajectories:
     def detach(self) -> Trajectories:
         """The same trajectories without the graph behind them."""
         rewards, observations = self.rewards.detach(), self.observations.detach()
-        return replace(self, rewards=rewards, observations=observations, means=(), states=())
+        return replace(self, rewards=rewards, observations=observations, means=(), states=(), slopes=())
 
     def select(self, batches: slice) -> Trajectories:
         """Those of some of the batches."""
@@ -112,7 +113,7 @@ class Trajectories:
             means=[each[batches] for each in self.means],
             states=[each[batches] for each in self.states],
             hidden=[each[batches] for each in self.hidden],
-            unit_signals=[each[batches] for each in self.unit_signals],
+            slopes=[each[batches] for each in self.slopes],
             active=None if self.active is None else self.active[batches],
         )
 
@@ -184,27 +185,34 @@ class Simulator:
         keep_steps: bool = False,
         window: int | None = None,
         relax: Callable[[Tensor], Tensor] | None = None,
+        compiled: Engine | None = None,
     ) -> Trajectories:
         """Simulate every trajectory of `noise`.
 
         Args:
             noise: initial, action and process noise; its dtype and device are those of the rollout.
             differentiable: keep the graph that `Trajectories.action_gradient` needs.
-            keep_hidden: keep the activations that a pull-back starts from.
-            keep_steps: keep the states and the policy's outputs, which `scorepath.adjoint` starts from.
+            keep_hidden: keep the activations that a pull-back starts from, if torch evaluates the policy.
+            keep_steps: keep the states, the policy's outputs and its derivatives if it is compiled, which
+                `scorepath.adjoint` starts from.
             window: cut the graph after every `window`-th state; the states kept are those before the cut.
             relax: for discrete actions, what takes the place of the choice: from the perturbed logits divided by
                 sigma, (batches, samples, action_dim), to the action.
+            compiled: the policy's kernels, in a graph; by default torch has the policy in it, and where there is no
+                graph it is compiled if it can be.
         """
         environment, sigma = self.environment, self.sigma
         step = environment.differentiable_step if differentiable else environment.step
         parameters = self.parameters.to(noise.action)
         observations, actions, rewards, probabilities, means, states, active = [], [], [], [], [], [], []
         hidden: list[Tensor] = []
+        slopes: list[Tensor] = []
         rooms: list[tuple[Tensor, ...]] = []
         action_noise, process_noise = noise.action.unbind(-2), noise.process.unbind(-2)
+        if not differentiable:
+            compiled = engine(self.policy, parameters, backwards=keep_steps)
         with torch.set_grad_enabled(differentiable):
-            policy = self.policy.function(parameters)
+            policy = None if compiled else self.policy.function(parameters)
             state = environment.initial_state(noise.initial)
             for t in range(environment.horizon):
                 if keep_steps:
@@ -213,7 +221,15 @@ class Simulator:
                     state = state.detach()
                 observation = environment.observe(state)
                 observations.append(observation)
-                *activations, mean = policy(observation, t)
+                activations: list[Tensor] = []
+                if policy is not None:
+                    *activations, mean = policy(observation, t)
+                elif compiled and differentiable:
+                    mean = Answer.apply(observation, compiled)
+                elif compiled:
+                    mean, slope = compiled.step(observation, keep_steps)
+                    if slope is not None:
+                        slopes.append(slope)
                 if keep_hidden and not hidden:
                     hidden = [_room(each, environment.horizon) for each in activations]
                     rooms = [each.unbind(-2) for each in hidden]
@@ -248,6 +264,7 @@ class Simulator:
                 means=means,
                 states=states,
                 hidden=hidden,
+                slopes=slopes,
                 active=torch.stack(active, dim=-1) if active else None,
             )
 

@@ -133,21 +133,6 @@ def test_both_ways_give_the_same_trajectories_and_signals(
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
 
 
-@populations
-@pytest.mark.parametrize("environment", [Fall(horizon=HORIZON, initial_mean=0.5), Pendulum(horizon=HORIZON)])
-def test_layer_signals_of_the_only_action_serve_the_pull_back(
-    environment: Environment, population: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a linearisation leaves behind gives the gradients that a pull-back of its own would."""
-    trajectories, _ = linearise(*start(environment, "mlp", population))
-    assert trajectories.unit_signals
-    signal = torch.randn(3, 5, HORIZON, 1, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
-    monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
-    for reduce in (pullback.mean_gradients, pullback.trace_variances, pullback.step_trace_variances):
-        expected = reduce(replace(trajectories, unit_signals=()), signal)
-        torch.testing.assert_close(reduce(trajectories, signal), expected, rtol=1e-12, atol=1e-12)
-
-
 def test_a_window_cuts_credit_at_its_blocks() -> None:
     """With blocks of one step an action is credited with its own reward only; the last one also with the terminal."""
     environment = LQR(horizon=3, process_noise=0.0)

@@ -18,11 +18,11 @@ from scorepath.environments.quadratic import Quadratic
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.measurement import (
     batch_statistics,
-    reduce_chunk,
     sample_batches,
     sample_variances,
     steps_per_sample,
 )
+from scorepath.moments import reduce_chunk
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator, Trajectories
 

@@ -15,7 +15,7 @@ score. Those that perturb parameters override `gradients`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -103,7 +103,7 @@ class Estimator:
         """The name of an estimator that gives the very same numbers here, or None."""
         return None
 
-    def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterator[Tensor]:
+    def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterable[Tensor]:
         """Per-trajectory gradients as chunks (some batches, samples, P), in the order of the batches.
 
         Args:
@@ -133,7 +133,7 @@ class ActionSignalEstimator(Estimator):
         """Trajectories and the action signal on them, (batches, samples, horizon, action_dim)."""
         raise NotImplementedError
 
-    def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterator[Tensor]:
+    def gradients(self, simulator: Simulator, noise: Noise, past: Trajectories | None = None) -> Iterable[Tensor]:
         return pullback.per_trajectory_gradients(*self.signal(simulator, noise, past))
 
     def estimate(

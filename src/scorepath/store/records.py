@@ -31,7 +31,7 @@ from scorepath.store.paths import RECORDS, REPORTS, RESULTS, stage_of
 RUN = "SCOREPATH_RUN"
 """Environment variable that tells a run's jobs when it began (UTC, ISO 8601) and, after a space, its cores."""
 
-LIBRARIES = ("scorepath", "snakemake", "torch", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "cma")
+LIBRARIES = ("scorepath", "snakemake", "torch", "numpy", "numba", "scipy", "pandas", "matplotlib", "seaborn", "cma")
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,14 @@ def versions() -> dict[str, str]:
 
 @cache
 def processor() -> str:
-    """The model of this machine's processor, as far as the system tells."""
+    """The model of this machine's processor and its widest vectors, on which rounding depends, if the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+        facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+        flags = facts.get("flags", "").split()
+        vectors = next((name for name in ("avx512f", "avx2") if name in flags), "")
+        return ", ".join(filter(None, [facts["model name"], vectors]))
+    except (OSError, KeyError):
         return platform.processor() or platform.machine()
 
 

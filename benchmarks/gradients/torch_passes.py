@@ -1,4 +1,6 @@
-"""The limit: the matrix products and elementwise passes that the work cannot do without, and nothing else.
+"""The matrix products and elementwise passes that the work needs if PyTorch makes them one after another, and no more.
+
+No lower bound of the work: kernels that keep activations in cache between the passes take less time.
 
 They run on the same cores with preallocated results, chunk by chunk, without a loop over time steps, without the
 environment and without the fit of values. A chunk has as many trajectories as is fastest (`CHUNKS`), and each operation
@@ -23,7 +25,7 @@ from benchmarks.common import BATCH, HIDDEN
 from benchmarks.gradients.protocol import Case, Run, fastest
 from torch import Tensor
 
-WORK = "limit"
+WORK = "passes"
 CHUNKS = (64, 128, 256, 512, 1024)
 OBSERVATION_DIM = {"pendulum": 3, "cartpole": 5}
 

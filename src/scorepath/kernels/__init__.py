@@ -1,0 +1,1 @@
+"""Compiled kernels; `scorepath.engine` says when they are used."""
