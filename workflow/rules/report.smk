@@ -32,6 +32,7 @@ rule report:
     input:
         every_table,
         figures=expand(RULES["figure"].results, figure=FIGURES),
+        diagrams=list(map(sweep_figure_path, study.sweeps)),
     output:
         report(
             RULES["report"].results,

@@ -19,6 +19,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from scorepath.study.numbers import by_schema, knob, leaves
+from scorepath.study.sweep_validation import checked_sweep
 from scorepath.study.wording import ConfigError, dotted, listing, shown, suggestion, translated, unknown_key
 from scorepath.study.yaml import check_plain
 
@@ -203,7 +204,7 @@ def validate(
         given["training"] = _small_letters(given["training"], "optimiser", schema["properties"]["training"])
     study: dict[str, Any] = by_schema(given, schema)
     _check_shape(study, schema)
-    for section in ("environments", "estimators"):
+    for section in ("environments", "estimators", "sweeps"):
         _check_names(section, study[section])
     _check_distinct("noise_levels", study["noise_levels"])
     policies = [entry.get("policies", 1) for entry in study["environments"]]
@@ -212,6 +213,10 @@ def validate(
     ]
     study["estimators"] = [
         _estimator(["estimators", index], entry, methods) for index, entry in enumerate(study["estimators"])
+    ]
+    study["sweeps"] = [
+        checked_sweep(index, entry, _policy(["sweeps", index, "policy"], entry.get("policy")), families, methods)
+        for index, entry in enumerate(study["sweeps"])
     ]
     _check_finite(study)  # again: a knob's string may have become a number
     _check_training(study)  # each once: it has seeds, and initial policies, of its own
