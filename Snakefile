@@ -8,8 +8,8 @@
 #   results/exact_curves/{environment}.csv                        exact lines over the noise level
 #   results/costs/{environment}.csv                               seconds and memory per sample
 #   results/sweeps/{sweep}/{point}.csv                            one point of a sweep, one row per replicate
-#   results/phase_diagrams/{sweep}.csv                            a sweep gathered, with the exact surface
-#   results/phase_diagrams/{sweep}.crossings.csv                  its crossings: predicted, exact, measured
+#   results/phase_diagrams/{sweep}/diagram.csv                       a sweep gathered, with the exact surface
+#   results/phase_diagrams/{sweep}/crossings.csv                  its crossings: predicted, exact, measured
 #   results/tables/{table}.csv                                    tidy tables (docs/outputs.md)
 #   results/figures/{figure}.svg                                  figures
 #   results/figures/sweeps/{sweep}.svg                            phase diagrams

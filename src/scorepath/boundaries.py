@@ -28,9 +28,14 @@ def contrast(means: np.ndarray) -> np.ndarray:
 
 
 def contrasts(numbers: np.ndarray) -> list[Estimate]:
-    """The contrast at each point, from replicates (points, 1 or 2, replicates)."""
+    """The contrast at each point, from replicates (points, 1 or 2, replicates); without limits where it is not finite."""
     values, without = _with_each_left_out(numbers)
-    return [jackknife(float(value), own) for value, own in zip(values, without, strict=True)]
+    return [
+        jackknife(float(value), own)
+        if math.isfinite(value) and np.isfinite(own).all()
+        else Estimate(float(value), -math.inf, math.inf, math.nan)
+        for value, own in zip(values, without, strict=True)
+    ]
 
 
 def measured_crossings(axis: np.ndarray, numbers: np.ndarray) -> list[Estimate]:

@@ -101,7 +101,7 @@ wildcard_constraints:
     environment="[^/]+",
     estimator="[^/]+",
     sigma=r"[0-9.e+-]+",
-    sweep=r"[^/]+?(?<!\.crossings)",
+    sweep="[^/]+",
     point="[^/]+",
 
 
@@ -124,7 +124,7 @@ def own_digest(rule):
     """The digest parameter of a job of a rule that has one for each environment, sweep or point."""
 
     def digest(wildcards):
-        found = plan.digest(rule, wildcards)
+        found = plan.digest(rule, dict(wildcards.items()))
         if found is None:
             raise WorkflowError(NOTHING_LIKE_IT)
         return found

@@ -70,7 +70,7 @@ def _of_one_decision(
     theta = simulator.parameters.detach().requires_grad_()
     mean = position(environment, environment.first_mean(simulator.policy, theta))
     (direction,) = torch.autograd.grad(mean, theta, materialize_grads=True)
-    distances, widths = _nodes(sigmas)
+    distances, widths = _nodes(sigmas, nodes)
     differentiable = environment.differentiable and "pathwise" in methods
     returns, slopes = _evaluate(simulator, mean.detach() + distances, differentiable)
 
