@@ -21,6 +21,8 @@ from scorepath.running.launch import (
 from scorepath.running.protocol import SOCKET
 from scorepath.store.paths import (
     PLAN,
+    claim_figure_path,
+    claim_path,
     costs_path,
     curves_path,
     diagram_path,
@@ -103,6 +105,7 @@ wildcard_constraints:
     sigma=r"[0-9.e+-]+",
     sweep="[^/]+",
     point="[^/]+",
+    claim="[^/]+",
 
 
 NOTHING_LIKE_IT = f"the study has nothing of that name; {PLAN} lists what it has"

@@ -33,6 +33,7 @@ rule report:
         every_table,
         figures=expand(RULES["figure"].results, figure=FIGURES),
         diagrams=list(map(sweep_figure_path, study.sweeps)),
+        claims=list(map(claim_figure_path, study.claims)),
     output:
         report(
             RULES["report"].results,

@@ -12,7 +12,7 @@ def experiment(lab: Lab) -> Iterator[Finding]:
     """The distance is |d|^2 = 1 in all."""
     for dimension, sigma in ((2, 0.5), (8, 0.5)):
         simulator = lab.at(Quadratic(dimension=dimension, offset=0.0), sigma, lab.setting("scale", 1.0) / dimension**0.5)
-        ours, theirs = (lab.sample(method, simulator, 512, 256) for method in ("pathwise", "optimal_constant"))
+        ours, theirs = (lab.sample(method, simulator, 1024, 512) for method in ("pathwise", "optimal_constant"))
         predicted = (dimension + 1) / (dimension * sigma**2) + (dimension + 2) / 2
         yield Finding(
             f"D = {dimension}, |d| = 1, sigma = {sigma:g}: V_SF* / V_PW = {predicted:.4g} (within 20 %)",

@@ -13,7 +13,7 @@ def experiment(lab: Lab) -> Iterator[Finding]:
     """The gradient is 1; a constant baseline is no longer free of bias."""
     for offset, predicted in ((0.0, -1.0), (2.0, 1.0)):
         simulator = lab.at(UniformSupport(offset=offset), 1 / math.sqrt(3))
-        found = lab.sample("reinforce", simulator, 64, 256)
+        found = lab.sample("reinforce", simulator, 64, 4096)
         yield Finding(
             f"uniform support, the baseline {offset:g}: mean of REINFORCE {predicted:g}, where the gradient is 1 (within 5 %)",
             mean(found.means[:, 0]), predicted, near(predicted, 0.05),

@@ -15,7 +15,7 @@ from scorepath.store.paths import TABLES, sigma_token, table_path
 from scorepath.store.records import require_intact
 from scorepath.store.tables import COLUMNS
 from scorepath.study.cells import DERIVATIVE_FREE, Cell, Plan
-from scorepath.study.jobs import RULE_OF_TABLE, RULES, Job, Rule, cell_job, point_job, policies_job, reference_job, sweep_job
+from scorepath.study.jobs import RULE_OF_TABLE, RULES, Job, Rule, cell_job, claim_job, point_job, policies_job, reference_job, sweep_job
 
 OF_SWEEPS = ("phase_diagrams", "crossings")
 SHARED = (
@@ -71,6 +71,9 @@ def _jobs(plan: Plan, table: str, row: Mapping[str, str]) -> Iterator[Job]:
         yield from _reference(row["environment"], float(row["sigma"]))
     elif table in ("costs", "exact_curves"):
         yield policies_job(row["environment"])
+    elif table == "claims" and (name := row["claim"].replace("-", "_")) in plan.study.claims:
+        yield claim_job(name)
+        return
     elif table in OF_SWEEPS:
         sweep = plan.study.sweeps[row["sweep"]]
         yield from (point_job(sweep.name, point) for point in sweep.points)

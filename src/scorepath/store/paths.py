@@ -31,6 +31,8 @@ SWEEP_POINT = "results/sweeps/{sweep}/{point}.csv"
 PHASE_DIAGRAM = "results/phase_diagrams/{sweep}/diagram.csv"
 SWEEP_CROSSINGS = "results/phase_diagrams/{sweep}/crossings.csv"
 SWEEP_FIGURE = "results/figures/sweeps/{sweep}.svg"
+CLAIM = "results/claims/{claim}.csv"
+CLAIM_FIGURE = "results/figures/claims/{claim}.svg"
 TABLE = "results/tables/{table}.csv"
 FIGURE = "results/figures/{figure}.svg"
 REPORT = REPORTS / "report.html"
@@ -88,6 +90,16 @@ def sweep_crossings_path(sweep: str) -> Path:
 def sweep_figure_path(sweep: str) -> Path:
     """Where the drawing of a sweep's phase diagram lies."""
     return Path(SWEEP_FIGURE.format(sweep=sweep))
+
+
+def claim_path(claim: str) -> Path:
+    """Where what a claim's experiment found lies."""
+    return Path(CLAIM.format(claim=claim))
+
+
+def claim_figure_path(claim: str) -> Path:
+    """Where the drawing of what a claim's experiment found lies."""
+    return Path(CLAIM_FIGURE.format(claim=claim))
 
 
 def plan_path(key: str) -> Path:

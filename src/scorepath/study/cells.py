@@ -32,7 +32,7 @@ STUDY = "SCOREPATH_STUDY"
 """Environment variable with the key of the plan that a run's jobs keep to."""
 DERIVATIVE_FREE = ("score_function", "measure_valued", "parameter_space")
 """The families of estimators that need returns alone: no derivative of the environment, nor of a model of it."""
-OWN_DIGESTS = ("environment", "sweep", "point")
+OWN_DIGESTS = ("environment", "sweep", "point", "claim")
 """Wildcards with digests of their own, in their order; cells have theirs elsewhere."""
 STAGE_OF_RULE: Mapping[str, Stage] = {"gradients": "gradients", "train": "training"}
 

@@ -120,8 +120,9 @@ def _plugin_digests(paths: Iterable[str]) -> list[list[list[str]]]:
 
 
 def rule_digest(
-    rule: Rule, study: Study, facts: object, environment: str = "", estimator: str = "", sweep: Sweep | None = None
-) -> str:
+    rule: Rule, study: Study, facts: object, environment: str = "", estimator: str = "", sweep: Sweep | None = None,
+    claim: str = "",
+) -> str:  # fmt: skip
     """The digest of one job: its stage's module, what else the rule names as sources, and these facts.
 
     Args:
@@ -131,6 +132,7 @@ def rule_digest(
         environment: the job's own, if it has one.
         estimator: likewise.
         sweep: likewise.
+        claim: likewise.
     """
     origins: list[str | Path] = [f"{STAGES}.{rule.name}"]
     if rule.makes_instances:
@@ -142,6 +144,8 @@ def rule_digest(
                 origins.extend(_environment_sources(study, environment))
             case "estimator":
                 origins.append(_estimator_source(study, estimator))
+            case "claim":
+                origins.append(f"{registry.CLAIMS}.{claim}")
             case "sweep" if sweep is not None:
                 origins.extend(_sweep_sources(study, sweep))
             case "environments":
@@ -182,6 +186,9 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
             facts = [{"seed": study.seed, "environment": entry}, settings]
             found[f"{rule}/{name}"] = rule_digest(RULES[rule], study, facts, name)
     found |= _sweep_digests(study)
+    for name in study.claims:
+        found[f"claim/{name}"] = rule_digest(RULES["claim"], study, [study.seed], claim=name)
+        found[f"claim_figure/{name}"] = rule_digest(RULES["claim_figure"], study, name)
     listed = [
         [c.stage, c.environment, c.estimator, c.method, c.sigma, c.status, c.reason, c.unbiased, c.steps] for c in cells
     ]
@@ -193,7 +200,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         "tables": analysis,
         "cost_tables": analysis,
         "sweep_tables": list(study.sweeps),
-        "claims": [study.environments, methods, study.seed, study.resamples],
+        "claims": [study.environments, methods, study.seed, study.resamples, study.claims],
         "figure": methods,
         "report": methods,
         "crate": _plugin_digests(study.plugins),

@@ -13,6 +13,8 @@ from pathlib import Path
 from string import Formatter
 
 from scorepath.store.paths import (
+    CLAIM,
+    CLAIM_FIGURE,
     COSTS,
     CRATE,
     CURVES,
@@ -29,6 +31,7 @@ from scorepath.store.paths import (
     TABLES,
     TRAINING,
     Stage,
+    claim_path,
     curves_path,
     diagram_path,
     log_path,
@@ -56,7 +59,7 @@ class Rule:
     """What it reads, where that follows from the wildcards; gathers read whatever the study has."""
     sources: tuple[str, ...] = ()
     """What its digest starts from, beside its stage's module: `environment` or `estimator` for the files of the job's
-    own, `environments` or `estimators` for all of the study's, `sweep` for its family and its methods, or a package of whose every file the result is made."""
+    own, `environments` or `estimators` for all of the study's, `sweep` for its family and its methods, `claim` for its experiment, or a package of whose every file the result is made."""
     torch: bool = False
     """Whether it computes with torch: on one thread."""
     numerical: bool = False
@@ -173,12 +176,24 @@ RULES = {
             numerical=True,
         ),
         Rule(
+            "claim",
+            "Try one claim of the ledger.",
+            (CLAIM,),
+            sources=("claim",), torch=True, numerical=True, many=True,
+        ),
+        Rule(
             "claims",
             "Judge the claims ledger from the tables.",
             _tables("claims"),
             reads=_tables("gradient_statistics", "references", "verdicts"), sources=("environments",), numerical=True,
         ),
         Rule("figure", "Draw one figure from the tables.", (FIGURE,), sources=("scorepath.figures",)),
+        Rule(
+            "claim_figure",
+            "Draw what a claim's experiment found.",
+            (CLAIM_FIGURE,),
+            reads=(CLAIM,), sources=("scorepath.figures",),
+        ),
         Rule(
             "phase_diagram",
             "Draw a sweep's phase diagram from the tables.",
@@ -242,6 +257,12 @@ def sweep_job(sweep: Sweep) -> Job:
     return Job(rule, diagram_path(sweep.name), rule.by_hand(sweep=sweep.name), inputs, sweep.name)
 
 
+def claim_job(claim: str) -> Job:
+    """The job that tries a claim."""
+    rule = RULES["claim"]
+    return Job(rule, claim_path(claim), rule.by_hand(claim=claim), (), claim)
+
+
 def rule_of_stage(stage: Stage) -> Rule:
     """The rule that computes the cells of a stage."""
     return RULES["gradients" if stage == "gradients" else "train"]
@@ -256,7 +277,7 @@ def cell_job(cell: Cell) -> Job:
 
 FOLDERS = frozenset(
     stage_of(Path(RULES[name].results[0]))
-    for name in ("reference_policies", "reference", "exact_curves", "gradients", "train", "sweep_point", "sweep")
+    for name in ("reference_policies", "reference", "exact_curves", "gradients", "train", "sweep_point", "sweep", "claim")
 )
 """Where the results of `all_jobs` lie."""
 
@@ -277,6 +298,7 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
         for point in sweep.points:
             yield point_job(sweep.name, point)
         yield sweep_job(sweep)
+    yield from map(claim_job, study.claims)
 
 
 def is_numerical(stage: str) -> bool:

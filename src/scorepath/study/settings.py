@@ -103,6 +103,8 @@ class Study:
     plugins: tuple[str, ...] = ()
     """The user's files, which every job that makes an environment or estimator imports, in this order."""
     sweeps: Mapping[str, Sweep] = field(default_factory=dict)
+    claims: tuple[str, ...] = ()
+    """The claims of the ledger that are tried by an experiment of their own."""
     module_plugins: tuple[str, ...] = ()
     """Those of them that define neither: they are imported for what else they do."""
 
@@ -133,6 +135,7 @@ class Study:
             error_margin=config["statistics"]["error_margin"],
             training_margin=config["statistics"]["training_margin"],
             sweeps={entry["name"]: _sweep(entry) for entry in config.get("sweeps", ())},
+            claims=tuple(config.get("claims", ())),
             plugins=tuple(config.get("plugins", ())),
             module_plugins=tuple(config.get("module_plugins", ())),
         )

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from scorepath import registry
 from scorepath.study.numbers import by_schema, knob, leaves
 from scorepath.study.sweep_validation import checked_sweep
 from scorepath.study.wording import ConfigError, dotted, listing, shown, suggestion, translated, unknown_key
@@ -202,11 +203,15 @@ def validate(
             given[section] = {}  # a section whose every line is commented out
     if isinstance(given.get("training"), Mapping):
         given["training"] = _small_letters(given["training"], "optimiser", schema["properties"]["training"])
+    tried = registry.names(registry.CLAIMS)
+    if given.get("claims") == "all":
+        given["claims"] = list(tried)
     study: dict[str, Any] = by_schema(given, schema)
     _check_shape(study, schema)
     for section in ("environments", "estimators", "sweeps"):
         _check_names(section, study[section])
     _check_distinct("noise_levels", study["noise_levels"])
+    _check_part("claims", study["claims"], tried, "src/scorepath/claims/")
     policies = [entry.get("policies", 1) for entry in study["environments"]]
     study["environments"] = [
         _environment(["environments", index], entry, families) for index, entry in enumerate(study["environments"])
