@@ -9,6 +9,7 @@ the axis (Fritsch & Carlson 1980).
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def contrast(means: np.ndarray) -> np.ndarray:
 
 
 def contrasts(numbers: np.ndarray) -> list[Estimate]:
-    """The contrast at each point, from replicates (points, 1 or 2, replicates); without limits where it is not finite."""
+    """The contrast at each point, from replicates (points, 1 or 2, replicates); no limits where it is not finite."""
     values, without = _with_each_left_out(numbers)
     return [
         jackknife(float(value), own)
@@ -53,12 +54,13 @@ def measured_crossings(axis: np.ndarray, numbers: np.ndarray) -> list[Estimate]:
     found = contrasts(numbers)
     sure = [index for index, each in enumerate(found) if each.low > 0 or each.high < 0]
     crossings = []
-    for left, right in zip(sure, sure[1:], strict=False):
+    for left, right in pairwise(sure):
         if (values[left] > 0) != (values[right] > 0):
             whole = _crossing(axis, np.column_stack([values, without]), left, right)
             if np.isfinite(whole).all():
                 estimate = jackknife(float(whole[0]), whole[1:])
-                crossings.append(Estimate(*map(math.exp, estimate[:3]), math.nan))
+                value, low, high = map(math.exp, estimate[:3])
+                crossings.append(Estimate(value, low, high, math.nan))
             else:  # a replicate decides whether there is one: all that is known is between which points
                 crossings.append(Estimate(math.sqrt(axis[left] * axis[right]), axis[left], axis[right], math.nan))
     return crossings
@@ -69,9 +71,7 @@ def exact_crossings(axis: np.ndarray, values: np.ndarray) -> list[float]:
     finite = np.isfinite(values)
     axis, values = np.log(axis[finite]), values[finite]
     places = [index for index in range(len(values) - 1) if (values[index] > 0) != (values[index + 1] > 0)]
-    return [
-        math.exp(axis[i] + (axis[i + 1] - axis[i]) * values[i] / (values[i] - values[i + 1])) for i in places
-    ]
+    return [math.exp(axis[i] + (axis[i + 1] - axis[i]) * values[i] / (values[i] - values[i + 1])) for i in places]
 
 
 def _with_each_left_out(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from scorepath.claims._lab import Claim, Finding, Lab, mean
 
-
 SAMPLES = 64
 
 
@@ -30,10 +29,13 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 CLAIM = Claim(
-    source='Suh 2022, and the scripts published with it',
-    prediction='The mean of the score function lies within the bound with 95 % confidence.',
+    source="Suh 2022, and the scripts published with it",
+    prediction="The mean of the score function lies within the bound with 95 % confidence.",
     experiment=experiment,
-    mutant={'failure': 0.95},
-    why="With 0.95 in the place of the failure probability the bound is 1.8 times too small: ln(3 / 0.95) for ln(3 / 0.05).",
+    mutant={"failure": 0.95},
+    why=(
+        "With 0.95 in the place of the failure probability the bound is 1.8 times too small: ln(3 / 0.95) for"
+        " ln(3 / 0.05)."
+    ),
     refuted=True,
 )

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scorepath.claims._lab import Claim, Finding, Lab, Sampled, mean, near, ratio, second_moments
+from scorepath.claims._lab import Claim, Finding, Lab, Sampled, near, ratio, second_moments
 from scorepath.environments.fourier_field import FourierField
-
 
 FIELDS = 100
 
@@ -41,8 +40,11 @@ def _field(dimension: int, length: float, seed: int) -> FourierField:
 
 
 CLAIM = Claim(
-    source='derived',
-    prediction='Over a stationary isotropic ensemble pathwise has the smaller second moment iff sigma < l, in every dimension, without a baseline.',
+    source="derived",
+    prediction=(
+        "Over a stationary isotropic ensemble pathwise has the smaller second moment iff sigma < l, in every "
+        "dimension, without a baseline."
+    ),
     experiment=experiment,
-    mutant={'length': 0.6},
+    mutant={"length": 0.6},
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scorepath.claims._lab import Claim, Finding, Lab, mean, near, ratio, second_moments
+from scorepath.claims._lab import Claim, Finding, Lab, near, ratio, second_moments
 from scorepath.environments.cosine import Cosine
 
 
@@ -29,8 +29,11 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 CLAIM = Claim(
-    source='Mohamed 2020 fig. 3; derived',
-    prediction='The variances of pathwise and of the score function are equal at k sigma = 1, averaged over the phase, with and without the optimal constant baseline.',
+    source="Mohamed 2020 fig. 3; derived",
+    prediction=(
+        "The variances of pathwise and of the score function are equal at k sigma = 1, averaged over the "
+        "phase, with and without the optimal constant baseline."
+    ),
     experiment=experiment,
-    mutant={'frequency': 13.0},
+    mutant={"frequency": 13.0},
 )

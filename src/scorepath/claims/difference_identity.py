@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scorepath.claims._lab import Claim, Finding, Lab, about, function_of_means, mean
+from scorepath.claims._lab import Claim, Finding, Lab, about, function_of_means
 from scorepath.environments.cosine import Cosine
 
 
 def experiment(lab: Lab) -> Iterator[Finding]:
-    """`sigma^2 (V_SF - V_PW) = D E[f^2] + sigma^2 E|f'|^2 + 2 sigma^2 E[f f'']` for smooth f, D dimensions, no baseline."""
+    """`sigma^2 (V_SF - V_PW) = D E[f^2] + sigma^2 E|f'|^2 + 2 sigma^2 E[f f'']`, f smooth, no baseline."""
     for sigma in (0.05, 0.2):
         simulator = lab.at(Cosine(frequency=10.0, phase=1.0), sigma)
         first, zeroth = (lab.sample(method, simulator, 128, 512).variances for method in ("pathwise", "reinforce"))
@@ -19,7 +19,7 @@ def experiment(lab: Lab) -> Iterator[Finding]:
         f, slope_, curvature = np.cos(x), -10 * np.sin(x), -100 * np.cos(x)
         right = f**2 + sigma**2 * slope_**2 + lab.setting("factor", 2.0) * sigma**2 * f * curvature
         measured = function_of_means(
-            lambda zero, one, other, noise=sigma: (noise**2 * (zero - one) - other), zeroth, first, right.mean(1)
+            lambda zero, one, other, noise=sigma: noise**2 * (zero - one) - other, zeroth, first, right.mean(1)
         )
         size = float(np.abs(right).mean())
         yield Finding(
@@ -29,8 +29,8 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 CLAIM = Claim(
-    source='derived',
-    prediction='sigma^2 (V_SF - V_PW) = D E[(f - b)^2] + sigma^2 E|grad f|^2 + 2 sigma^2 E[(f - b) Laplacian f].',
+    source="derived",
+    prediction=("sigma^2 (V_SF - V_PW) = D E[(f - b)^2] + sigma^2 E|grad f|^2 + 2 sigma^2 E[(f - b) Laplacian f]."),
     experiment=experiment,
-    mutant={'factor': 1.0},
+    mutant={"factor": 1.0},
 )

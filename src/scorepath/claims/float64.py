@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from scorepath.claims._lab import Claim, Finding, Lab, about, mean, near, ratio, slope
+from scorepath.claims._lab import Claim, Finding, Lab, about, near, ratio, slope
 from scorepath.environments.angle_doubling import AngleDoubling
 
 
@@ -34,9 +34,9 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 CLAIM = Claim(
-    source='issue trackers of Brax and MuJoCo',
-    prediction='Many exploding pathwise gradients are artefacts of single precision.',
+    source="issue trackers of Brax and MuJoCo",
+    prediction="Many exploding pathwise gradients are artefacts of single precision.",
     experiment=experiment,
     mutant={"single": torch.float64},
-    why="Rounding errors do grow with the horizon, but the variance is as large in double precision.",
+    why=("Rounding errors do grow with the horizon, but the variance is as large in double precision."),
 )

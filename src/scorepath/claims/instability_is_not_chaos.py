@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from scorepath.claims._lab import Claim, Finding, Lab, exactly, near, ratio
 from scorepath.environments.lqr import LQR
 
-
 GAIN = 1.2
 
 
@@ -39,8 +38,8 @@ def _loop(horizon: int) -> LQR:
 
 
 CLAIM = Claim(
-    source='derived',
-    prediction='With alpha = 1.2 the score function variance grows as alpha^(6T), pathwise as T^2 alpha^(4T).',
+    source="derived",
+    prediction=("With alpha = 1.2 the score function variance grows as alpha^(6T), pathwise as T^2 alpha^(4T)."),
     experiment=experiment,
-    mutant={'optimal_constant': 'pathwise'},
+    mutant={"optimal_constant": "pathwise"},
 )

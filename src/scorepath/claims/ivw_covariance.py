@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scorepath.claims._lab import Claim, Finding, Lab, mean, near, positive_mean
+from scorepath.claims._lab import Claim, Finding, Lab, near, positive_mean
 
 
 def experiment(lab: Lab) -> Iterator[Finding]:
@@ -14,7 +14,10 @@ def experiment(lab: Lab) -> Iterator[Finding]:
     eps = lab.generator().standard_normal((200, 10_000))
     zeroth, first = -np.square(1 + eps) * eps, -2 * (1 + eps)
     covariance = lab.setting("covariance", 8.0)
-    for name, weight, predicted in (("marginal", 30 / 34, 5.2), ("covariance-aware", (30 - covariance) / (34 - 2 * covariance), 3.11)):
+    for name, weight, predicted in (
+        ("marginal", 30 / 34, 5.2),
+        ("covariance-aware", (30 - covariance) / (34 - 2 * covariance), 3.11),
+    ):
         mixed = weight * first + (1 - weight) * zeroth
         yield Finding(
             f"{name} weights: variance {predicted:g}, where pathwise has 4 (within 5 %)",
@@ -23,8 +26,11 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 CLAIM = Claim(
-    source='derived',
-    prediction='Marginal weights give 5.2 where pathwise has 4; k = (V_0 - C)/(V_0 + V_1 - 2C) gives (V_0 V_1 - C^2)/(V_0 + V_1 - 2C) = 3.1.',
+    source="derived",
+    prediction=(
+        "Marginal weights give 5.2 where pathwise has 4; k = (V_0 - C)/(V_0 + V_1 - 2C) gives (V_0 V_1 - "
+        "C^2)/(V_0 + V_1 - 2C) = 3.1."
+    ),
     experiment=experiment,
-    mutant={'covariance': -8.0},
+    mutant={"covariance": -8.0},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scorepath.claims._lab import Claim, Finding, Lab, mean, near, positive_mean
+from scorepath.claims._lab import Claim, Finding, Lab, near, positive_mean
 from scorepath.environments.quadratic import Quadratic
 
 
@@ -23,13 +23,19 @@ def experiment(lab: Lab) -> Iterator[Finding]:
     )  # fmt: skip
     value, low, high = positive_mean(2 * variances / 4)
     yield Finding(
-        "the same at equal samples: variance over that of the better parent at least 1", (value, low, high), None, (1.0, 1e9)
+        "the same at equal samples: variance over that of the better parent at least 1",
+        (value, low, high),
+        None,
+        (1.0, 1e9),
     )
 
 
 CLAIM = Claim(
-    source='Suh 2022 lemma 4.4; derived',
-    prediction='The optimum is V_0 V_1 / (V_0 + V_1), but it costs two batches: at equal samples it is never below the better parent.',
+    source="Suh 2022 lemma 4.4; derived",
+    prediction=(
+        "The optimum is V_0 V_1 / (V_0 + V_1), but it costs two batches: at equal samples it is never below "
+        "the better parent."
+    ),
     experiment=experiment,
-    mutant={'weight': 0.5},
+    mutant={"weight": 0.5},
 )

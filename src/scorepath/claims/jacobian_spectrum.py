@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scorepath.claims._lab import Claim, Finding, Lab, about, mean, only_crossing, second_moments
+from scorepath.claims._lab import Claim, Finding, Lab, about, only_crossing, second_moments
 from scorepath.environments.angle_doubling import AngleDoubling
-
 
 NOISE = (2.0**-4, 2.0**-8)
 
@@ -23,7 +22,8 @@ def experiment(lab: Lab) -> Iterator[Finding]:
         steps = [middle + shift for shift in (-2, -1, 0, 1, 2)]
         sides = [[
             np.mean([
-                second_moments(lab.sample(method, lab.at(_chaos(lab, step, start), sigma), 32, 128), 128) for start in starts
+                second_moments(lab.sample(method, lab.at(_chaos(lab, step, start), sigma), 32, 128), 128)
+                for start in starts
             ], 0) for step in steps
         ] for method in ("pathwise", "reinforce")]  # fmt: skip
         found = only_crossing([2.0**step for step in steps], *sides)
@@ -40,8 +40,8 @@ def _chaos(lab: Lab, steps: int, start: float) -> AngleDoubling:
 
 
 CLAIM = Claim(
-    source='Metz 2021; derived',
-    prediction='Pathwise dies after ln(1 / sigma) Lyapunov times: T* = log2(1 / sigma) - 1 for the doubling map.',
+    source="Metz 2021; derived",
+    prediction=("Pathwise dies after ln(1 / sigma) Lyapunov times: T* = log2(1 / sigma) - 1 for the doubling map."),
     experiment=experiment,
-    mutant={'more': 1},
+    mutant={"more": 1},
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scorepath.claims._lab import Claim, Finding, Lab, mean, near, positive_mean
+from scorepath.claims._lab import Claim, Finding, Lab, near, positive_mean
 from scorepath.environments.quadratic import Quadratic
-
 
 PREDICTED = {"reinforce": 15.0, "leave_one_out": 10.0, "optimal_constant": 6.0}
 
@@ -23,8 +22,8 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 CLAIM = Claim(
-    source='Greensmith 2004; Weaver & Tao 2001',
-    prediction='At d = 0 variances are 15 sigma^2 (none), 10 sigma^2 (mean), 6 sigma^2 (optimal).',
+    source="Greensmith 2004; Weaver & Tao 2001",
+    prediction="At d = 0 variances are 15 sigma^2 (none), 10 sigma^2 (mean), 6 sigma^2 (optimal).",
     experiment=experiment,
-    mutant={'optimal_constant': 'leave_one_out'},
+    mutant={"optimal_constant": "leave_one_out"},
 )

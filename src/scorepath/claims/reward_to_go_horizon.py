@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from scorepath.claims._lab import Claim, Finding, Lab, about, slope
 from scorepath.environments.lqr import LQR
 
+CASES: tuple[tuple[str, dict[str, Any], float], ...] = (
+    ("state_value_baseline", {}, 1.9),
+    ("generalised_advantage", {"decay": 0.0}, 1.0),
+)
+
 
 def experiment(lab: Lab) -> Iterator[Finding]:
     """The values are fitted to earlier trajectories, as the estimators have it, not exact."""
-    for method, decay, predicted in (("state_value_baseline", {}, 1.9), ("generalised_advantage", {"decay": 0.0}, 1.0)):
+    for method, decay, predicted in CASES:
         short, long = (
             lab.sample(method, lab.at(_loop(horizon), 0.1), 128, 64, **decay).variances for horizon in (30, 90)
         )
@@ -26,9 +32,12 @@ def _loop(horizon: int) -> LQR:
 
 
 CLAIM = Claim(
-    why="The value is fitted to earlier trajectories, not exact, and 90 steps are not yet the limit of many.",
-    source='derived',
-    prediction='Reward to go minus a state value is still about T^2 (slope 1.9), a one-step temporal difference with that value T.',
+    why=("The value is fitted to earlier trajectories, not exact, and 90 steps are not yet the limit of many."),
+    source="derived",
+    prediction=(
+        "Reward to go minus a state value is still about T^2 (slope 1.9), a one-step temporal difference with"
+        " that value T."
+    ),
     experiment=experiment,
-    mutant={'state_value_baseline': 'pathwise'},
+    mutant={"state_value_baseline": "pathwise"},
 )

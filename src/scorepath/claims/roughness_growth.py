@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from scorepath.claims._lab import Claim, Finding, Lab, about, mean, near, second_moments, slope
+from scorepath.claims._lab import Claim, Finding, Lab, about, near, second_moments, slope
 from scorepath.environments.angle_doubling import AngleDoubling
 
 
@@ -43,8 +43,8 @@ def _oscillator(lab: Lab, periods: int) -> np.ndarray:
 
 
 CLAIM = Claim(
-    source='arXiv 2506.03889 (abstract)',
-    prediction='Roughness of the return grows exponentially with the horizon in chaos, linearly on limit cycles.',
+    source="arXiv 2506.03889 (abstract)",
+    prediction=("Roughness of the return grows exponentially with the horizon in chaos, linearly on limit cycles."),
     experiment=experiment,
-    mutant={'steps': 6},
+    mutant={"steps": 6},
 )

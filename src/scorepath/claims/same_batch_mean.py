@@ -26,13 +26,16 @@ def experiment(lab: Lab) -> Iterator[Finding]:
         )  # fmt: skip
     found = lab.sample("leave_one_out", lab.at(Quadratic(dimension=1, offset=0.0), 1.0, 1.0), 4096, 2)
     yield Finding(
-        "leave-one-out, N = 2: mean over the gradient 1 (within 15 %)", mean(found.means[:, 0] / -2), 1.0, near(1.0, 0.15)
+        "leave-one-out, N = 2: mean over the gradient 1 (within 15 %)",
+        mean(found.means[:, 0] / -2),
+        1.0,
+        near(1.0, 0.15),
     )
 
 
 CLAIM = Claim(
-    source='Kool 2019',
-    prediction='The same-batch mean baseline shrinks the gradient by 1 - 1/N; leave-one-out does not.',
+    source="Kool 2019",
+    prediction=("The same-batch mean baseline shrinks the gradient by 1 - 1/N; leave-one-out does not."),
     experiment=experiment,
-    mutant={'included': 0.0},
+    mutant={"included": 0.0},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scorepath.claims._lab import Claim, Finding, Lab, mean, near, positive_mean
+from scorepath.claims._lab import Claim, Finding, Lab, near, positive_mean
 from scorepath.claims._landscapes import Linear
 
 
@@ -18,14 +18,15 @@ def experiment(lab: Lab) -> Iterator[Finding]:
             positive_mean(found.variances), predicted, near(predicted, 0.08),
         )  # fmt: skip
     flat = lab.sample("pathwise", lab.at(Linear(dimension=16), 1.0), 8, 64)
-    yield Finding(
-        "pathwise on the same: variance 0 (within 1e-12)", positive_mean(flat.variances), 0.0, (0.0, 1e-12)
-    )
+    yield Finding("pathwise on the same: variance 0 (within 1e-12)", positive_mean(flat.variances), 0.0, (0.0, 1e-12))
 
 
 CLAIM = Claim(
-    source='Mohamed 2020 4.3.3; derived',
-    prediction='On f = sum of D coordinates the score function with the optimal (= mean) baseline has variance D (D + 1), pathwise 0.',
+    source="Mohamed 2020 4.3.3; derived",
+    prediction=(
+        "On f = sum of D coordinates the score function with the optimal (= mean) baseline has variance D (D "
+        "+ 1), pathwise 0."
+    ),
     experiment=experiment,
-    mutant={'leave_one_out': 'pathwise'},
+    mutant={"leave_one_out": "pathwise"},
 )

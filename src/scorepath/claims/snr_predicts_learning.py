@@ -19,7 +19,9 @@ def experiment(lab: Lab) -> Iterator[Finding]:
     start = lab.at(Quadratic(dimension=4, offset=0.0), 0.5, 0.3)
     for method in ("pathwise", "leave_one_out", "reinforce"):
         means = lab.sample(method, simulator, 4096, 8).means
-        gained = function_of_means(lambda along, size: along**2 / (square * size), means @ gradient, np.square(means).sum(1))
+        gained = function_of_means(
+            lambda along, size: along**2 / (square * size), means @ gradient, np.square(means).sum(1)
+        )
         predicted = 1 / (1 + (exact_variance(method, start, 8) or 0.0) / square / 8)
         yield Finding(
             f"quadratic in 4 dimensions, N = 8, {method}: share {predicted:.3f} of the noiseless gain (within 15 %)",
@@ -28,8 +30,8 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 CLAIM = Claim(
-    source='Roberts & Tedrake 2008',
-    prediction='The signal-to-noise ratio of the gradient predicts the expected improvement per step.',
+    source="Roberts & Tedrake 2008",
+    prediction=("The signal-to-noise ratio of the gradient predicts the expected improvement per step."),
     experiment=experiment,
-    mutant={'distance': 0.6},
+    mutant={"distance": 0.6},
 )

@@ -25,8 +25,8 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 CLAIM = Claim(
-    source='Parmas 2018',
-    prediction='Up to 10^6 times less variance than pathwise in chaos.',
+    source="Parmas 2018",
+    prediction="Up to 10^6 times less variance than pathwise in chaos.",
     experiment=experiment,
-    mutant={'total_propagation': 'pathwise'},
+    mutant={"total_propagation": "pathwise"},
 )

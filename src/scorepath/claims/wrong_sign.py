@@ -15,14 +15,15 @@ def experiment(lab: Lab) -> Iterator[Finding]:
         simulator = lab.at(UniformSupport(offset=offset), 1 / math.sqrt(3))
         found = lab.sample("reinforce", simulator, 64, 4096)
         yield Finding(
-            f"uniform support, the baseline {offset:g}: mean of REINFORCE {predicted:g}, where the gradient is 1 (within 5 %)",
+            f"uniform support, the baseline {offset:g}: mean of REINFORCE {predicted:g}, where the"
+            " gradient is 1 (within 5 %)",
             mean(found.means[:, 0]), predicted, near(predicted, 0.05),
         )  # fmt: skip
 
 
 CLAIM = Claim(
-    source='Mohamed 2020 4.3.2',
-    prediction='The score function expects -E f / theta instead of the gradient, and a baseline shifts it.',
+    source="Mohamed 2020 4.3.2",
+    prediction=("The score function expects -E f / theta instead of the gradient, and a baseline shifts it."),
     experiment=experiment,
-    mutant={'reinforce': 'pathwise'},
+    mutant={"reinforce": "pathwise"},
 )

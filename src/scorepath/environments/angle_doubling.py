@@ -29,8 +29,8 @@ class AngleDoubling(Environment):
     `k_t = 2^(T+1-t)`, hence
     `J_sigma = exp(-(sigma^2 + process_noise^2 / 4) sum_t k_t^2 / 2) cos(2^(T+1) start + sum_t k_t mu_t)`.
     With one action at the start it is the cosine landscape of frequency `k_0 = 2^(T+1)`, and the noise on the angle
-    comes once, after the last doubling, where its frequency is 2. Several angles have a decision each, and their rewards
-    are added.
+    comes once, after the last doubling, where its frequency is 2. Several angles have a decision each, and their
+    rewards are added.
 
     Attributes:
         doublings: T, how often the angle doubles.

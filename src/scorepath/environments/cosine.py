@@ -44,7 +44,7 @@ class Cosine(Environment):
         return math.exp(-((self.frequency * sigma) ** 2) / 2) * torch.cos(self.frequency * mean + self.phase)
 
     def exact_second_moments(self, sigma: float, averaged: frozenset[str]) -> Mapping[str, float] | None:
-        """Over all phases, with `u = (k sigma)^2`: `k^2 / 2`, `1 / (2 sigma^2)`, `[1 - (1 - u)^2 e^-u] / (2 sigma^2)`."""
+        """Over all phases, `u = (k sigma)^2`: `k^2 / 2`, `1 / (2 sigma^2)`, `[1 - (1 - u)^2 e^-u] / (2 sigma^2)`."""
         if averaged != {"phase"}:
             return None
         u = (self.frequency * sigma) ** 2

@@ -90,7 +90,7 @@ class FourierField(Environment):
         }
 
     def crossing_noise(self, rival: str, averaged: frozenset[str]) -> tuple[float, ...] | None:
-        """Over all fields at `sigma = l` without a baseline; with the best constant earlier: 0.72 l in one dimension."""
+        """Over all fields at `sigma = l` without a baseline; with the best constant at 0.72 l in one dimension."""
         if averaged != {"field_seed"} or rival not in ("reinforce", "optimal_constant"):
             return None
         if rival == "reinforce":

@@ -62,6 +62,7 @@ class SoftStep(Environment):
 
 
 EQUAL_WIDTHS = {"reinforce": 0.780476, "leave_one_out": 1.517493, "optimal_constant": 1.517493}
-"""Widths, in standard deviations of the noise, at which the variances of pathwise and of a rival are equal: the roots of
-`p (1 - p) / w^2 = E[((f - b) eps)^2] - (p / w)^2` with `p = 2 Phi(w / 2) - 1`, f the ramp and b = 0, or 1/2, which is here
-the mean and the best constant. (Leave-one-out has the mean's variance but for 1 / N of it.)"""
+"""Widths, in standard deviations of the noise, at which the variances of pathwise and of a rival are equal.
+
+They are the roots of `p (1 - p) / w^2 = E[((f - b) eps)^2] - (p / w)^2` with `p = 2 Phi(w / 2) - 1`, f the ramp and
+b = 0, or 1/2, which is here the mean and the best constant. (Leave-one-out has the mean's but for 1 / N of it.)"""

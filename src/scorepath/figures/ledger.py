@@ -41,13 +41,15 @@ def draw_rows(rows: pd.DataFrame, output: Path, title: str) -> None:
             else:
                 words = f"{row.measured:.3g} [{row.measured_low:.3g}, {row.measured_high:.3g}]"
                 axes.text(1.02, place, words.replace("-", "−"), color=colour, fontsize=7.5, va="center")
-        words = [f"{row.claim}: {row.prediction}" for row in rows.itertuples()]
-        axes.set_yticks(range(len(rows)), [textwrap.shorten(text, 105, placeholder=" …") for text in words])
+        labels = [f"{row.claim}: {row.prediction}" for row in rows.itertuples()]
+        axes.set_yticks(range(len(rows)), [textwrap.shorten(text, 105, placeholder=" …") for text in labels])
         axes.tick_params(axis="y", labelsize=6.8)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(*FRAME)
         style.heading(figure, title)
-        style.note(figure, "Bars: 95 %. Blue: within the tolerance; grey: undecided; orange: outside it. " + summary(rows))
+        style.note(
+            figure, "Bars: 95 %. Blue: within the tolerance; grey: undecided; orange: outside it. " + summary(rows)
+        )
         style.save(figure, output, title, summary(rows))
 
 

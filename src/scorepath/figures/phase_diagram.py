@@ -121,7 +121,9 @@ def _line(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
     axes.axhline(0, color="#9a9a9a", lw=0.8)
     axes.plot(exact["x"], exact["value"], color=EXACT, lw=1.4)
     lengths = style.error_lengths(measured, "value")
-    axes.errorbar(measured["x"], measured["value"], yerr=lengths, fmt="o", color=MEASURED, ms=3.6, mfc="white", zorder=3)
+    axes.errorbar(
+        measured["x"], measured["value"], yerr=lengths, fmt="o", color=MEASURED, ms=3.6, mfc="white", zorder=3
+    )
     for place in crossings["predicted"].dropna():
         axes.axvline(place, color=PREDICTED, lw=1.2, ls=(0, (4, 2)))
     axes.set_ylabel("log10 rival / pathwise")
@@ -152,4 +154,3 @@ def _handles() -> list[Line2D]:
         Line2D([], [], color=PREDICTED, lw=1.3, ls=(0, (4, 2)), label="predicted by a formula"),
         Line2D([], [], color=MEASURED, marker="o", mfc="white", ms=3.6, ls="-", label="measured, 95 % interval"),
     ]
-

@@ -15,7 +15,18 @@ from scorepath.store.paths import TABLES, sigma_token, table_path
 from scorepath.store.records import require_intact
 from scorepath.store.tables import COLUMNS
 from scorepath.study.cells import DERIVATIVE_FREE, Cell, Plan
-from scorepath.study.jobs import RULE_OF_TABLE, RULES, Job, Rule, cell_job, claim_job, point_job, policies_job, reference_job, sweep_job
+from scorepath.study.jobs import (
+    RULE_OF_TABLE,
+    RULES,
+    Job,
+    Rule,
+    cell_job,
+    claim_job,
+    point_job,
+    policies_job,
+    reference_job,
+    sweep_job,
+)
 
 OF_SWEEPS = ("phase_diagrams", "crossings")
 SHARED = (

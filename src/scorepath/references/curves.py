@@ -63,9 +63,7 @@ def exact_curves(
     return Curves(norms, variances)
 
 
-def _of_one_decision(
-    simulator: Simulator, sigmas: Tensor, methods: set[str], batch_size: int, nodes: int
-) -> Curves:
+def _of_one_decision(simulator: Simulator, sigmas: Tensor, methods: set[str], batch_size: int, nodes: int) -> Curves:
     environment = simulator.environment
     theta = simulator.parameters.detach().requires_grad_()
     mean = position(environment, environment.first_mean(simulator.policy, theta))

@@ -1,4 +1,4 @@
-"""Exact values for a phase diagram: what a sweep measures, without sampling, wherever a formula or quadrature gives it."""
+"""Exact values for a phase diagram: what a sweep measures, by formulas or quadrature, without sampling."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def exact_variance(method: str, simulator: Simulator, batch_size: int, tolerance
     """Per-sample variance (trace) of an estimator of grad J_sigma, or None where no exact formula is at hand.
 
     Args:
-        method: reinforce (no baseline), leave_one_out, optimal_constant (b* known), pathwise, or measure_valued (coupled, for every coordinate).
+        method: reinforce (no baseline), leave_one_out, optimal_constant (b* known), pathwise, or
+            measure_valued (coupled, for every coordinate).
         simulator: see the module's first lines; open-loop landscapes (measure_valued with one action coordinate
             only, the quadratic excepted), and lqr with one state, one action, linear feedback and zero initial mean
             (there without measure_valued, and leave_one_out for a single step only). Rewards without noise, and

@@ -21,7 +21,9 @@ def check_sweep(key: str, study: Study, sweep: Sweep, plugins: Collection[str]) 
     """Raises ConfigError naming the sweep, and the point if it is one of them that is wrong."""
     for rival in sweep.rivals:
         if rival in plugins:
-            raise ConfigError(f"{key}.rivals ({sweep.name}): {rival} is a plugin's; a sweep takes methods of the package.")
+            raise ConfigError(
+                f"{key}.rivals ({sweep.name}): {rival} is a plugin's; a sweep takes methods of the package."
+            )
     methods = estimators(sweep)
     for name, point in sweep.points.items():
         where = f"{key} ({sweep.name}) at {name}"
@@ -32,7 +34,9 @@ def check_sweep(key: str, study: Study, sweep: Sweep, plugins: Collection[str]) 
         environment, policy = simulators[0].environment, simulators[0].policy
         for method, estimator in methods.items():
             if reason := estimator.not_applicable(environment, point.sigma):
-                raise ConfigError(f"{where}: {method} cannot be measured there ({reason}); choose another rival or family.")
+                raise ConfigError(
+                    f"{where}: {method} cannot be measured there ({reason}); choose another rival or family."
+                )
         sizes = environment.horizon * (environment.state_dim + environment.action_dim) + policy.parameter_count
         if (numbers := point.batch_size * sizes) > MOST_NUMBERS:
             raise ConfigError(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scorepath.environments.base import make_policy
+from scorepath.environments.base import Environment, make_policy
 from scorepath.estimators.base import Estimator
 from scorepath.noise import Stream
+from scorepath.policies import Policy
 from scorepath.references.checkpoints import reference_policies
 from scorepath.registry import ENVIRONMENTS, ESTIMATORS, load
 from scorepath.rollout import Simulator
@@ -30,7 +32,7 @@ def members(study: Study, sweep: Sweep, point: Point) -> list[Simulator]:
     found = []
     for own in sweep.members():
         environment = load(ENVIRONMENTS, sweep.family, sweep.plugin)(**point.knobs, **own)
-        policy = make_policy(environment, **{key: _hashable(value) for key, value in (sweep.policy or {}).items()})
+        policy = _policy(environment, sweep.policy)
         stream = Stream(study.seed, sweep.name, "reference policies")
         if point.checkpoint:
             level = study.references.noise_level
@@ -59,5 +61,8 @@ def replicates(sweep: Sweep, numbers: np.ndarray) -> np.ndarray:
     return numbers.mean(1) if sweep.drawn else numbers.mean(0)
 
 
-def _hashable(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+def _policy(environment: Environment, given: Mapping[str, Any] | None) -> Policy:
+    """As the configuration has it; by default the family's own."""
+    if given is None:
+        return make_policy(environment)
+    return make_policy(environment, given["kind"], tuple(given["hidden"]))

@@ -22,8 +22,8 @@ from scorepath.estimators.base import Estimator
 from scorepath.measurement import steps_per_sample
 from scorepath.plugins import Plugin, clash, read
 from scorepath.policies import Policy
-from scorepath.stages._sweep_checks import check_sweep
 from scorepath.stages._instances import make_environment, make_estimator
+from scorepath.stages._sweep_checks import check_sweep
 from scorepath.store.paths import Stage, plan_path
 from scorepath.study.cells import Cell, Plan
 from scorepath.study.digests import cell_digest, digests, plan_key

@@ -25,7 +25,9 @@ def sweep_point(plan: Plan, sweep: str, point: str) -> None:
     """
     own = plan.study.sweeps.get(sweep)
     if own is None or point not in own.points:
-        raise LookupError(f"the study has no point {point} of a sweep {sweep}; `sweeps` in its configuration says which")
+        raise LookupError(
+            f"the study has no point {point} of a sweep {sweep}; `sweeps` in its configuration says which"
+        )
     place = own.points[point]
     stream = Stream(plan.study.seed, sweep, "sweep")  # the same numbers at all points, as far as shapes allow
     simulators = members(plan.study, own, place)

@@ -68,7 +68,9 @@ COLUMNS: dict[str, list[str]] = {
         "exact_curves": "environment estimator quantity sigma value",
         "phase_diagrams": "sweep rival quantity x_axis x y_axis y kind value value_low value_high",
         "crossings": "sweep rival quantity x_axis y_axis y predicted exact measured measured_low measured_high",
-        "claims": "claim source prediction predicted measured measured_low measured_high consistency tolerance figure why",
+        "claims": (
+            "claim source prediction predicted measured measured_low measured_high consistency tolerance figure why"
+        ),
     }.items()
 }
 """Every table and its columns, in their order."""

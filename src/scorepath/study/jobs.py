@@ -59,7 +59,8 @@ class Rule:
     """What it reads, where that follows from the wildcards; gathers read whatever the study has."""
     sources: tuple[str, ...] = ()
     """What its digest starts from, beside its stage's module: `environment` or `estimator` for the files of the job's
-    own, `environments` or `estimators` for all of the study's, `sweep` for its family and its methods, `claim` for its experiment, or a package of whose every file the result is made."""
+    own, `environments` or `estimators` for all of the study's, `sweep` for its family and its methods, `claim` for its
+    experiment, or a package of whose every file the result is made."""
     torch: bool = False
     """Whether it computes with torch: on one thread."""
     numerical: bool = False
@@ -277,7 +278,16 @@ def cell_job(cell: Cell) -> Job:
 
 FOLDERS = frozenset(
     stage_of(Path(RULES[name].results[0]))
-    for name in ("reference_policies", "reference", "exact_curves", "gradients", "train", "sweep_point", "sweep", "claim")
+    for name in (
+        "reference_policies",
+        "reference",
+        "exact_curves",
+        "gradients",
+        "train",
+        "sweep_point",
+        "sweep",
+        "claim",
+    )
 )
 """Where the results of `all_jobs` lie."""
 

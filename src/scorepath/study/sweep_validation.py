@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
+from itertools import pairwise
 from typing import Any
 
 from scorepath.study.numbers import as_float, as_integer, knob
@@ -11,7 +12,9 @@ from scorepath.study.sweeps import OF_THE_PLACE, coordinate
 from scorepath.study.wording import ConfigError, dotted, listing, shown, suggestion, unknown_key
 
 Tables = Mapping[str, Mapping[str, object]]
-RESERVED = frozenset({"name", "family", "policy", "axes", "over", "rivals", "quantity", "sigma", "batch_size", "batches"})
+RESERVED = frozenset(
+    {"name", "family", "policy", "axes", "over", "rivals", "quantity", "sigma", "batch_size", "batches"}
+)
 MOST_POINTS = 2_000
 MOST_MEMBERS = 1_000
 FLAT_BATCHES = "flat_batches"
@@ -42,7 +45,9 @@ def checked_sweep(
     taken = [*fixed, *over, *(key for key in ("sigma", "batch_size") if entry.get(key) is not None)]
     for name in axes:
         if name in taken:
-            raise ConfigError(f"{dotted([*path, 'axes', name])} is an axis, and {name} is given besides; leave one out.")
+            raise ConfigError(
+                f"{dotted([*path, 'axes', name])} is an axis, and {name} is given besides; leave one out."
+            )
     for name in over:
         if name in fixed:
             raise ConfigError(f"{dotted([*path, name])} is given, but is averaged over as well; leave one out.")
@@ -66,11 +71,13 @@ def checked_sweep(
 def _axis(path: Sequence[object], name: str, values: Any, table: Mapping[str, object], family: str) -> list[Any]:
     """The values on an axis, rising."""
     if name not in table and name not in OF_THE_PLACE:
-        raise unknown_key(path[:-1], name, [*table, *OF_THE_PLACE], f"a knob of {family!r}, sigma, batch_size or checkpoint")
+        raise unknown_key(
+            path[:-1], name, [*table, *OF_THE_PLACE], f"a knob of {family!r}, sigma, batch_size or checkpoint"
+        )
     if not isinstance(values, list | tuple) or len(values) < 2:
         raise ConfigError(f"{dotted(path)} must be a list of two values at least, not {shown(values)}.")
     found = [_value([*path, place], name, value, table) for place, value in enumerate(values)]
-    for place, (below, above) in enumerate(zip(found, found[1:], strict=False)):
+    for place, (below, above) in enumerate(pairwise(found)):
         if not coordinate(above) > coordinate(below):
             raise ConfigError(f"{dotted([*path, place + 1])} is {shown(above)}, but the values must increase.")
     return found
@@ -89,8 +96,13 @@ def _value(path: Sequence[object], name: str, value: Any, table: Mapping[str, ob
     number = as_integer(value) if name == "batch_size" else as_float(value)
     wanted, most = {"sigma": ("a positive number", 1e300), "batch_size": ("a whole number of two at least", 10**6),
                     "checkpoint": ("a fraction in [0, 1)", 1.0)}[name]  # fmt: skip
-    right = isinstance(number, int if name == "batch_size" else float) and not isinstance(number, bool)
-    if not right or not {"sigma": 0, "batch_size": 1, "checkpoint": -1e-300}[name] < number < most:
+    least = {"sigma": 0, "batch_size": 1, "checkpoint": -1e-300}[name]
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int | float)
+        or not least < number < most
+        or (name == "batch_size" and not isinstance(number, int))
+    ):
         raise ConfigError(f"{where} is {shown(value)}, but must be {wanted}.")
     return number
 
@@ -98,7 +110,7 @@ def _value(path: Sequence[object], name: str, value: Any, table: Mapping[str, ob
 def _over(
     path: Sequence[object], over: Mapping[str, Any], table: Mapping[str, object], family: str
 ) -> tuple[dict[str, list[Any]], bool]:
-    """The knobs that are averaged over, and whether their values are draws: those of a whole number n are 0 to n - 1."""
+    """The knobs that are averaged over, and whether their values are draws: a whole number n means 0 to n - 1."""
     found: dict[str, list[Any]] = {}
     drawn = False
     for name, given in over.items():
@@ -130,5 +142,7 @@ def _rivals(path: Sequence[object], entry: Mapping[str, Any], methods: Tables) -
         if rival == "pathwise" or rival in entry["rivals"][:place]:
             raise ConfigError(f"{where} is {rival} again; a sweep holds pathwise against each rival once.")
         if needed := [key for key, default in methods[rival].items() if default is MISSING]:
-            raise ConfigError(f"{where}: {rival} needs its option {needed[0]}, which a sweep cannot give; choose another.")
+            raise ConfigError(
+                f"{where}: {rival} needs its option {needed[0]}, which a sweep cannot give; choose another."
+            )
     return list(entry["rivals"])

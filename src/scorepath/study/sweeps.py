@@ -54,7 +54,7 @@ class Sweep:
 
     @property
     def y_axis(self) -> str:
-        """"" where there is one axis only."""
+        """ "" where there is one axis only."""
         return next(iter([*self.axes][1:]), "")
 
     @cached_property
@@ -64,7 +64,7 @@ class Sweep:
 
     def point(self, values: Mapping[str, Any]) -> Point:
         """The point with these values on the axes, whether or not the study has it."""
-        given = {"sigma": self.sigma, "batch_size": self.batch_size, "checkpoint": 0.0} | values
+        given: dict[str, Any] = {"sigma": self.sigma, "batch_size": self.batch_size, "checkpoint": 0.0, **values}
         place = {name: given.pop(name) for name in OF_THE_PLACE}
         return Point(values, {**self.knobs, **given}, **place)
 

@@ -22,6 +22,8 @@ def config() -> dict[str, object]:
         "environments": ["cosine", "lqr"],
         "estimators": ["reinforce", "pathwise"],
         "training": {"environments": ["cosine"], "noise_levels": [0.1]},
+        "claims": ["wrong_sign"],
+        "sweeps": [{"name": "ramps", "family": "soft_step", "axes": {"sigma": [0.1, 0.2], "width": [0.1, 0.2]}}],
     }
 
 
