@@ -51,5 +51,5 @@ CLAIM = Claim(
     source="Suh 2022 sec. 5 (N = 10 there)",
     prediction="A soft contact favours pathwise, a stiff one the score function.",
     experiment=experiment,
-    mutant={"sigma": 0.155},
+    mutant={"pathwise": "reinforce"},
 )

@@ -1,8 +1,8 @@
 """The claims ledger, gathered: what experiments of their own have found, and what the study's own tables measured.
 
 The former are in `scorepath.claims`. Here stands one function per claim of the latter. It finds its instances by
-family, so a study without them has no such row. What it predicts is a formula of its own, free of the references and estimators
-that the study is made of.
+family, so a study without them has no such row. What it predicts is a formula of its own, free of the references and
+estimators that the study is made of.
 """
 
 from __future__ import annotations
