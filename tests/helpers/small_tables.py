@@ -123,7 +123,8 @@ def write_tables(
     claims = [
         {
             "claim": "small-noise", "source": "folk", "prediction": f"slope -2 on {environments[0]}",
-            "predicted": -2.0, "measured": -1.9, "measured_low": -2.0, "measured_high": -1.8, "consistency": "consistent", "tolerance": "undecided",
+            "predicted": -2.0, "measured": -1.9,
+            "measured_low": -2.0, "measured_high": -1.8, "consistency": "consistent", "tolerance": "undecided",
             "figure": "variance",
         }
     ]  # fmt: skip
@@ -146,7 +147,13 @@ def write_tables(
             ("pathwise_below_threshold", 1.0, 1.6),
         )
     ]  # fmt: skip
-    shared = {"sweep": "small", "rival": "reinforce", "quantity": "variance", "x_axis": "sigma", "y_axis": "width"}
+    shared: dict[str, object] = {
+        "sweep": "small",
+        "rival": "reinforce",
+        "quantity": "variance",
+        "x_axis": "sigma",
+        "y_axis": "width",
+    }
     diagram = [
         shared | {"x": x, "y": y, "kind": kind, "value": value, "value_low": value - 0.1, "value_high": value + 0.1}
         for x, value in ((0.1, 1.0), (0.3, -1.0)) for y in (0.5, 1.0) for kind in ("measured", "exact")

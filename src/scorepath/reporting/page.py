@@ -82,9 +82,10 @@ def render_report(
         criteria={key: (CRITERIA[key], tokens) for key, tokens in columns.items()},
         unfinished=cells[cells["status"].isin(UNFINISHED)].to_dict("records"),
         pictures={name: picture(Path(figures) / f"{name}.svg") for name in FIGURES},
-        diagrams={name: picture(Path(figures) / "sweeps" / f"{name}.svg") for name in plan.study.sweeps}
-        if plan
-        else {},
+        diagrams={
+            entry["name"]: picture(Path(figures) / "sweeps" / f"{entry['name']}.svg")
+            for entry in (plan.config.get("sweeps", ()) if plan else ())
+        },
         crossings=tables.read("crossings").to_dict("records"),
         identity=identity_rows(tables, facts),
         boundary_terms=boundary_terms(tables, facts),

@@ -221,8 +221,8 @@ def test_the_default_config_has_the_schemas_shape_and_defaults() -> None:
         families[entry.get("family", entry["name"])] |= dict.fromkeys(knobs)
     own = {"name", "family", "axes", "over", "rivals", "quantity", "batches", "sigma", "batch_size", "checkpoint"}
     for entry in config["sweeps"]:
-        knobs = {*entry, *entry["axes"], *entry.get("over", ())} - own
-        families.setdefault(entry["family"], {}).update(dict.fromkeys(knobs))
+        swept = {*entry, *entry["axes"], *entry.get("over", ())} - own
+        families.setdefault(entry["family"], {}).update(dict.fromkeys(swept))
     entries = [{"name": e} if isinstance(e, str) else e for e in config["estimators"]]
     methods: dict[str, dict[str, object]] = {rival: {} for e in config["sweeps"] for rival in e.get("rivals", ())}
     methods |= {e.get("method", e["name"]): dict.fromkeys(e) for e in entries}
