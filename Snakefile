@@ -7,8 +7,14 @@
 #   results/training/{environment}/{estimator}/sigma={sigma}.csv  learning curves
 #   results/exact_curves/{environment}.csv                        exact lines over the noise level
 #   results/costs/{environment}.csv                               seconds and memory per sample
+#   results/sweeps/{sweep}/{point}.csv                            one point of a sweep, one row per replicate
+#   results/phase_diagrams/{sweep}/diagram.csv                       a sweep gathered, with the exact surface
+#   results/phase_diagrams/{sweep}/crossings.csv                  its crossings: predicted, exact, measured
+#   results/claims/{claim}.csv                                    one claim of the ledger, tried
 #   results/tables/{table}.csv                                    tidy tables (docs/outputs.md)
 #   results/figures/{figure}.svg                                  figures
+#   results/figures/sweeps/{sweep}.svg                            phase diagrams
+#   results/figures/claims/{claim}.svg                            the ledger, claim by claim
 #   reports/report.html                                           the answer
 #   reports/crate.zip                                             the run, packed and described for machines
 
@@ -31,6 +37,8 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/references.smk"
 include: "workflow/rules/gradients.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/sweeps.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/report.smk"
 

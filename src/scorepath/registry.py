@@ -16,6 +16,7 @@ from typing import Any
 from scorepath import plugins
 
 ENVIRONMENTS = "scorepath.environments"
+CLAIMS = "scorepath.claims"
 ESTIMATORS = "scorepath.estimators"
 
 

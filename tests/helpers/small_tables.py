@@ -124,7 +124,8 @@ def write_tables(
         ]
     claims = [
         {
-            "claim": "small-noise", "source": "folk", "prediction": "slope -2", "predicted": -2.0, "measured": -1.9,
+            "claim": "small-noise", "source": "folk", "prediction": f"slope -2 on {environments[0]}",
+            "predicted": -2.0, "measured": -1.9,
             "measured_low": -2.0, "measured_high": -1.8, "consistency": "consistent", "tolerance": "undecided",
             "figure": "variance",
         }
@@ -148,7 +149,24 @@ def write_tables(
             ("pathwise_below_threshold", 1.0, 1.6),
         )
     ]  # fmt: skip
+    shared: dict[str, object] = {
+        "sweep": "small",
+        "rival": "reinforce",
+        "quantity": "variance",
+        "x_axis": "sigma",
+        "y_axis": "width",
+    }
+    diagram = [
+        shared | {"x": x, "y": y, "kind": kind, "value": value, "value_low": value - 0.1, "value_high": value + 0.1}
+        for x, value in ((0.1, 1.0), (0.3, -1.0)) for y in (0.5, 1.0) for kind in ("measured", "exact")
+    ]  # fmt: skip
+    crossings = [
+        shared
+        | {"y": y, "predicted": 0.17, "exact": 0.17, "measured": 0.18, "measured_low": 0.16, "measured_high": 0.2}
+        for y in (0.5, 1.0)
+    ]
     for name, rows in {
+        "phase_diagrams": diagram, "crossings": crossings,
         "wins": wins, "regrets": regrets,
         "cells": cells, "references": references, "gradient_statistics": statistics, "training": runs, "costs": costs,
         "verdicts": verdicts, "verdicts_compute": compute, "exact_curves": curves, "claims": claims,

@@ -82,6 +82,7 @@ rule cost_tables:
 rule claims:
     input:
         RULES["claims"].reads,
+        existing(map(claim_path, study.claims)),
     output:
         RULES["claims"].results,
     log:

@@ -19,7 +19,20 @@ from scorepath.running.launch import (
     worker_is_there,
 )
 from scorepath.running.protocol import SOCKET
-from scorepath.store.paths import PLAN, costs_path, curves_path, policies_path, reference_path, table_path
+from scorepath.store.paths import (
+    PLAN,
+    claim_figure_path,
+    claim_path,
+    costs_path,
+    curves_path,
+    diagram_path,
+    point_path,
+    policies_path,
+    reference_path,
+    sweep_crossings_path,
+    sweep_figure_path,
+    table_path,
+)
 from scorepath.study.cells import STUDY, Plan
 from scorepath.study.digests import plan_key
 from scorepath.study.jobs import RULE_OF_TABLE, RULES
@@ -90,6 +103,9 @@ wildcard_constraints:
     environment="[^/]+",
     estimator="[^/]+",
     sigma=r"[0-9.e+-]+",
+    sweep="[^/]+",
+    point="[^/]+",
+    claim="[^/]+",
 
 
 NOTHING_LIKE_IT = f"the study has nothing of that name; {PLAN} lists what it has"
@@ -108,10 +124,10 @@ def cell_digest(stage):
 
 
 def own_digest(rule):
-    """The digest parameter of a job of a rule that has one for each environment."""
+    """The digest parameter of a job of a rule that has one for each environment, sweep or point."""
 
     def digest(wildcards):
-        found = plan.digests.get(f"{rule}/{wildcards.environment}")
+        found = plan.digest(rule, dict(wildcards.items()))
         if found is None:
             raise WorkflowError(NOTHING_LIKE_IT)
         return found
@@ -139,6 +155,14 @@ def cell_results(*stages):
         return [str(cell.path) for stage in stages for cell in plan.running(stage) if not PARTIAL or cell.available]
 
     return results
+
+
+def points_of_sweep(wildcards):
+    """The points of a sweep, or in a partial pass those that exist."""
+    sweep = study.sweeps.get(wildcards.sweep)
+    if sweep is None:
+        raise WorkflowError(NOTHING_LIKE_IT)
+    return existing(point_path(sweep.name, point) for point in sweep.points)
 
 
 def reference_results(wildcards):

@@ -32,6 +32,8 @@ rule report:
     input:
         every_table,
         figures=expand(RULES["figure"].results, figure=FIGURES),
+        diagrams=list(map(sweep_figure_path, study.sweeps)),
+        claims=list(map(claim_figure_path, study.claims)),
     output:
         report(
             RULES["report"].results,

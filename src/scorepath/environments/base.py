@@ -194,6 +194,22 @@ class Environment:
         """
         raise NotImplementedError(f"{type(self).__name__} declares no exact objective")
 
+    # --- theory to draw over measurements, at the initial policy (docs/configuration.md, sweeps) ---------------------
+    def exact_second_moments(self, sigma: float, averaged: frozenset[str]) -> Mapping[str, float] | None:
+        """`E|g|^2` of one sample's gradient by method, averaged over all values of these knobs; None if not known."""
+        return None
+
+    def crossing_noise(self, rival: str, averaged: frozenset[str]) -> tuple[float, ...] | None:
+        """The noise levels at which pathwise and this method have equal variances, averaged over these knobs.
+
+        Predicted by a formula, free of any quadrature; () where they never are equal, None where nothing is predicted.
+        """
+        return None
+
+    def flat_probability(self, sigma: float) -> float | None:
+        """The probability that a sample's pathwise gradient is exactly zero; None if not known."""
+        return None
+
     def first_mean(self, policy: Policy, parameters: Tensor) -> Tensor:
         """The policy's mean action at a fixed start, (action_dim,): all that a one-decision objective depends on."""
         state = self.initial_state(parameters.new_zeros(1, self.initial_noise_dim))

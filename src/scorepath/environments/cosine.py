@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -41,3 +42,17 @@ class Cosine(Environment):
     def expected_return(self, policy: Policy, parameters: Tensor, sigma: float) -> Tensor:
         mean = self.first_mean(policy, parameters)[0]
         return math.exp(-((self.frequency * sigma) ** 2) / 2) * torch.cos(self.frequency * mean + self.phase)
+
+    def exact_second_moments(self, sigma: float, averaged: frozenset[str]) -> Mapping[str, float] | None:
+        """Over all phases, `u = (k sigma)^2`: `k^2 / 2`, `1 / (2 sigma^2)`, `[1 - (1 - u)^2 e^-u] / (2 sigma^2)`."""
+        if averaged != {"phase"}:
+            return None
+        u = (self.frequency * sigma) ** 2
+        score = 1 / (2 * sigma**2)
+        optimal = score * (1 - (1 - u) ** 2 * math.exp(-u))
+        return {"pathwise": self.frequency**2 / 2, "reinforce": score, "optimal_constant": optimal}
+
+    def crossing_noise(self, rival: str, averaged: frozenset[str]) -> tuple[float, ...] | None:
+        """Over all phases at `k sigma = 1`, with the optimal constant baseline and without one."""
+        known = averaged == {"phase"} and rival in ("reinforce", "optimal_constant")
+        return (1 / self.frequency,) if known else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -46,3 +47,22 @@ class SoftStep(Environment):
     def expected_return(self, policy: Policy, parameters: Tensor, sigma: float) -> Tensor:
         mean = self.first_mean(policy, parameters)[0]
         return expected_ramp(mean - self.edge, self.width, sigma)
+
+    def crossing_noise(self, rival: str, averaged: frozenset[str]) -> tuple[float, ...] | None:
+        """In the middle of the ramp, where `width / sigma` has the value `EQUAL_WIDTHS`."""
+        if averaged or self.edge != 0 or rival not in EQUAL_WIDTHS:
+            return None
+        return (self.width / EQUAL_WIDTHS[rival],)
+
+    def flat_probability(self, sigma: float) -> float | None:
+        """That the action, of mean 0, falls beside the ramp."""
+        ends = ((self.edge + sign * self.width / 2) / (sigma * math.sqrt(2)) for sign in (-1, 1))
+        low, high = map(math.erf, ends)
+        return 1 - (high - low) / 2
+
+
+EQUAL_WIDTHS = {"reinforce": 0.780476, "leave_one_out": 1.517493, "optimal_constant": 1.517493}
+"""Widths, in standard deviations of the noise, at which the variances of pathwise and of a rival are equal.
+
+They are the roots of `p (1 - p) / w^2 = E[((f - b) eps)^2] - (p / w)^2` with `p = 2 Phi(w / 2) - 1`, f the ramp and
+b = 0, or 1/2, which is here the mean and the best constant. (Leave-one-out has the mean's but for 1 / N of it.)"""

@@ -15,8 +15,20 @@ from scorepath.store.paths import TABLES, sigma_token, table_path
 from scorepath.store.records import require_intact
 from scorepath.store.tables import COLUMNS
 from scorepath.study.cells import DERIVATIVE_FREE, Cell, Plan
-from scorepath.study.jobs import RULE_OF_TABLE, RULES, Job, Rule, cell_job, policies_job, reference_job
+from scorepath.study.jobs import (
+    RULE_OF_TABLE,
+    RULES,
+    Job,
+    Rule,
+    cell_job,
+    claim_job,
+    point_job,
+    policies_job,
+    reference_job,
+    sweep_job,
+)
 
+OF_SWEEPS = ("phase_diagrams", "crossings")
 SHARED = (
     "# the verdict itself, unlike the value, takes all comparisons of its criterion into account (false discoveries)"
 )
@@ -70,6 +82,13 @@ def _jobs(plan: Plan, table: str, row: Mapping[str, str]) -> Iterator[Job]:
         yield from _reference(row["environment"], float(row["sigma"]))
     elif table in ("costs", "exact_curves"):
         yield policies_job(row["environment"])
+    elif table == "claims" and (name := row["claim"].replace("-", "_")) in plan.study.claims:
+        yield claim_job(name)
+        return
+    elif table in OF_SWEEPS:
+        sweep = plan.study.sweeps[row["sweep"]]
+        yield from (point_job(sweep.name, point) for point in sweep.points)
+        yield sweep_job(sweep)
     for cell in _cells(plan, table, row):
         if cell.stage == "gradients":
             yield from _reference(cell.environment, cell.sigma)
@@ -86,7 +105,7 @@ def _cells(plan: Plan, table: str, row: Mapping[str, str]) -> list[Cell]:
     if table == "claims":
         named = _judged_on(row["prediction"], list(plan.study.environments))
         return [cell for cell in running if not named or (cell.environment in named and cell.stage == "gradients")]
-    if table in ("references", "costs", "exact_curves"):
+    if table in ("references", "costs", "exact_curves", *OF_SWEEPS):
         return []
     if table in ("wins", "regrets"):
         return [cell for cell in running if cell.stage == "gradients" and _counts(cell, row) and _takes_part(cell, row)]

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from scorepath.references.curves import SCORE_FUNCTION, exact_curves
+from scorepath.references.curves import exact_curves
+from scorepath.references.variances import SCORE_FUNCTION
 from scorepath.rollout import Simulator
 
 FINER = 9

@@ -19,12 +19,11 @@ from scorepath.environments.quadratic import Quadratic
 from scorepath.policies import OpenLoop
 from scorepath.references.exact import exact_reference
 from scorepath.references.quadrature import CHUNK, LIMIT, decision_return, is_scalar_decision, position
-from scorepath.references.variances import ScoreMoments, exact_variance, score_function_variance
+from scorepath.references.variances import SCORE_FUNCTION, ScoreMoments, exact_variance, score_function_variance
 from scorepath.rollout import Simulator
 
 NODES = 2**18
 """A jump or kink at distance a from the mean is placed to within 1e-4 a: errors stay below 1e-3, and a test says so."""
-SCORE_FUNCTION = ("reinforce", "leave_one_out")
 
 
 class Curves(NamedTuple):
@@ -34,7 +33,9 @@ class Curves(NamedTuple):
     variances: dict[str, Tensor]  # by method, each (levels,)
 
 
-def exact_curves(simulator: Simulator, sigmas: Sequence[float], methods: Iterable[str], batch_size: int) -> Curves:
+def exact_curves(
+    simulator: Simulator, sigmas: Sequence[float], methods: Iterable[str], batch_size: int, nodes: int = NODES
+) -> Curves:
     """Exact norm of the gradient and per-sample variances at every noise level.
 
     They are off by at most 1e-3, relative to the larger of 1 and the value.
@@ -45,11 +46,13 @@ def exact_curves(simulator: Simulator, sigmas: Sequence[float], methods: Iterabl
         sigmas: noise levels, all positive.
         methods: whose variance is wanted, see `exact_variance`.
         batch_size: N, which leave_one_out depends on.
+        nodes: fewer are quicker; the error above is that of the default.
     """
     environment = simulator.environment
+    methods = list(methods)
     one_direction = is_scalar_decision(environment) and isinstance(simulator.policy, OpenLoop)
     if one_direction and environment.reward_noise == 0 and not isinstance(environment, Quadratic):
-        return _of_one_decision(simulator, torch.tensor(sigmas, dtype=torch.float64), set(methods), batch_size)
+        return _of_one_decision(simulator, torch.tensor(sigmas, dtype=torch.float64), set(methods), batch_size, nodes)
     levels = [simulator.with_sigma(sigma) for sigma in sigmas]
     norms = torch.stack([exact_reference(level).gradient.norm() for level in levels])
     variances = {}
@@ -60,12 +63,12 @@ def exact_curves(simulator: Simulator, sigmas: Sequence[float], methods: Iterabl
     return Curves(norms, variances)
 
 
-def _of_one_decision(simulator: Simulator, sigmas: Tensor, methods: set[str], batch_size: int) -> Curves:
+def _of_one_decision(simulator: Simulator, sigmas: Tensor, methods: set[str], batch_size: int, nodes: int) -> Curves:
     environment = simulator.environment
     theta = simulator.parameters.detach().requires_grad_()
     mean = position(environment, environment.first_mean(simulator.policy, theta))
     (direction,) = torch.autograd.grad(mean, theta, materialize_grads=True)
-    distances, widths = _nodes(sigmas)
+    distances, widths = _nodes(sigmas, nodes)
     differentiable = environment.differentiable and "pathwise" in methods
     returns, slopes = _evaluate(simulator, mean.detach() + distances, differentiable)
 
@@ -85,9 +88,10 @@ def _of_one_decision(simulator: Simulator, sigmas: Tensor, methods: set[str], ba
             centred=(weights * squares * centred).sum(-1),
             return_variance=(weights * centred).sum(-1),
             score_square=dimension / sigmas.square(),
+            weighted=(weights * squares) @ returns,
         )
         for method in wanted:
-            if method == "reinforce" or batch_size >= 2:
+            if method != "leave_one_out" or batch_size >= 2:
                 variances[method] = score_function_variance(method, moments, batch_size)
     if differentiable:
         variances["pathwise"] = weights @ slopes.square() - (weights @ slopes).square()
@@ -100,12 +104,12 @@ def _of_one_decision(simulator: Simulator, sigmas: Tensor, methods: set[str], ba
     return Curves(gradient.abs() * direction.norm(), variances)
 
 
-def _nodes(sigmas: Tensor) -> tuple[Tensor, Tensor]:
+def _nodes(sigmas: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     """Distances from the mean and the lengths that they stand for, symmetric about 0: both (nodes,)."""
     inner, outer = sigmas.min(), LIMIT * sigmas.max()
     edge = torch.asinh(outer / inner)
-    step = 2 * edge / NODES
-    u = (torch.arange(NODES, dtype=torch.float64) + 0.5) * step - edge
+    step = 2 * edge / nodes
+    u = (torch.arange(nodes, dtype=torch.float64) + 0.5) * step - edge
     return inner * torch.sinh(u), step * inner * torch.cosh(u)
 
 

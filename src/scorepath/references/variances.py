@@ -29,13 +29,15 @@ from scorepath.references.quadrature import (
 from scorepath.rollout import Simulator
 
 TOLERANCE = 1e-9
+SCORE_FUNCTION = ("reinforce", "leave_one_out", "optimal_constant")
 
 
 def exact_variance(method: str, simulator: Simulator, batch_size: int, tolerance: float = TOLERANCE) -> float | None:
     """Per-sample variance (trace) of an estimator of grad J_sigma, or None where no exact formula is at hand.
 
     Args:
-        method: reinforce (no baseline), leave_one_out, pathwise, or measure_valued (coupled, for every coordinate).
+        method: reinforce (no baseline), leave_one_out, optimal_constant (b* known), pathwise, or
+            measure_valued (coupled, for every coordinate).
         simulator: see the module's first lines; open-loop landscapes (measure_valued with one action coordinate
             only, the quadratic excepted), and lqr with one state, one action, linear feedback and zero initial mean
             (there without measure_valued, and leave_one_out for a single step only). Rewards without noise, and
@@ -70,16 +72,21 @@ class ScoreMoments(NamedTuple, Generic[Number]):
     centred: Number  # E[(R - E R)^2 |S|^2]
     return_variance: Number  # Var R
     score_square: Number  # E|S|^2
+    weighted: Number  # E[R |S|^2]
 
 
 def score_function_variance(method: str, moments: ScoreMoments[Number], batch_size: int) -> Number:
     """Variance of `R S`, or of the leave-one-out `(R_i - mean_{j != i} R_j) S_i` as N × the variance of its batch mean.
+
+    Of the optimal constant it is that with `b* = E[R |S|^2] / E|S|^2` known, which many samples come to.
 
     The batch mean of leave-one-out is the unbiased sample covariance of R and S, whose variance is
     `(E[(R - E R)^2 |S|^2] - (N-2)/(N-1) |E[R S]|^2 + Var R E|S|^2 / (N-1)) / N` (any textbook on U-statistics).
     """
     if method == "reinforce":
         return moments.second - moments.gradient_square
+    if method == "optimal_constant":
+        return moments.second - moments.weighted * moments.weighted / moments.score_square - moments.gradient_square
     pairs = batch_size - 1
     interaction = moments.return_variance * moments.score_square / pairs
     return moments.centred - (batch_size - 2) / pairs * moments.gradient_square + interaction
@@ -101,13 +108,14 @@ def _scalar_decision(
     def score_square(eps: Tensor) -> Tensor:
         return (eps.square() + dimension - 1) / sigma**2
 
-    if method in ("reinforce", "leave_one_out"):
+    if method in SCORE_FUNCTION:
 
         def raw(eps: Tensor) -> Tensor:
             returns = decision_return(environment, mean + sigma * eps)
-            return torch.stack([returns, returns * eps / sigma, returns.square() * score_square(eps)])
+            weights = score_square(eps)
+            return torch.stack([returns, returns * eps / sigma, returns.square() * weights, returns * weights])
 
-        (expected, gradient, second), _ = normal_expectation(raw, tolerance)
+        (expected, gradient, second, weighted), _ = normal_expectation(raw, tolerance)
 
         def centred(eps: Tensor) -> Tensor:
             square = (decision_return(environment, mean + sigma * eps) - expected).square()
@@ -115,8 +123,9 @@ def _scalar_decision(
 
         (return_variance, centred_second), _ = normal_expectation(centred, tolerance)
         moments = ScoreMoments(
-            gradient.item() ** 2, second.item(), centred_second.item(), return_variance.item(), dimension / sigma**2
-        )
+            gradient.item() ** 2, second.item(), centred_second.item(), return_variance.item(), dimension / sigma**2,
+            weighted.item(),
+        )  # fmt: skip
         return score_function_variance(method, moments, batch_size)
 
     if method == "pathwise":
@@ -157,7 +166,7 @@ def _quadratic(
         return 4 * dimension * variance
     if method == "measure_valued":
         return distance * (16 / math.pi - 4)
-    if method not in ("reinforce", "leave_one_out"):
+    if method not in SCORE_FUNCTION:
         return None
     moments = ScoreMoments(
         gradient_square=4 * distance,
@@ -167,6 +176,7 @@ def _quadratic(
         centred=4 * (dimension + 2) * distance + 2 * dimension * (dimension + 4) * variance,
         return_variance=4 * variance * distance + 2 * dimension * variance**2,
         score_square=dimension / variance,
+        weighted=-(distance * dimension + variance * dimension * (dimension + 2)) / variance,
     )
     return score_function_variance(method, moments, batch_size)
 
@@ -179,7 +189,7 @@ def _scalar_lqr(
     if not scalar or getattr(policy, "sizes", None) != (1, 1) or policy.parameter_count != 1:
         return None
     # over several steps leave-one-out uses rewards to go with a baseline per step, which these forms do not describe
-    if method not in ("pathwise", "reinforce") and not (method == "leave_one_out" and environment.horizon == 1):
+    if method not in ("pathwise", *SCORE_FUNCTION) or (method == "leave_one_out" and environment.horizon > 1):
         return None
     a, b, m = lqr_forms(environment, parameters.item(), sigma)
     if method == "pathwise":
@@ -194,6 +204,7 @@ def _scalar_lqr(
         centred=centred,
         return_variance=2 * _trace(a, a),
         score_square=2 * _trace(b, b),
+        weighted=8 * _trace(a, bb) + 2 * mean * _trace(b, b),
     )
     return score_function_variance(method, moments, batch_size)
 

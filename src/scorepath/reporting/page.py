@@ -83,6 +83,11 @@ def render_report(
         criteria={key: (CRITERIA[key], tokens) for key, tokens in columns.items()},
         unfinished=cells[cells["status"].isin(UNFINISHED)].to_dict("records"),
         pictures={name: picture(Path(figures) / f"{name}.svg") for name in FIGURES},
+        diagrams={
+            entry["name"]: picture(Path(figures) / "sweeps" / f"{entry['name']}.svg")
+            for entry in (plan.config.get("sweeps", ()) if plan else ())
+        },
+        crossings=tables.read("crossings").to_dict("records"),
         identity=identity_rows(tables, facts),
         boundary_terms=boundary_terms(tables, facts),
         health=health_rows(tables),

@@ -66,6 +66,7 @@ def row(
     predicted: float | None,
     accepted: tuple[float, float],
     figure: str,
+    why: str = "",
 ) -> dict[str, Any]:
     """A ledger row.
 
@@ -77,6 +78,7 @@ def row(
         predicted: the number predicted; None where it is a range, which is then `accepted`.
         accepted: the range that the tolerance allows.
         figure: where to see it.
+        why: why it is refuted or left open, where that is known.
     """
     value, low, high = measured
     least, most = (predicted, predicted) if predicted is not None else accepted
@@ -89,7 +91,7 @@ def row(
     else:
         tolerance = "undecided"
     number = math.nan if predicted is None else predicted
-    cells = (claim, source, prediction, number, value, low, high, consistency, tolerance, figure)
+    cells = (claim, source, prediction, number, value, low, high, consistency, tolerance, figure, why)
     return dict(zip(COLUMNS["claims"], cells, strict=True))
 
 

@@ -1,7 +1,8 @@
-"""The claims ledger: what the field says, what the study's own tables measured, and whether the two agree.
+"""The claims ledger, gathered: what experiments of their own have found, and what the study's own tables measured.
 
-One function per claim. It finds its instances by family, so a study without them has no such row. What it predicts is
-a formula of its own, free of the references and estimators that the study is made of.
+The former are in `scorepath.claims`. Here stands one function per claim of the latter. It finds its instances by
+family, so a study without them has no such row. What it predicts is a formula of its own, free of the references and
+estimators that the study is made of.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from scipy.stats import binomtest, norm, spearmanr
 
 from scorepath.stages._instances import make_environment
 from scorepath.stages._ledger import Evidence, average, exponential, limits_of, log_ratio, row, slope, step_between
-from scorepath.store.paths import TABLES
+from scorepath.stages._measurements import read_rows
+from scorepath.store.paths import TABLES, claim_path
 from scorepath.store.tables import COLUMNS, Tables, save
 
 if TYPE_CHECKING:
@@ -258,4 +260,7 @@ def claims(plan: Plan) -> None:
         resamples=plan.study.resamples,
         called=tables.called,
     )
-    save("claims", pd.DataFrame([found for claim in CLAIMS for found in claim(evidence)], columns=COLUMNS["claims"]))
+    judged = pd.DataFrame([found for claim in CLAIMS for found in claim(evidence)], columns=COLUMNS["claims"])
+    tried = [read_rows(claim_path(name)) for name in plan.study.claims if claim_path(name).exists()]
+    parts = [part for part in (judged, *tried) if len(part)]
+    save("claims", pd.concat(parts, ignore_index=True) if parts else judged)

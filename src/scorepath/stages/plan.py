@@ -23,6 +23,7 @@ from scorepath.measurement import steps_per_sample
 from scorepath.plugins import Plugin, clash, read
 from scorepath.policies import Policy
 from scorepath.stages._instances import make_environment, make_estimator
+from scorepath.stages._sweep_checks import check_sweep
 from scorepath.store.paths import Stage, plan_path
 from scorepath.study.cells import Cell, Plan
 from scorepath.study.digests import cell_digest, digests, plan_key
@@ -58,7 +59,7 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
         {name: registry.knobs(cls) for name, cls in families.items()},
         {name: registry.knobs(cls) for name, cls in methods.items()},
     )
-    for entry in (*config["environments"], *config["estimators"]):
+    for entry in (*config["environments"], *config["estimators"], *config["sweeps"]):
         entry["plugin"] = plugins.get(entry.get("family", entry.get("method")), "")
     config["module_plugins"] = list(modules.values())
     study = Study.from_config(config)
@@ -77,6 +78,8 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
         _check_plugin(keys[name], place, environments[name])
     for position, (name, method) in enumerate(study.estimators.items()):
         _check_plugin(f"estimators[{position}]", method, estimators[name])
+    for position, sweep in enumerate(study.sweeps.values()):
+        check_sweep(f"sweeps[{position}]", study, sweep, plugins)
     cells = tuple(_cells(study, environments, estimators))
     return Plan(plan_key(raw, files), config, cells, digests(study, cells))
 

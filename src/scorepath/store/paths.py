@@ -28,6 +28,12 @@ GRADIENTS = "results/gradients/{environment}/{estimator}/sigma={sigma}.csv"
 TRAINING = "results/training/{environment}/{estimator}/sigma={sigma}.csv"
 COSTS = "results/costs/{environment}.csv"
 CURVES = "results/exact_curves/{environment}.csv"
+SWEEP_POINT = "results/sweeps/{sweep}/{point}.csv"
+PHASE_DIAGRAM = "results/phase_diagrams/{sweep}/diagram.csv"
+SWEEP_CROSSINGS = "results/phase_diagrams/{sweep}/crossings.csv"
+SWEEP_FIGURE = "results/figures/sweeps/{sweep}.svg"
+CLAIM = "results/claims/{claim}.csv"
+CLAIM_FIGURE = "results/figures/claims/{claim}.svg"
 TABLE = "results/tables/{table}.csv"
 FIGURE = "results/figures/{figure}.svg"
 REPORT = REPORTS / "report.html"
@@ -67,6 +73,36 @@ def costs_path(environment: str) -> Path:
 def curves_path(environment: str) -> Path:
     """Where an environment's exact curves lie."""
     return Path(CURVES.format(environment=environment))
+
+
+def point_path(sweep: str, point: str) -> Path:
+    """Where the measurements of one point of a sweep lie."""
+    return Path(SWEEP_POINT.format(sweep=sweep, point=point))
+
+
+def diagram_path(sweep: str) -> Path:
+    """Where a sweep's phase diagram lies."""
+    return Path(PHASE_DIAGRAM.format(sweep=sweep))
+
+
+def sweep_crossings_path(sweep: str) -> Path:
+    """Where the crossings of a sweep lie."""
+    return Path(SWEEP_CROSSINGS.format(sweep=sweep))
+
+
+def sweep_figure_path(sweep: str) -> Path:
+    """Where the drawing of a sweep's phase diagram lies."""
+    return Path(SWEEP_FIGURE.format(sweep=sweep))
+
+
+def claim_path(claim: str) -> Path:
+    """Where what a claim's experiment found lies."""
+    return Path(CLAIM.format(claim=claim))
+
+
+def claim_figure_path(claim: str) -> Path:
+    """Where the drawing of what a claim's experiment found lies."""
+    return Path(CLAIM_FIGURE.format(claim=claim))
 
 
 def plan_path(key: str) -> Path:

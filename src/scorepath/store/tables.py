@@ -20,7 +20,7 @@ TEXT = (
     "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
     "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable", "practical", "by",
-    "level", "rule", "worst_environment",
+    "level", "rule", "worst_environment", "why", "sweep", "x_axis", "y_axis", "kind",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
 TRUTHS = ("at_grid_edge", "proved_unbiased")
@@ -68,7 +68,11 @@ COLUMNS: dict[str, list[str]] = {
             " environments worst worst_environment"
         ),
         "exact_curves": "environment estimator quantity sigma value",
-        "claims": "claim source prediction predicted measured measured_low measured_high consistency tolerance figure",
+        "phase_diagrams": "sweep rival quantity x_axis x y_axis y kind value value_low value_high",
+        "crossings": "sweep rival quantity x_axis y_axis y predicted exact measured measured_low measured_high",
+        "claims": (
+            "claim source prediction predicted measured measured_low measured_high consistency tolerance figure why"
+        ),
     }.items()
 }
 """Every table and its columns, in their order."""

@@ -32,6 +32,8 @@ STUDY = "SCOREPATH_STUDY"
 """Environment variable with the key of the plan that a run's jobs keep to."""
 DERIVATIVE_FREE = ("score_function", "measure_valued", "parameter_space")
 """The families of estimators that need returns alone: no derivative of the environment, nor of a model of it."""
+OWN_DIGESTS = ("environment", "sweep", "point", "claim")
+"""Wildcards with digests of their own, in their order; cells have theirs elsewhere."""
 STAGE_OF_RULE: Mapping[str, Stage] = {"gradients": "gradients", "train": "training"}
 
 
@@ -149,7 +151,7 @@ class Plan:
         if stage is not None:
             place = stage, wildcards["environment"], wildcards["estimator"], sigma_token(wildcards["sigma"])
             return self.index[place].digest if place in self.index else None
-        return self.digests.get(f"{rule}/{wildcards['environment']}" if "environment" in wildcards else rule)
+        return self.digests.get("/".join([rule, *(wildcards[name] for name in OWN_DIGESTS if name in wildcards)]))
 
     @classmethod
     def load(cls, path: Path | None = None) -> Plan:

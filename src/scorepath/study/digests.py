@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from scorepath.store.paths import PACKAGE, Stage
 from scorepath.study.cells import Cell, Plan
 from scorepath.study.jobs import RULES, Rule, rule_of_stage
 from scorepath.study.settings import Study
+from scorepath.study.sweeps import Sweep
 
 STAGES = "scorepath.stages"
 LOOKED_UP = frozenset({"gymnasium"})
@@ -128,7 +129,10 @@ def _plugin_digests(paths: Iterable[str]) -> list[list[list[str]]]:
 # --- what each rule's jobs depend on --------------------------------------------------------------------------------
 
 
-def rule_digest(rule: Rule, study: Study, facts: object, environment: str = "", estimator: str = "") -> str:
+def rule_digest(
+    rule: Rule, study: Study, facts: object, environment: str = "", estimator: str = "", sweep: Sweep | None = None,
+    claim: str = "",
+) -> str:  # fmt: skip
     """The digest of one job: its stage's module, what else the rule names as sources, and these facts.
 
     Args:
@@ -137,6 +141,8 @@ def rule_digest(rule: Rule, study: Study, facts: object, environment: str = "", 
         facts: settings that the result depends on.
         environment: the job's own, if it has one.
         estimator: likewise.
+        sweep: likewise.
+        claim: likewise.
     """
     origins: list[str | Path] = [f"{STAGES}.{rule.name}"]
     if rule.makes_instances:
@@ -149,6 +155,10 @@ def rule_digest(rule: Rule, study: Study, facts: object, environment: str = "", 
                 files.extend(_named_files(study, [environment]))
             case "estimator":
                 origins.append(_estimator_source(study, estimator))
+            case "claim":
+                origins.append(f"{registry.CLAIMS}.{claim}")
+            case "sweep" if sweep is not None:
+                origins.extend(_sweep_sources(study, sweep))
             case "environments":
                 origins.extend(source for name in study.environments for source in _environment_sources(study, name))
                 files.extend(_named_files(study, study.environments))
@@ -187,6 +197,10 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         for rule, settings in own.items():
             facts = [{"seed": study.seed, "environment": entry}, settings]
             found[f"{rule}/{name}"] = rule_digest(RULES[rule], study, facts, name)
+    found |= _sweep_digests(study)
+    for name in study.claims:
+        found[f"claim/{name}"] = rule_digest(RULES["claim"], study, [study.seed], claim=name)
+        found[f"claim_figure/{name}"] = rule_digest(RULES["claim_figure"], study, name)
     listed = [
         [c.stage, c.environment, c.estimator, c.method, c.sigma, c.status, c.reason, c.unbiased, c.steps] for c in cells
     ]
@@ -197,13 +211,37 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     shared = {
         "tables": analysis,
         "cost_tables": analysis,
-        "claims": [study.environments, methods, study.seed, study.resamples],
+        "sweep_tables": list(study.sweeps),
+        "claims": [study.environments, methods, study.seed, study.resamples, study.claims],
         "figure": methods,
         "report": methods,
         "crate": _plugin_digests(study.plugins),
     }
     found |= {_of_plugin(path): digest([], _plugin_digests([path])) for path in study.plugins}
     return found | {rule: rule_digest(RULES[rule], study, facts) for rule, facts in shared.items()}
+
+
+def _sweep_digests(study: Study) -> dict[str, str]:
+    """Of the jobs of sweeps. A point depends on no other point: not on the axes' other values, nor on how many."""
+    found = {}
+    for name, sweep in study.sweeps.items():
+        shared = [study.seed, study.references.noise_level]
+        whole = [*shared, sweep]
+        found[f"sweep/{name}"] = rule_digest(RULES["sweep"], study, whole, sweep=sweep)
+        found[f"phase_diagram/{name}"] = rule_digest(RULES["phase_diagram"], study, name)
+        alike = replace(sweep, axes={})
+        for token, point in sweep.points.items():
+            facts = [*shared, alike, point]
+            found[f"sweep_point/{name}/{token}"] = rule_digest(RULES["sweep_point"], study, facts, sweep=sweep)
+    return found
+
+
+def _sweep_sources(study: Study, sweep: Sweep) -> Iterable[str | Path]:
+    yield Path(sweep.plugin) if sweep.plugin else f"{registry.ENVIRONMENTS}.{sweep.family}"
+    if sweep.family in LOOKED_UP:
+        yield from map(Path, study.plugins)
+    for method in ("pathwise", *sweep.rivals):
+        yield f"{registry.ESTIMATORS}.{method}"
 
 
 def _of_plugin(path: str) -> str:

@@ -13,20 +13,29 @@ from pathlib import Path
 from string import Formatter
 
 from scorepath.store.paths import (
+    CLAIM,
+    CLAIM_FIGURE,
     COSTS,
     CRATE,
     CURVES,
     FIGURE,
     GRADIENTS,
+    PHASE_DIAGRAM,
     PLAN,
     POLICIES,
     REFERENCE,
     REPORT,
+    SWEEP_CROSSINGS,
+    SWEEP_FIGURE,
+    SWEEP_POINT,
     TABLES,
     TRAINING,
     Stage,
+    claim_path,
     curves_path,
+    diagram_path,
     log_path,
+    point_path,
     policies_path,
     reference_path,
     sigma_token,
@@ -34,6 +43,7 @@ from scorepath.store.paths import (
     table_path,
 )
 from scorepath.study.cells import Cell, Plan
+from scorepath.study.sweeps import Sweep
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,8 @@ class Rule:
     """What it reads, where that follows from the wildcards; gathers read whatever the study has."""
     sources: tuple[str, ...] = ()
     """What its digest starts from, beside its stage's module: `environment` or `estimator` for the files of the job's
-    own, `environments` or `estimators` for all of the study's, or a package of whose every file the result is made."""
+    own, `environments` or `estimators` for all of the study's, `sweep` for its family and its methods, `claim` for its
+    experiment, or a package of whose every file the result is made."""
     torch: bool = False
     """Whether it computes with torch: on one thread."""
     numerical: bool = False
@@ -60,7 +71,7 @@ class Rule:
     @property
     def makes_instances(self) -> bool:
         """Whether its jobs make environments or estimators: they import the study's plugins first."""
-        return not {"environment", "environments", "estimator", "estimators"}.isdisjoint(self.sources)
+        return not {"environment", "environments", "estimator", "estimators", "sweep"}.isdisjoint(self.sources)
 
     @property
     def command(self) -> str:
@@ -148,12 +159,48 @@ RULES = {
             numerical=True,
         ),
         Rule(
+            "sweep_point",
+            "Measure one point of a sweep.",
+            (SWEEP_POINT,),
+            sources=("sweep",), torch=True, numerical=True, many=True,
+        ),
+        Rule(
+            "sweep",
+            "Gather a sweep's points into its phase diagram, with the exact one and all crossings.",
+            (PHASE_DIAGRAM, SWEEP_CROSSINGS),
+            sources=("sweep",), torch=True, numerical=True,
+        ),
+        Rule(
+            "sweep_tables",
+            "Gather all sweeps into the phase_diagrams and crossings tables.",
+            _tables("phase_diagrams", "crossings"),
+            numerical=True,
+        ),
+        Rule(
+            "claim",
+            "Try one claim of the ledger.",
+            (CLAIM,),
+            sources=("claim",), torch=True, numerical=True, many=True,
+        ),
+        Rule(
             "claims",
             "Judge the claims ledger from the tables.",
             _tables("claims"),
             reads=_tables("gradient_statistics", "references", "verdicts"), sources=("environments",), numerical=True,
         ),
         Rule("figure", "Draw one figure from the tables.", (FIGURE,), sources=("scorepath.figures",)),
+        Rule(
+            "claim_figure",
+            "Draw what a claim's experiment found.",
+            (CLAIM_FIGURE,),
+            reads=(CLAIM,), sources=("scorepath.figures",),
+        ),
+        Rule(
+            "phase_diagram",
+            "Draw a sweep's phase diagram from the tables.",
+            (SWEEP_FIGURE,),
+            reads=_tables("phase_diagrams", "crossings"), sources=("scorepath.figures",),
+        ),
         Rule("report", "Render the report from tables and figures.", (str(REPORT),), sources=("scorepath.reporting",)),
         Rule("crate", "Pack the run with its results and sources, described for machines (RO-Crate).", (str(CRATE),)),
     )
@@ -199,6 +246,24 @@ def curves_job(environment: str) -> Job:
     return Job(rule, curves_path(environment), rule.by_hand(environment=environment), inputs, environment)
 
 
+def point_job(sweep: str, point: str) -> Job:
+    """The job that measures one point of a sweep."""
+    rule = RULES["sweep_point"]
+    return Job(rule, point_path(sweep, point), rule.by_hand(sweep=sweep, point=point), (), sweep)
+
+
+def sweep_job(sweep: Sweep) -> Job:
+    """The job that gathers a sweep's points."""
+    rule, inputs = RULES["sweep"], tuple(point_path(sweep.name, point) for point in sweep.points)
+    return Job(rule, diagram_path(sweep.name), rule.by_hand(sweep=sweep.name), inputs, sweep.name)
+
+
+def claim_job(claim: str) -> Job:
+    """The job that tries a claim."""
+    rule = RULES["claim"]
+    return Job(rule, claim_path(claim), rule.by_hand(claim=claim), (), claim)
+
+
 def rule_of_stage(stage: Stage) -> Rule:
     """The rule that computes the cells of a stage."""
     return RULES["gradients" if stage == "gradients" else "train"]
@@ -213,7 +278,16 @@ def cell_job(cell: Cell) -> Job:
 
 FOLDERS = frozenset(
     stage_of(Path(RULES[name].results[0]))
-    for name in ("reference_policies", "reference", "exact_curves", "gradients", "train")
+    for name in (
+        "reference_policies",
+        "reference",
+        "exact_curves",
+        "gradients",
+        "train",
+        "sweep_point",
+        "sweep",
+        "claim",
+    )
 )
 """Where the results of `all_jobs` lie."""
 
@@ -230,6 +304,11 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
     for cell in plan.cells:
         if cell.status == "run":
             yield cell_job(cell)
+    for sweep in study.sweeps.values():
+        for point in sweep.points:
+            yield point_job(sweep.name, point)
+        yield sweep_job(sweep)
+    yield from map(claim_job, study.claims)
 
 
 def is_numerical(stage: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from scorepath.study.sweeps import Sweep
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,9 @@ class Study:
     """The smallest difference of two training scores that does, on their scale from 0 to 1."""
     plugins: tuple[str, ...] = ()
     """The user's files, which every job that makes an environment or estimator imports, in this order."""
+    sweeps: Mapping[str, Sweep] = field(default_factory=dict)
+    claims: tuple[str, ...] = ()
+    """The claims of the ledger that are tried by an experiment of their own."""
     module_plugins: tuple[str, ...] = ()
     """Those of them that define neither: they are imported for what else they do."""
 
@@ -129,6 +134,13 @@ class Study:
             false_discovery_rate=config["statistics"]["false_discovery_rate"],
             error_margin=config["statistics"]["error_margin"],
             training_margin=config["statistics"]["training_margin"],
+            sweeps={entry["name"]: _sweep(entry) for entry in config.get("sweeps", ())},
+            claims=tuple(config.get("claims", ())),
             plugins=tuple(config.get("plugins", ())),
             module_plugins=tuple(config.get("module_plugins", ())),
         )
+
+
+def _sweep(entry: Mapping[str, Any]) -> Sweep:
+    values = {part: {name: tuple(each) for name, each in entry[part].items()} for part in ("axes", "over")}
+    return Sweep(**{**entry, **values, "rivals": tuple(entry["rivals"])})

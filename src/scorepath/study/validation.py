@@ -18,7 +18,9 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from scorepath import registry
 from scorepath.study.numbers import by_schema, knob, leaves
+from scorepath.study.sweep_validation import checked_sweep
 from scorepath.study.wording import ConfigError, dotted, listing, shown, suggestion, translated, unknown_key
 from scorepath.study.yaml import check_plain
 
@@ -201,17 +203,25 @@ def validate(
             given[section] = {}  # a section whose every line is commented out
     if isinstance(given.get("training"), Mapping):
         given["training"] = _small_letters(given["training"], "optimiser", schema["properties"]["training"])
+    tried = registry.names(registry.CLAIMS)
+    if given.get("claims") == "all":
+        given["claims"] = list(tried)
     study: dict[str, Any] = by_schema(given, schema)
     _check_shape(study, schema)
-    for section in ("environments", "estimators"):
+    for section in ("environments", "estimators", "sweeps"):
         _check_names(section, study[section])
     _check_distinct("noise_levels", study["noise_levels"])
+    _check_part("claims", study["claims"], tried, "src/scorepath/claims/")
     policies = [entry.get("policies", 1) for entry in study["environments"]]
     study["environments"] = [
         _environment(["environments", index], entry, families) for index, entry in enumerate(study["environments"])
     ]
     study["estimators"] = [
         _estimator(["estimators", index], entry, methods) for index, entry in enumerate(study["estimators"])
+    ]
+    study["sweeps"] = [
+        checked_sweep(index, entry, _policy(["sweeps", index, "policy"], entry.get("policy")), families, methods)
+        for index, entry in enumerate(study["sweeps"])
     ]
     _check_finite(study)  # again: a knob's string may have become a number
     _check_training(study)  # each once: it has seeds, and initial policies, of its own

@@ -126,6 +126,9 @@ def translated(error: ValidationError) -> ConfigError:
             )
         case "minItems":
             return ConfigError(f"{where} is empty; give at least {limit} entr{'y' if limit == 1 else 'ies'}.")
+        case "minProperties" | "maxProperties":
+            wanted = f"at {'least' if error.validator == 'minProperties' else 'most'} {limit}"
+            return ConfigError(f"{where} has {len(value)} entries, but must have {wanted}.")
         case keyword if keyword in RANGES:
             return ConfigError(f"{where} is {shown(value)}, but {RANGES[str(keyword)](limit)}.")
     return ConfigError(f"{where}: {error.message}.")

@@ -22,6 +22,8 @@ def config() -> dict[str, object]:
         "environments": ["cosine", "lqr"],
         "estimators": ["reinforce", "pathwise"],
         "training": {"environments": ["cosine"], "noise_levels": [0.1]},
+        "claims": ["wrong_sign"],
+        "sweeps": [{"name": "ramps", "family": "soft_step", "axes": {"sigma": [0.1, 0.2], "width": [0.1, 0.2]}}],
     }
 
 
@@ -84,7 +86,9 @@ def test_an_estimator_reruns_its_own_cells_and_the_timings(
 ) -> None:
     changed = edited(monkeypatch, config, "estimators/pathwise.py")
     cells = {f"gradients/{name}/pathwise" for name in ("cosine", "lqr")} | {"train/cosine/pathwise"}
-    assert changed == cells | {"costs/cosine", "costs/lqr"}
+    swept = {name for name in changed if name.startswith("sweep")}
+    assert len(swept) == 5, "the sweep and its four points"
+    assert changed - swept == cells | {"costs/cosine", "costs/lqr"}
 
 
 def test_references_depend_on_no_estimator(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:
@@ -108,3 +112,15 @@ def test_figures_depend_on_every_module_of_theirs_and_on_the_names_of_methods(
     after = make_plan(config | {"estimators": ["reinforce", {"name": "bptt", "method": "pathwise"}]}).digests
     for rule in ("figure", "report", "claims", "tables"):
         assert before[rule] != after[rule]
+
+
+def test_a_point_more_runs_that_point(config: dict[str, object]) -> None:
+    before = all_digests(make_plan(config))
+    sweep = {"name": "ramps", "family": "soft_step", "axes": {"sigma": [0.1, 0.2, 0.3], "width": [0.1, 0.2]}}
+    after = all_digests(make_plan({**config, "sweeps": [sweep]}))
+    new = {f"sweep_point/ramps/sigma=0.3,width={width}" for width in ("0.1", "0.2")}
+    assert {name for name in after if after[name] != before.get(name)} == new | {"sweep/ramps"}
+
+
+def test_a_claim_reruns_alone(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:
+    assert edited(monkeypatch, config, "claims/wrong_sign.py") == {"claim/wrong_sign"}

@@ -219,8 +219,13 @@ def test_the_default_config_has_the_schemas_shape_and_defaults() -> None:
     for entry in config["environments"]:
         knobs = {key: MISSING for key in entry if key not in ("name", "family", "policy")}
         families[entry.get("family", entry["name"])] |= dict.fromkeys(knobs)
+    own = {"name", "family", "axes", "over", "rivals", "quantity", "batches", "sigma", "batch_size", "checkpoint"}
+    for entry in config["sweeps"]:
+        swept = {*entry, *entry["axes"], *entry.get("over", ())} - own
+        families.setdefault(entry["family"], {}).update(dict.fromkeys(swept))
     entries = [{"name": e} if isinstance(e, str) else e for e in config["estimators"]]
-    methods = {e.get("method", e["name"]): dict.fromkeys(e) for e in entries}
+    methods: dict[str, dict[str, object]] = {rival: {} for e in config["sweeps"] for rival in e.get("rivals", ())}
+    methods |= {e.get("method", e["name"]): dict.fromkeys(e) for e in entries}
     study = validate(config, families, methods)
     bare = {key: config[key] for key in ("noise_levels", "environments", "estimators")}
     filled = validate(bare, families, methods)
@@ -269,4 +274,5 @@ def test_the_schema_is_closed() -> None:
     for key, inner in schema_keys(schema).items():
         assert inner.get("description"), key
         if inner["type"] == "object":
-            assert inner["additionalProperties"] is False, key
+            names_of_its_own = key in ("sweeps[].axes", "sweeps[].over")  # a family's knobs
+            assert inner["additionalProperties"] is names_of_its_own, key

@@ -1,0 +1,42 @@
+"""Every experiment of the ledger comes out as it says, and its mutant is refuted. Seeds are fixed: no false alarms."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from scorepath import registry
+from scorepath.claims._lab import Claim, Lab
+from scorepath.stages.claim import rows_of
+
+SEED = 20261122
+CLAIMS = registry.names(registry.CLAIMS)
+
+
+def claim_of(name: str) -> Claim:
+    claim: Claim = import_module(f"{registry.CLAIMS}.{name}").CLAIM
+    return claim
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_comes_out_as_it_says_and_its_mutant_does_not(name: str) -> None:
+    claim = claim_of(name)
+    own = rows_of(name, Lab(name, SEED))
+    assert own
+    outside = [row["prediction"] for row in own if row["tolerance"] == "outside"]
+    assert bool(outside) == claim.refuted, outside
+    mutated = rows_of(name, Lab(name, SEED, claim.mutant))
+    wrong = [
+        row for row, before in zip(mutated, own, strict=True) if row["tolerance"] == "outside" != before["tolerance"]
+    ]
+    assert claim.mutant
+    assert wrong, "the mutant changes no verdict"
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_has_a_source_and_says_why_it_fails(name: str) -> None:
+    claim = claim_of(name)
+    assert claim.source
+    assert claim.prediction.endswith(".")
+    assert claim.why.endswith(".") or not claim.refuted
