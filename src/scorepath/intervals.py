@@ -121,7 +121,7 @@ def _where_finite(values: np.ndarray, estimates: Any) -> Estimate:
     return Estimate(value, low, high, np.where(finite, found.p_value, math.nan))
 
 
-def jackknife(value: np.ndarray, without: np.ndarray, below: Any = 0.0, above: Any = 0.0) -> Estimate:
+def jackknife(value: Any, without: np.ndarray, below: Any = 0.0, above: Any = 0.0) -> Estimate:
     """A smooth statistic of all batches, from its values without each: limits as `studentised` (Miller 1974).
 
     Args:

@@ -17,7 +17,7 @@ from scorepath.conformance import check_environment
 from scorepath.environments.base import ReferenceClass
 from scorepath.estimators.base import Estimator
 from scorepath.noise import Noise, Stream
-from scorepath.references.monte_carlo import reverse_mode
+from scorepath.references.estimates import reverse_mode
 from scorepath.rollout import Simulator
 
 Rows = Any
