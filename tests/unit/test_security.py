@@ -44,6 +44,7 @@ ALLOWED = {
     ("environments/__init__.py", "import_module"): "likewise",
     ("estimators/__init__.py", "import_module"): "likewise",
     ("figures/__init__.py", "import_module"): "figures, by names that stand there",
+    ("stages/claim.py", "import_module"): "claims, by a name that their folder lists",
     ("cli/commands.py", "import_module"): "stages, by the names of the table of rules",
     ("cli/worker.py", "importlib.import_module"): "libraries, by names that stand there",
     ("cli/run.py", "runpy.run_module"): "Snakemake, by its name",
@@ -100,7 +101,7 @@ def test_shell_commands_hold_names_only() -> None:
     fields = [field for rule in TABLE.values() for field in re.findall(r"(?<!\{)\{([^{}]+)\}", rule.shell)]
     assert len(fields) > len(TABLE)
     for field in fields:
-        assert re.fullmatch(r"wildcards\.(environment|estimator|sigma|figure)|params\.digest|log", field), field
+        assert re.fullmatch(r"wildcards\.(environment|estimator|sigma|sweep|point|claim|figure)|params\.digest|log", field), field
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
