@@ -24,9 +24,9 @@ from rocrate.rocrate import ROCrate
 
 from scorepath import plugins
 from scorepath.provenance.origin import commit
-from scorepath.store.files import atomic_write
+from scorepath.store.files import atomic_write, sha256
 from scorepath.store.paths import PACKAGE, PLAN, PLANS, REPORT, REPORTS, RESULTS, TABLES, stage_of
-from scorepath.store.records import Record, all_records, config_files, jobs_by_stage, sha256
+from scorepath.store.records import Record, all_records, config_files, jobs_by_stage
 from scorepath.study.cells import Plan
 from scorepath.study.jobs import FOLDERS, all_jobs
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +26,8 @@ REMEDIES = {
     errno.EPERM: "make this folder writable for you",
 }
 
-files_written: list[Path] = []
-"""What this process has written so far, for its record (`scorepath.store.records`)."""
+files_written: dict[Path, str] = {}
+"""What this process has written so far, with the bytes' checksums, for its record (`scorepath.store.records`)."""
 
 
 def remedy(code: int | None) -> str | None:
@@ -60,11 +61,18 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
                 file.flush()
                 os.fsync(file.fileno())  # or a crash of the machine may keep the name and lose the bytes
             os.chmod(temporary, 0o644)
+            checksum = sha256(Path(temporary))  # of what was written, whatever becomes of it under its name
             os.replace(temporary, path)
-            files_written.append(path)
+            files_written[path] = checksum
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_partial_files(folder: Path) -> None:

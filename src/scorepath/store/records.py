@@ -25,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scorepath.memory import peak_memory, reset_peak_memory
-from scorepath.store.files import atomic_write, explained, files_written, remove_partial_files
+from scorepath.store.files import atomic_write, explained, files_written, remove_partial_files, sha256
 from scorepath.store.paths import RECORDS, REPORTS, RESULTS, stage_of
 
 RUN = "SCOREPATH_RUN"
@@ -104,10 +104,10 @@ def recorded(arguments: Sequence[str]) -> Iterator[None]:
     core_seconds, peak = use.ru_utime + use.ru_stime - _accounted, peak_memory()
     _accounted += core_seconds
     run, _, cores = os.environ.get(RUN, "").partition(" ")
-    for path in [path for path in files_written if not path.is_absolute()]:
+    for path, checksum in [written for written in files_written.items() if not written[0].is_absolute()]:
         record = Record(
             file=path.as_posix(),
-            sha256=sha256(path),
+            sha256=checksum,
             command=shlex.join(["scorepath", *arguments]),
             started=began.isoformat(timespec="milliseconds"),
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -139,12 +139,6 @@ def copy_with_record(source: Path, target: Path) -> None:
         record = replace(load_record(record_path(source)), file=target.as_posix())
         with atomic_write(record_path(target)) as file:
             json.dump(asdict(record), file, indent=1)
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_record(path: Path) -> Record:

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.results import RESULT, flip, make
 
 from scorepath.stages._measurements import read_rows
-from scorepath.store.files import write_rows
+from scorepath.store.files import sha256, write_rows
 from scorepath.store.records import (
     Record,
     all_records,
@@ -20,7 +20,6 @@ from scorepath.store.records import (
     recorded,
     repair,
     require_intact,
-    sha256,
 )
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -54,6 +53,13 @@ def test_a_job_records_each_of_its_files_and_not_those_of_the_job_before() -> No
         "results/tables/cells.csv",
     ]
     assert load_record(record_path(report)).file == "reports/report.html"
+
+
+def test_what_is_spoilt_before_its_record_is_written_is_found() -> None:
+    with recorded(["gradients"]):
+        write_rows(RESULT, [{"a": 1.5}])
+        flip(RESULT)
+    assert list(damaged_results()) == [RESULT]
 
 
 def test_a_failed_job_leaves_no_record() -> None:
