@@ -61,3 +61,17 @@ def test_exact_crossings_are_between_their_neighbours() -> None:
     axis = np.geomspace(0.1, 10, 41)
     assert exact_crossings(axis, np.log(axis)) == pytest.approx([1.0])
     assert exact_crossings(axis, np.log(axis) ** 2 - 1) == pytest.approx([np.exp(-1), np.exp(1)], rel=1e-2)
+
+
+def test_an_axis_may_begin_at_zero_or_below() -> None:
+    """Then it is read as it is; the crossing of a contrast that is linear there is where the line is zero."""
+    axis = np.array([-1.0, 0.0, 1.0, 2.0])
+    numbers = np.stack([np.ones(4), np.exp(axis - 0.5)], 1)[..., None]
+    draws = np.random.default_rng(0).gamma(1e6, 1e-6, (4, 2, 16))
+    (found,) = measured_crossings(axis, numbers * draws)
+    assert found.value == pytest.approx(0.5, abs=0.01)
+    assert found.low < found.value < found.high
+    fine = np.linspace(-1, 2, 62)
+    assert exact_crossings(fine, fine - 0.5) == pytest.approx([0.5])
+    assert exact_crossings(fine, fine) == pytest.approx([0.0], abs=1e-12)
+    assert exact_crossings(fine[:0], fine[:0]) == []

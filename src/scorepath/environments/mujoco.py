@@ -80,6 +80,11 @@ class MuJoCo(SequentialEnvironment):
         super().__post_init__()
         if self.task not in TASKS:
             raise ValueError(f"task must be one of {', '.join(listed())}, got {self.task!r}")
+        for name in SETTINGS:  # whose default of None says nothing of what they may be
+            kind = int if name == "iterations" else float
+            if name != "integrator" and self._given(name) and type(getattr(self, name)) not in (int, kind):
+                wanted = "a whole number" if kind is int else "a number"
+                raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)!r}")
         require_not_negative(self, "frame_skip", "initial_scale")
         require_positive(
             self, *(name for name in ("time_step", "iterations", "solimp_width", "solref_time") if self._given(name))

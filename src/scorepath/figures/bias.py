@@ -48,7 +48,7 @@ def draw(tables: Tables, output: Path) -> None:
     used = style.featured(styles, {estimator for _, estimator in biased})
     with style.style():
         figure, facets = style.grid(
-            len(environments), COLUMNS, 1.35, top=0.62 + 0.19 * (1 + len(used) // 5), bottom=0.98, left=0.7,
+            len(environments), COLUMNS, 1.35, top=0.62 + 0.19 * (1 + len(used) // 5), bottom=1.12, left=0.7,
             wspace=0.22,
         )  # fmt: skip
         for index, (axes, name) in enumerate(zip(facets, environments, strict=True)):

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from scorepath.figures import style
 from scorepath.figures.wording import label
@@ -22,8 +25,8 @@ COLOURS = sns.blend_palette(["#D55E00", "#f3d9c3", "#f7f7f7", "#c9dfee", "#0072B
 COLUMNS = 3
 EXACT, PREDICTED, MEASURED = "#222222", "#8a1c7c", "#111111"
 MOST = 1.5
-"""Where colours end."""
-QUANTITIES = {"variance": "variance", "second_moment": "second moment", "flat_batches": "flat batches"}
+"""Where colours end: at a factor of 32."""
+QUANTITIES = {"variance": "variance", "second_moment": "second moment"}
 
 
 def draw(tables: Tables, sweep: str, output: Path) -> None:
@@ -31,7 +34,7 @@ def draw(tables: Tables, sweep: str, output: Path) -> None:
     rows, crossings = (tables.read(name) for name in ("phase_diagrams", "crossings"))
     rows, crossings = (table[table["sweep"] == sweep] for table in (rows, crossings))
     title = f"Phase diagram {label(sweep)}"
-    if rows.empty:
+    if not (rows["kind"] == "measured").any():
         style.empty(output, title)
         return
     rivals = list(dict.fromkeys(rows["rival"]))
@@ -44,11 +47,12 @@ def draw(tables: Tables, sweep: str, output: Path) -> None:
             own, there = rows[rows["rival"] == rival], crossings[crossings["rival"] == rival]
             (_plane if two else _line)(axes, own, there)
             axes.set_title(_against(rival), loc="left", fontweight="bold", pad=6)
-            axes.set_xscale("log")
-            axes.set_xlabel(label(rows["x_axis"].iloc[0]))
+            axes.set_xlabel(_axis_name(rows["x_axis"].iloc[0]))
         style.heading(figure, title)
         style.legend(figure, _handles())
-        style.note(figure, f"{sentence(rows, crossings)} {_reading(rows['quantity'].iloc[0])}")
+        if two:
+            _key(figure, rows["quantity"].iloc[0])
+        style.note(figure, f"{sentence(rows, crossings)} {_reading(rows['quantity'].iloc[0], two)}")
         style.save(figure, output, title, sentence(rows, crossings))
 
 
@@ -63,20 +67,29 @@ def sentence(rows: pd.DataFrame, crossings: pd.DataFrame) -> str:
         return "No crossing was measured" + (": one side is surely better at every point." if one else ".")
     exact = exact[judged.index]
     inside = ((judged["measured_low"] <= exact) & (exact <= judged["measured_high"])).sum()
-    error = (judged["measured"] / exact).apply(lambda ratio: abs(math.log(ratio)))
-    words = f"{len(measured)} crossings were measured"
+    words = "1 crossing was measured" if len(measured) == 1 else f"{len(measured)} crossings were measured"
     if len(judged):
+        if rows["x"].min() > 0:
+            errors = np.abs(np.log(judged["measured"] / exact))
+            distance = f"{100 * math.expm1(errors.median()):.2g} %"
+        else:
+            distance = f"{np.abs(judged['measured'] - exact).median():.2g}"
         words += (
             f"; the 95 % interval of {inside} of {len(judged)} contains the exact one, "
-            f"and the median distance is {100 * math.expm1(error.median()):.2g} %"
+            f"and the median distance is {distance}"
         )
     return words + "."
 
 
-def _reading(quantity: str) -> str:
+def _reading(quantity: str, two: bool) -> str:
+    shown, good = ("Colour", "blue") if two else ("Height", "above 0")
     if quantity == "flat_batches":
-        return "Colour: share of batches in which every pathwise sample is zero, less a half."
-    return f"Colour: log10 of the ratio of {QUANTITIES.get(quantity, quantity)}s; blue: pathwise has the smaller one."
+        return f"{shown}: share of batches in which every pathwise sample is zero, less a half; {good}: more than half."
+    return f"{shown}: log10 of the ratio of {QUANTITIES[quantity]}s; {good}: pathwise has the smaller one."
+
+
+def _axis_name(axis: str) -> str:
+    return "noise level σ" if axis == "sigma" else label(axis)
 
 
 def _against(rival: str) -> str:
@@ -86,10 +99,9 @@ def _against(rival: str) -> str:
 def _plane(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
     """Measured points as tiles of the plane, boundaries as lines over them."""
     measured = rows[rows["kind"] == "measured"]
-    logarithmic = bool((rows["y"] > 0).all())
     x, y = (sorted(measured[axis].unique()) for axis in ("x", "y"))
-    across, up = _edges(x, True), _edges(y, logarithmic)
-    most = 0.5 if rows["quantity"].iloc[0] == "flat_batches" else MOST
+    across, up = _edges(x), _edges(y)
+    most = _most(rows["quantity"].iloc[0])
     corners, values = [], []
     for place, height, value in measured[["x", "y", "value"]].to_numpy():
         i, j = x.index(place), y.index(height)
@@ -100,19 +112,40 @@ def _plane(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
     axes.add_collection(PolyCollection(corners, facecolors=colours, edgecolors="white", linewidths=0.4, zorder=1))
     for column, colour, dash in (("exact", EXACT, "-"), ("predicted", PREDICTED, (0, (4, 2)))):
         for line in _branches(crossings, column):
-            axes.plot(line[column], line["y"], color=colour, lw=1.6 if dash == "-" else 1.3, ls=dash, zorder=3)
+            # a boundary that one line of the diagram alone has is a point
+            axes.plot(
+                line[column], line["y"], color=colour, lw=1.6 if dash == "-" else 1.3, ls=dash, zorder=3,
+                marker="." if len(line) == 1 else "", ms=6,
+            )  # fmt: skip
     found = crossings.dropna(subset=["measured"])
     lengths = np.stack([found["measured"] - found["measured_low"], found["measured_high"] - found["measured"]])
     axes.errorbar(
         found["measured"], found["y"], xerr=np.nan_to_num(lengths.clip(0), posinf=0.0), fmt="o", color=MEASURED, ms=3.6,
         mfc="white", mew=1.0, elinewidth=1.0, zorder=4,
     )  # fmt: skip
+    axes.set(xscale=_kind(x), yscale=_kind(y))
+    _ticks(axes.xaxis, x, 0.14)
     axes.set_xlim(across[0], across[-1])
-    if logarithmic:
-        axes.set_yscale("log")
+    _ticks(axes.yaxis, y, 0.06)
     axes.set_ylim(up[0], up[-1])
-    axes.set_ylabel(label(rows["y_axis"].iloc[0]))
+    axes.set_ylabel(_axis_name(rows["y_axis"].iloc[0]))
     axes.grid(False)
+
+
+def _most(quantity: str) -> float:
+    """Where colours end."""
+    return 0.5 if quantity == "flat_batches" else MOST
+
+
+def _key(figure: Figure, quantity: str) -> None:
+    """What the colours are, top right."""
+    most, inches = _most(quantity), figure.get_size_inches()[1]
+    bar = style.colour_bar(figure, (0.69, 1 - 0.26 / inches, 0.22, 0.1 / inches), COLOURS, -most, most)
+    factor = f"better ≥{10**most:.0f}×"
+    flat = quantity == "flat_batches"
+    words = ("no batch", "half", "all are flat") if flat else (f"rival {factor}", "equal", f"pathwise {factor}")
+    bar.set_xticks([-most, 0, most], words, fontsize=7.5)
+    bar.tick_params(length=0, pad=2)
 
 
 def _line(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
@@ -126,7 +159,27 @@ def _line(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
     )
     for place in crossings["predicted"].dropna():
         axes.axvline(place, color=PREDICTED, lw=1.2, ls=(0, (4, 2)))
-    axes.set_ylabel("log10 rival / pathwise")
+    flat = rows["quantity"].iloc[0] == "flat_batches"
+    axes.set_ylabel("flat batches - 1/2" if flat else "log10 rival / pathwise")
+    x = sorted(measured["x"])
+    axes.set_xscale(_kind(x))
+    _ticks(axes.xaxis, x, 0.06)
+
+
+def _kind(values: list[float]) -> str:
+    """Of an axis: logarithmic where its values are positive."""
+    return "log" if values[0] > 0 else "linear"
+
+
+def _ticks(axis: Axis, values: list[float], apart: float) -> None:
+    """Those of the values as ticks that lie so far apart, as a share of the axis."""
+    places = np.log(values) if _kind(values) == "log" else np.array(values)
+    kept = [0]
+    for index, place in enumerate(places):
+        if place - places[kept[-1]] >= apart * (places[-1] - places[0]) > 0:
+            kept.append(index)
+    axis.set_ticks([values[index] for index in kept], labels=[style.short_number(values[index]) for index in kept])
+    axis.set_minor_locator(NullLocator())
 
 
 def _branches(crossings: pd.DataFrame, column: str) -> list[pd.DataFrame]:
@@ -136,8 +189,9 @@ def _branches(crossings: pd.DataFrame, column: str) -> list[pd.DataFrame]:
     return [own for _, own in there.groupby(number)]
 
 
-def _edges(values: list[float], logarithmic: bool) -> list[float]:
+def _edges(values: list[float]) -> list[float]:
     """Where tiles end: half way between neighbours."""
+    logarithmic = _kind(values) == "log"
     places = np.log(values) if logarithmic else np.array(values, dtype=float)
     if len(places) == 1:
         ends = np.array([places[0] - 0.5, places[0] + 0.5])

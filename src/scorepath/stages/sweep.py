@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scorepath.boundaries import contrast, contrasts, exact_crossings, measured_crossings
+from scorepath.boundaries import contrast, contrasts, exact_crossings, measured_crossings, scale
 from scorepath.intervals import Estimate
 from scorepath.references.surfaces import exact_quantities
 from scorepath.stages._measurements import read_rows
@@ -78,7 +78,8 @@ class Line:
         exact = exact_crossings(self.exact_places, self.exact_values)
         columns = [self._predicted(), exact, [found.value for found in measured]]
         anchors = max(columns, key=len)
-        aligned = [_aligned(anchors, column) for column in columns]
+        there, _ = scale(coordinate(self.sweep.axes[self.sweep.x_axis][0]))
+        aligned = [_aligned(there(anchors), there(column)) for column in columns]
         for predicted, exactly, at in zip_longest(*aligned) if anchors else [(None, None, None)]:
             found = measured[at] if at is not None else Estimate(math.nan, math.nan, math.nan, math.nan)
             yield {
@@ -100,17 +101,13 @@ class Line:
 
     def _exact(self) -> tuple[np.ndarray, np.ndarray]:
         """The exact contrast on a fine grid along the axis; empty where nothing is exact."""
-        sweep = self.sweep
+        sweep, axis = self.sweep, self._fine()
         values = sweep.axes[sweep.x_axis]
-        low, high = coordinate(values[0]), coordinate(values[-1])
-        axis = np.geomspace(low, high, FINE)
         if sweep.x_axis == "sigma":
-            found = self._quantities(sweep.point({"sigma": low, **self.across}), axis.tolist())
+            found = self._quantities(sweep.point({"sigma": values[0], **self.across}), axis.tolist())
             return (axis, contrast(found)) if found is not None else (axis[:0], axis[:0])
-        if isinstance(values[0], int):
-            axis = np.unique(axis.round())
         places, parts = [], []
-        for place in axis if low > 0 else ():
+        for place in axis:
             value = _like(values[0], float(place))
             point = sweep.point({sweep.x_axis: value, **self.across})
             found = self._quantities(point, [point.sigma])
@@ -119,6 +116,15 @@ class Line:
             places.append(coordinate(value))
             parts.append(contrast(found)[0])
         return np.array(places), np.array(parts)
+
+    def _fine(self) -> np.ndarray:
+        """The first axis on a fine grid, whole numbers where its values are."""
+        values = self.sweep.axes[self.sweep.x_axis]
+        there, back = scale(coordinate(values[0]))
+        low, high = coordinate(values[0]), coordinate(values[-1])
+        axis: np.ndarray = back(np.linspace(there(low), there(high), FINE))
+        axis[[0, -1]] = low, high  # rounding must not lead out of the axis
+        return np.unique(axis.round()) if isinstance(values[0], int) else axis
 
     def _quantities(self, point: Point, sigmas: Sequence[float]) -> np.ndarray | None:
         """Exact quantities of the methods: (levels, methods); None where there are none."""
@@ -139,10 +145,7 @@ class Line:
             return []
         if sweep.x_axis == "sigma":
             return [level for level in self._levels(sweep.point({"sigma": low, **self.across})) if low < level < high]
-        axis = np.geomspace(low, high, FINE)
-        if isinstance(values[0], int):
-            axis = np.unique(axis.round())
-        above = []
+        above, axis = [], self._fine()
         for place in axis:
             point = sweep.point({sweep.x_axis: _like(values[0], float(place)), **self.across})
             levels = self._levels(point)
@@ -165,11 +168,11 @@ def _replicates(sweep: Sweep, point: str) -> dict[str, np.ndarray]:
     return {str(name): own[sweep.quantity].to_numpy(float) for name, own in rows.groupby("estimator", sort=False)}
 
 
-def _aligned(anchors: Sequence[float], values: Sequence[float]) -> list[int | None]:
-    """For each anchor the value that belongs to it, the nearest in the logarithm, each at most once."""
+def _aligned(anchors: np.ndarray, values: np.ndarray) -> list[int | None]:
+    """For each anchor the value that belongs to it, the nearest on the axis's scale, each at most once."""
     found: list[int | None] = [None] * len(anchors)
     distances = sorted(
-        (abs(math.log(value / anchor)), place, index)
+        (abs(value - anchor), place, index)
         for place, anchor in enumerate(anchors)
         for index, value in enumerate(values)
     )

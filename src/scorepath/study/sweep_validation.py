@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from scorepath.study.numbers import as_float, as_integer, knob
-from scorepath.study.sweeps import OF_THE_PLACE, coordinate
+from scorepath.study.sweeps import OF_THE_PLACE, coordinate, point_name
 from scorepath.study.wording import ConfigError, dotted, listing, shown, suggestion, unknown_key
 
 Tables = Mapping[str, Mapping[str, object]]
@@ -80,6 +80,11 @@ def _axis(path: Sequence[object], name: str, values: Any, table: Mapping[str, ob
     for place, (below, above) in enumerate(pairwise(found)):
         if not coordinate(above) > coordinate(below):
             raise ConfigError(f"{dotted([*path, place + 1])} is {shown(above)}, but the values must increase.")
+        if point_name({name: above}) == point_name({name: below}):
+            raise ConfigError(
+                f"{dotted([*path, place + 1])} is {shown(above)}, which agrees with the value before it in six digits; "
+                "leave one out."
+            )
     return found
 
 
@@ -89,6 +94,8 @@ def _value(path: Sequence[object], name: str, value: Any, table: Mapping[str, ob
     if name in table:
         found = knob(path, value, table[name])
         try:
+            if isinstance(found, bool):
+                raise TypeError
             coordinate(found)
         except (TypeError, ValueError, IndexError):
             raise ConfigError(f"{where} must be a number to lie on an axis, not {shown(value)}.") from None
@@ -123,10 +130,19 @@ def _over(
                     f"{dotted([*path, name])} must be a list of values, or a number of seeds from 3 to {MOST_MEMBERS}, "
                     f"not {shown(given)}."
                 )
+            if isinstance(table[name], bool | float | str | list | tuple):
+                raise ConfigError(
+                    f"{dotted([*path, name])} is a number of seeds to draw, but {name} is no seed; give a list of "
+                    "values."
+                )
             given, drawn = list(range(count)), True
         if not given:
             raise ConfigError(f"{dotted([*path, name])} is empty; give at least 1 entry.")
-        found[name] = [knob([*path, name, place], value, table[name]) for place, value in enumerate(given)]
+        values = [knob([*path, name, place], value, table[name]) for place, value in enumerate(given)]
+        for place, value in enumerate(values):
+            if value in values[:place]:
+                raise ConfigError(f"{dotted([*path, name, place])} is {shown(value)} again; give each value once.")
+        found[name] = values
     if drawn and len(found) > 1:
         raise ConfigError(f"{dotted(path)} draws seeds of one knob; average over no other besides.")
     return found, drawn

@@ -206,6 +206,8 @@ def validate(
     tried = registry.names(registry.CLAIMS)
     if given.get("claims") == "all":
         given["claims"] = list(tried)
+    elif isinstance(given.get("claims"), str):
+        raise ConfigError(f"claims must be a list of claims, or the word all, not {shown(given['claims'])}.")
     study: dict[str, Any] = by_schema(given, schema)
     _check_shape(study, schema)
     for section in ("environments", "estimators", "sweeps"):

@@ -76,6 +76,7 @@ BAD: list[tuple[Edit, list[str]]] = [
     (setting("noise_levels", 1, to="nan"), ["noise_levels[1] is nan", "finite"]),
     (setting("noise_levels", 1, to="much"), ["noise_levels[1] must be a number, not a string", '"much"']),
     (setting("noise_levels", 1, to=True), ["noise_levels[1] must be a number, not a boolean", "true"]),
+    (setting("claims", to="wrong_sign"), ["claims must be a list of claims, or the word all", "wrong_sign"]),
     (setting("noise_levels", to=0.1), ["noise_levels must be a list, not a number", "0.1"]),
     (setting("noise_levels", to=[0.1, 0.3, "1e-1"]), ["noise_levels[2] is 0.1 again", "noise_levels[0]"]),
     (setting("environments", 2, "family", to="lqrr"), ["environments[2].family", "'lqrr'", "'lqr'", "quadratic"]),
