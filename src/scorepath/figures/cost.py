@@ -32,7 +32,7 @@ def draw(tables: Tables, output: Path) -> None:
         rows = -(-len(estimators) // 5)
         sizes = sorted(costs["samples_at_once"].unique())
         figure, panels = style.grid(
-            len(sizes), len(sizes), 0.36 * len(environments) + 0.2, top=0.68 + 0.19 * rows, bottom=0.72, left=1.35,
+            len(sizes), len(sizes), 0.36 * len(environments) + 0.2, top=0.68 + 0.19 * rows, bottom=0.9, left=1.35,
             wspace=0.06,
         )  # fmt: skip
         low, high = (costs["seconds_per_sample"].agg(["min", "max"]) * 1e6 * [1 / 1.5, 1.5]).tolist()

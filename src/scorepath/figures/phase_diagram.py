@@ -183,10 +183,14 @@ def _ticks(axis: Axis, values: list[float], apart: float) -> None:
 
 
 def _branches(crossings: pd.DataFrame, column: str) -> list[pd.DataFrame]:
-    """The lines of a boundary: the first crossing of every line of the diagram, the second, and so on."""
+    """The lines of a boundary: the first crossing of every line of the diagram, the second, and so on.
+
+    They end where the number of crossings changes: nothing says which of them go on.
+    """
     there = crossings.dropna(subset=[column]).sort_values(["y", column])
-    number = there.groupby("y").cumcount()
-    return [own for _, own in there.groupby(number)]
+    count = there.groupby("y")[column].transform("size")
+    part = (count != count.shift()).cumsum()
+    return [own for _, own in there.groupby([part, there.groupby("y").cumcount()])]
 
 
 def _edges(values: list[float]) -> list[float]:
