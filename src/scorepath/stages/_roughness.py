@@ -1,0 +1,131 @@
+"""Does one number without dimension predict who wins? Chosen on half of the environments' families, tried on the rest.
+
+Each candidate predicts the ratio of both errors itself, not its rank only: measured against predicted there is a line
+to lie on, and nothing is fitted. Jumps and tails are no matter of roughness: places that they decide are left out where
+a number is chosen, and the ranks are told with and without them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from scorepath.stages._mechanisms import BEST, MISSING, PLACE, TAILS
+from scorepath.store.tables import COLUMNS
+
+CHOOSING, HELD_OUT = "choosing", "held_out"
+ALL, SMOOTH = "all", "without jumps and tails"
+YARDSTICK = "noise_level"
+"""Not a candidate: what any number has to be better than."""
+FEWEST = 5
+"""Places that a rank correlation needs, and environments that limits need."""
+
+
+def candidates(signals: pd.DataFrame) -> dict[str, np.ndarray]:
+    """log10 of the predicted ratio of errors, rival's over pathwise's, by each number; nan where it has none.
+
+    | number | ratio |
+    |---|---|
+    | mean_degree | `D Var R / (sigma^2 E abs(grad f)^2)`: the identity's first term |
+    | identity | the whole of it: second moments of both signals |
+    | to_go | the first with rewards to go in the place of returns |
+    | coherent | the first with pathwise's terms added up over time |
+    """
+    slope = signals["slope"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        leading = signals["coordinates"] * signals["return_variance"]
+        ratios = {
+            "mean_degree": leading / slope,
+            "identity": (leading + 2 * signals["cross"] - slope) / slope + 1,
+            "to_go": signals["to_go_variance"] / slope,
+            "coherent": leading / signals["coherent_slope"],
+            YARDSTICK: 1 / signals["sigma"],
+        }
+        found = {name: np.log10(ratio.to_numpy(float)) for name, ratio in ratios.items()}
+    return {name: np.where(np.isfinite(each), each, math.nan) for name, each in found.items()}
+
+
+def roughness_table(
+    mechanisms: pd.DataFrame, signals: pd.DataFrame, families: Mapping[str, str], originals: Mapping[str, str],
+    resamples: int, seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """How each number ranks the places, and the table of mechanisms with what the chosen one predicts.
+
+    Args:
+        mechanisms: a row per place and comparison; the places are those against the best score function.
+        signals: a row per place.
+        families: of each environment.
+        originals: of each environment, the one that it is but for its policy: these are resampled.
+        resamples: of the environments.
+        seed: of the resampling.
+    """
+    predicted = signals[PLACE].assign(**candidates(signals))
+    names = [name for name in predicted if name not in PLACE]
+    places = mechanisms[(mechanisms["comparison"] == BEST) & np.isfinite(mechanisms["value"].astype(float))]
+    places = places[[*PLACE, "value", "mechanism"]].merge(predicted, on=PLACE)
+    order = list(dict.fromkeys(families.values()))
+    places["family"] = places["environment"].map(families)
+    places["original"] = places["environment"].map(originals)
+    # families stay together, for cousins are no test of each other; every other one, in the study's order
+    places["part"] = places["family"].map({name: (CHOOSING, HELD_OUT)[i % 2] for i, name in enumerate(order)})
+    smooth = places[~places["mechanism"].isin([MISSING, TAILS])]
+    first = smooth[smooth["part"] == CHOOSING]
+    ranks = {name: _correlation(first[[name, "value"]].dropna().to_numpy(float)) for name in names}
+    known = {name: rank for name, rank in ranks.items() if name != YARDSTICK and not math.isnan(rank)}
+    chosen = max(known, key=lambda name: known[name], default="")
+    rows = []
+    for name in names:
+        parts = [(CHOOSING, SMOOTH, first)]
+        for scope, every in ((SMOOTH, smooth), (ALL, places)):
+            held = every[every["part"] == HELD_OUT]
+            parts.append((HELD_OUT, scope, held))
+            if name == chosen and scope == SMOOTH:
+                parts += [(str(family), scope, own) for family, own in held.groupby("family", sort=False)]
+        for part, scope, own in parts:
+            limits = resamples if part == HELD_OUT else 0
+            row = _row(own[[name, "value", "original"]].dropna(), limits, seed)
+            rows.append({"number": name, "part": part, "scope": scope, "chosen": name == chosen, **row})
+    filled = mechanisms.drop(columns="predicted").merge(
+        predicted[[*PLACE, chosen]].rename(columns={chosen: "predicted"}) if chosen else predicted[PLACE],
+        on=PLACE, how="left",
+    )  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS["roughness"]), filled.reindex(columns=COLUMNS["mechanisms"])
+
+
+def _row(places: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
+    own = [group.iloc[:, :2].to_numpy(float) for _, group in places.groupby("original", sort=False)]
+    pairs = np.concatenate(own) if own else np.empty((0, 2))
+    low, high = _limits(own, resamples, seed)
+    return {
+        "rank_correlation": _correlation(pairs), "rank_correlation_low": low, "rank_correlation_high": high,
+        "distance": float(np.median(np.abs(pairs[:, 0] - pairs[:, 1]))) if len(pairs) else math.nan,
+        "places": len(pairs), "environments": len(own),
+    }  # fmt: skip
+
+
+def _correlation(pairs: np.ndarray) -> float:
+    """Spearman's, of (places, 2)."""
+    if len(pairs) < FEWEST:
+        return math.nan
+    ranks = rankdata(pairs, axis=0)
+    ranks = ranks - ranks.mean(0)
+    lengths = np.sqrt((ranks**2).sum(0)).prod()
+    return float(ranks.prod(1).sum() / lengths) if lengths > 0 else math.nan
+
+
+def _limits(own: list[np.ndarray], resamples: int, seed: int) -> tuple[float, float]:
+    """95 % percentile limits when environments, each with all its places, are drawn anew."""
+    if not resamples or len(own) < FEWEST:
+        return math.nan, math.nan
+    generator = np.random.default_rng(seed)
+    draws = [
+        _correlation(np.concatenate([own[place] for place in generator.integers(len(own), size=len(own))]))
+        for _ in range(resamples)
+    ]
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return float(low), float(high)
