@@ -10,15 +10,17 @@ the exact difference identity. First derivatives are enough for all of its terms
 
     sigma^2 E[(f - b) lap f] = sigma E[(f - b) eps . grad f] - sigma^2 E|grad f|^2.
 
-The *mean degree* `sigma^2 E|grad f|^2 / Var f` has no dimension. In Hermite's expansion of f it is the mean of the
-degrees, weighted with the variance of each: 1 where f is linear (Poincare's inequality: never less, where noise is all
-that varies), (k sigma)^2 for a cosine of a frequency k that the noise does not resolve.
+Two ratios have no dimension. The *mean degree* `sigma^2 E|grad f|^2 / Var f` is, in Hermite's expansion of f, the mean
+of the degrees, weighted with the variance of each: 1 where f is linear (Poincare's inequality: never less, where noise
+is all that varies), (k sigma)^2 for a cosine whose waves are finer than the noise. The *roughness*
+`sigma^2 tr Cov(grad f) / (D Var f)` leaves the linear part out: 0 where f is linear, and 1 where pathwise has as much
+variance as the identity's first term gives to the score function.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from scipy.special import stdtrit
@@ -41,7 +43,9 @@ class SignalMoments:
     | return_variance | Var R |
     | to_go_variance | `m sum_t Var G_t` |
     | slope | `sigma^2 sum_t E abs(delta_t)^2` |
-    | coherent_slope | `sigma^2 E abs(sum_t delta_t)^2`: that of one noise shared by all steps |
+    | signal_variance | `sigma^2 sum_t tr Cov(delta_t)` |
+    | coherent_variance | `sigma^2 tr Cov(sum_t delta_t)`: that of one noise shared by all steps |
+    | residual | `E (R - R_0)^2`, R_0 the return without action noise, all other noise being the same |
     | cross | `sigma sum_t E[(R - E R) eps_t . delta_t]` |
     | growth_rate | of `log E abs(delta_t)^2` per step backwards in time; `_low` and `_high` are 95 % limits |
     """
@@ -51,7 +55,9 @@ class SignalMoments:
     return_variance: float
     to_go_variance: float
     slope: float
-    coherent_slope: float
+    signal_variance: float
+    coherent_variance: float
+    residual: float
     cross: float
     growth_rate: float
     growth_rate_low: float
@@ -69,6 +75,7 @@ def signal_moments(simulator: Simulator, noise: Noise) -> SignalMoments:
     if trajectories.active is not None:
         signal = torch.where(trajectories.active[..., None], signal, 0.0)
     sigma = simulator.sigma
+    still = replace(simulator, sigma=0.0).rollout(noise.rollout)
     samples, dimension = signal.shape[:2].numel(), signal.shape[-1]
     spread = samples / (samples - 1)
     returns = trajectories.returns.flatten()
@@ -81,7 +88,9 @@ def signal_moments(simulator: Simulator, noise: Noise) -> SignalMoments:
         return_variance=spread * centred.square().mean().item(),
         to_go_variance=dimension * trajectories.rewards_to_go.flatten(0, 1).var(0).sum().item(),
         slope=sigma**2 * signal.square().sum((-1, -2)).mean().item(),
-        coherent_slope=sigma**2 * signal.sum(2).square().sum(-1).mean().item(),
+        signal_variance=sigma**2 * signal.flatten(0, 1).var(0).sum().item(),
+        coherent_variance=sigma**2 * signal.sum(2).flatten(0, 1).var(0).sum().item(),
+        residual=(returns - still.returns.flatten()).square().mean().item(),
         cross=sigma * spread * (centred * along).mean().item(),
         growth_rate=rate[0],
         growth_rate_low=rate[1],

@@ -16,20 +16,24 @@ from scorepath.store.tables import COLUMNS, UNCERTIFIED, Tables
 
 PLACE = ["environment", "sigma", "checkpoint"]
 REINFORCE, BEST = "pathwise_vs_reinforce", "pathwise_vs_best_score_function"
+BEST_OF_ALL = "pathwise_vs_best_derivative_free"
 RIVALS = ("score_function", "derivative_free")
 DECIDED = ("pathwise", *RIVALS)
 MISSING, TAILS, COST, PRECISION = "missing boundary term", "tails", "cost", "precision"
 BASELINE, RIVALS_BIAS, SCORE_NOISE = "missing baseline", "rival's bias", "score noise"
-GROWTH, ROUGHNESS = "growth", "roughness"
+GROWTH, ROUGHNESS, RIVALS_VARIANCE = "growth", "roughness", "rival's variance"
+EXACT = "exact"
 BOTH_NOISY, BALANCE, UNEXPLAINED = "both too noisy", "balance", "unexplained"
 MOST = 0.5
 """The part of an error from which on one thing is called what decides it."""
+LEAST = 1e-3
+"""The bias, by the gradient's length, below which it is no boundary term: single precision has such."""
 SURE = 1e-3
 """The p-value below which a bias that no proof excludes counts as seen."""
 
 Row = Mapping[str, Any]
 MEASURED = ("squared_bias", "squared_bias_low", "bias_p_value", "proved_unbiased", "variance", "not_measurable",
-            "tail_share", "budget", "mse_equal_samples", "zero_fraction", "dtype", "float32_relative_error")  # fmt: skip
+            "tail_share", "mse_equal_samples", "zero_fraction", "dtype", "float32_relative_error")  # fmt: skip
 
 
 def mechanisms_table(tables: Tables, signals: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +70,9 @@ def _joined(tables: Tables, signals: pd.DataFrame) -> pd.DataFrame:
     rows = rows.merge(norms[[*PLACE, "norm"]], on=PLACE, how="left")
     statistics = tables.read("gradient_statistics")
     pathwise = statistics[statistics["estimator"] == tables.called("pathwise")]
-    still = statistics[(statistics["estimator"] == tables.called("deterministic_pathwise")) & (statistics["sigma"] == 0)]
+    still = statistics[
+        (statistics["estimator"] == tables.called("deterministic_pathwise")) & (statistics["sigma"] == 0)
+    ]
     own = pd.concat([pathwise, still]) if len(still) else pathwise
     rows = rows.merge(own.drop_duplicates(PLACE)[[*PLACE, *MEASURED]], on=PLACE, how="left")
     theirs = statistics[[*PLACE, "estimator", *MEASURED]].rename(columns={name: f"rival_{name}" for name in MEASURED})
@@ -92,8 +98,10 @@ def _numbers(rows: pd.DataFrame) -> dict[str, Any]:
         "rival_bias_of_error": rows["rival_squared_bias"].mask(their_proved, 0.0) / rows["rival_mse_equal_samples"],
         "corrected_bias_share": np.sqrt(rows["corrected_squared_bias"]) / rows["norm"],
         "mean_degree": rows["slope"] / rows["return_variance"],
-        "noise_term": rows["coordinates"] * rows["return_variance"] / rows["slope"],
-        "curvature_term": 2 * (rows["cross"] / rows["slope"] - 1),
+        # the terms of the difference identity in units of the variance of pathwise's signal
+        "noise_term": rows["coordinates"] * rows["return_variance"] / rows["signal_variance"],
+        "slope_term": rows["slope"] / rows["signal_variance"],
+        "curvature_term": 2 * (rows["cross"] - rows["slope"]) / rows["signal_variance"],
         "growth_decades": rows["growth_rate"] * (rows["steps"] - 1) / math.log(10),
         "growth_decades_low": rows["growth_rate_low"] * (rows["steps"] - 1) / math.log(10),
         "baseline_gain": (rows["value"] - rows["best_value"]).where(rows["comparison"] == REINFORCE),
@@ -112,7 +120,7 @@ def _blind(row: Row) -> bool:
         return False
     if row["zero_fraction"] == 1 and row["norm"] > 0:
         return True
-    return row["bias_share_low"] > 0 and row["bias_p_value"] < SURE and row["bias_of_error"] >= MOST
+    return row["bias_share_low"] > LEAST and row["bias_p_value"] < SURE and row["bias_of_error"] >= MOST
 
 
 def _heavy(row: Row) -> bool:
@@ -136,19 +144,34 @@ def _won(row: Row) -> bool:
     return bool(row["verdict"] == "pathwise")
 
 
+def _rough(row: Row) -> bool:
+    """Whether the identity, or its first term alone, gives the score function the smaller variance."""
+    return bool(row["noise_term"] < 1 or _difference(row) < 0)
+
+
+def _difference(row: Row) -> float:
+    """Of the score function's variance and pathwise's, in units of the latter, by the identity."""
+    return float(row["noise_term"] + row["slope_term"] + row["curvature_term"])
+
+
 MECHANISMS: dict[str, Callable[[Row], bool]] = {
     MISSING: _blind,
     TAILS: _heavy,
     BOTH_NOISY: lambda row: row["verdict"] == "neither_usable",
     BALANCE: lambda row: row["verdict"] not in DECIDED,
-    COST: lambda row: row["verdict_at_equal_seconds"] in DECIDED
-    and _won(row) != (row["verdict_at_equal_seconds"] == "pathwise"),
+    EXACT: lambda row: _won(row) and row["variance"] == 0,
+    COST: lambda row: (
+        row["verdict_at_equal_seconds"] in DECIDED and _won(row) != (row["verdict_at_equal_seconds"] == "pathwise")
+    ),
     PRECISION: lambda row: row["dtype"] == "float32" and row["single_precision"] >= 1,
-    GROWTH: lambda row: _lost(row) and row["growth_decades_low"] >= 1 and row["noise_term"] < 1,
-    ROUGHNESS: lambda row: _lost(row) and row["noise_term"] < 1,
+    GROWTH: lambda row: _lost(row) and row["growth_decades_low"] >= 1 and _rough(row),
+    ROUGHNESS: lambda row: _lost(row) and _rough(row),
     BASELINE: lambda row: _won(row) and row["comparison"] == REINFORCE and row["best_verdict"] not in ("", "pathwise"),
     RIVALS_BIAS: lambda row: _won(row) and row["rival_bias_of_error"] >= MOST,
-    SCORE_NOISE: lambda row: _won(row) and row["noise_term"] > 1,
+    SCORE_NOISE: lambda row: _won(row) and _difference(row) > 0,
+    RIVALS_VARIANCE: lambda row: (
+        row["comparison"] == BEST_OF_ALL and _won(row) == (row["rival_variance"] > row["variance"])
+    ),
     UNEXPLAINED: lambda row: True,
 }
 """Each mechanism and when it is the one that decides, in the order in which they are tried."""
@@ -163,7 +186,9 @@ def _number(value: float, digits: int = 2) -> str:
 
 def _missing_words(row: Row) -> str:
     if row["zero_fraction"] == 1:
-        return "Every pathwise sample is zero, but the gradient is not: all of it comes from what pathwise does not see."
+        return (
+            "Every pathwise sample is zero, but the gradient is not: all of it comes from what pathwise does not see."
+        )
     return (
         f"Pathwise misses {_number(100 * row['bias_share'])} % of the gradient (at least"
         f" {_number(100 * row['bias_share_low'])} %), and {_number(100 * row['bias_of_error'])} % of its mean squared"
@@ -183,10 +208,10 @@ def _tail_words(row: Row) -> str:
 
 def _noise_words(row: Row) -> str:
     return (
-        f"Under the noise the return has the mean degree {_number(row['mean_degree'])} in"
-        f" {row['coordinates']:.0f} coordinates of noise: by the first term of the difference identity a score function"
-        f" has {_number(row['noise_term'])} times pathwise’s second moment, by its curvature term"
-        f" {_number(row['curvature_term'])} times it more."
+        f"With {row['coordinates']:.0f} {'coordinate' if row['coordinates'] == 1 else 'coordinates'} of noise the return"
+        f" has the mean degree {_number(row['mean_degree'])}. In units of the variance of pathwise’s signal, the"
+        f" difference identity gives a score function {_number(row['noise_term'])} by its own noise,"
+        f" {_number(row['slope_term'])} by the slope and {_number(row['curvature_term'])} by the curvature."
     )
 
 
@@ -210,6 +235,7 @@ SENTENCES: dict[str, Callable[[Row], str]] = {
     TAILS: _tail_words,
     BOTH_NOISY: lambda row: "The smaller of both errors is at least the gradient’s square: zero would do as well.",
     BALANCE: lambda row: "The two errors are too near to each other for these samples.",
+    EXACT: lambda row: "Pathwise’s samples do not differ: without action noise it is the derivative itself.",
     COST: _cost_words,
     PRECISION: lambda row: (
         f"Rounding in single precision has {_number(row['single_precision'])} times pathwise’s error."
@@ -219,6 +245,10 @@ SENTENCES: dict[str, Callable[[Row], str]] = {
     BASELINE: lambda row: (
         f"Without a baseline the error is 10^{_number(row['baseline_gain'])} times that of the best score function,"
         " against which pathwise does not win."
+    ),
+    RIVALS_VARIANCE: lambda row: (
+        f"The identity speaks of score functions. The rival here, {row['rival'].replace('_', ' ')}, has"
+        f" {_number(row['rival_variance'] / row['variance'])} times pathwise’s variance."
     ),
     RIVALS_BIAS: lambda row: f"{_number(100 * row['rival_bias_of_error'])} % of the rival’s error is a bias.",
     SCORE_NOISE: _noise_words,
@@ -231,8 +261,9 @@ def _remarks(word: str, row: Row) -> str:
     found = ""
     if word == MISSING and row["corrected_bias_share"] < row["bias_share"]:
         found += f" With the boundary term {_number(100 * row['corrected_bias_share'])} % remain."
-    if word == SCORE_NOISE and row["growth_decades_low"] >= 1:
-        found += f" Signals grow by {_number(row['growth_decades'])} decades, and so does the return: no chaos."
+    if word in (SCORE_NOISE, BOTH_NOISY) and row["growth_decades_low"] >= 1:
+        chaos = ", the return does not" if row["noise_term"] < 1 else " and the return with them, which is no chaos"
+        found += f" Pathwise’s signals grow by {_number(row['growth_decades'])} decades over the horizon{chaos}."
     if word != PRECISION and row["single_precision"] >= 1:
         found += f" In single precision rounding alone would have {_number(row['single_precision'])} times this error."
     return found

@@ -31,19 +31,24 @@ def candidates(signals: pd.DataFrame) -> dict[str, np.ndarray]:
 
     | number | ratio |
     |---|---|
-    | mean_degree | `D Var R / (sigma^2 E abs(grad f)^2)`: the identity's first term |
-    | identity | the whole of it: second moments of both signals |
-    | to_go | the first with rewards to go in the place of returns |
-    | coherent | the first with pathwise's terms added up over time |
+    | mean_degree | `D Var R / (sigma^2 E abs(grad f)^2)`: second moments, and of the identity the first term |
+    | roughness | `D Var R / (sigma^2 tr Cov(grad f))`: of variances |
+    | identity | the same with all three terms |
+    | to_go | roughness with rewards to go in the place of returns |
+    | coherent | roughness with pathwise's terms added up over time |
+    | residual | coherent, and of the return what action noise makes of it, where that is less |
     """
-    slope = signals["slope"]
+    variance = signals["signal_variance"]
     with np.errstate(divide="ignore", invalid="ignore"):
         leading = signals["coordinates"] * signals["return_variance"]
+        least = signals["coordinates"] * np.minimum(signals["return_variance"], signals["residual"])
         ratios = {
-            "mean_degree": leading / slope,
-            "identity": (leading + 2 * signals["cross"] - slope) / slope + 1,
-            "to_go": signals["to_go_variance"] / slope,
-            "coherent": leading / signals["coherent_slope"],
+            "mean_degree": leading / signals["slope"],
+            "roughness": leading / variance,
+            "identity": 1 + (leading + 2 * signals["cross"] - signals["slope"]) / variance,
+            "to_go": signals["to_go_variance"] / variance,
+            "coherent": leading / signals["coherent_variance"],
+            "residual": least / signals["coherent_variance"],
             YARDSTICK: 1 / signals["sigma"],
         }
         found = {name: np.log10(ratio.to_numpy(float)) for name, ratio in ratios.items()}
@@ -54,7 +59,7 @@ def roughness_table(
     mechanisms: pd.DataFrame, signals: pd.DataFrame, families: Mapping[str, str], originals: Mapping[str, str],
     resamples: int, seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
-    """How each number ranks the places, and the table of mechanisms with what the chosen one predicts.
+    """How each number ranks the places, and the table of mechanisms with what the two best ones predict.
 
     Args:
         mechanisms: a row per place and comparison; the places are those against the best score function.
@@ -77,23 +82,23 @@ def roughness_table(
     first = smooth[smooth["part"] == CHOOSING]
     ranks = {name: _correlation(first[[name, "value"]].dropna().to_numpy(float)) for name in names}
     known = {name: rank for name, rank in ranks.items() if name != YARDSTICK and not math.isnan(rank)}
-    chosen = max(known, key=lambda name: known[name], default="")
+    best = sorted(known, key=lambda name: -known[name])[:2]
+    choices = dict(zip(best, (1.0, 2.0), strict=False))
     rows = []
     for name in names:
         parts = [(CHOOSING, SMOOTH, first)]
         for scope, every in ((SMOOTH, smooth), (ALL, places)):
             held = every[every["part"] == HELD_OUT]
             parts.append((HELD_OUT, scope, held))
-            if name == chosen and scope == SMOOTH:
+            if name in best and scope == SMOOTH:
                 parts += [(str(family), scope, own) for family, own in held.groupby("family", sort=False)]
         for part, scope, own in parts:
             limits = resamples if part == HELD_OUT else 0
             row = _row(own[[name, "value", "original"]].dropna(), limits, seed)
-            rows.append({"number": name, "part": part, "scope": scope, "chosen": name == chosen, **row})
-    filled = mechanisms.drop(columns="predicted").merge(
-        predicted[[*PLACE, chosen]].rename(columns={chosen: "predicted"}) if chosen else predicted[PLACE],
-        on=PLACE, how="left",
-    )  # fmt: skip
+            rows.append({"number": name, "part": part, "scope": scope, "choice": choices.get(name, math.nan), **row})
+    told = predicted[[*PLACE, *best]].rename(columns=dict(zip(best, ("predicted", "predicted_second"), strict=False)))
+    filled = mechanisms.drop(columns=["predicted", "predicted_second"]).merge(told, on=PLACE, how="left")
+    filled["family"] = filled["environment"].map(families)
     return pd.DataFrame(rows, columns=COLUMNS["roughness"]), filled.reindex(columns=COLUMNS["mechanisms"])
 
 
