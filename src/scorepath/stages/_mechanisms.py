@@ -127,8 +127,8 @@ def _heavy(row: Row) -> bool:
     """Whether the larger error rests on a hundredth of the samples, or is not to be measured, or not to be seen."""
     if row["verdict"] in ("no_signal", "not_measurable") or _unmeasured(row):
         return True
-    share = {"pathwise": row["rival_tail_share"]}.get(row["verdict"], row["tail_share"])
-    return row["verdict"] in DECIDED and share >= MOST
+    share = row["rival_tail_share" if _won(row) else "tail_share"]
+    return row["verdict"] in DECIDED and bool(share >= MOST)
 
 
 def _unmeasured(row: Row) -> bool:
@@ -170,7 +170,9 @@ MECHANISMS: dict[str, Callable[[Row], bool]] = {
     RIVALS_BIAS: lambda row: _won(row) and row["rival_bias_of_error"] >= MOST,
     SCORE_NOISE: lambda row: _won(row) and _difference(row) > 0,
     RIVALS_VARIANCE: lambda row: (
-        row["comparison"] == BEST_OF_ALL and _won(row) == (row["rival_variance"] > row["variance"])
+        row["comparison"] == BEST_OF_ALL
+        and math.isfinite(row["rival_variance"] - row["variance"])
+        and _won(row) == (row["rival_variance"] > row["variance"])
     ),
     UNEXPLAINED: lambda row: True,
 }
@@ -208,7 +210,7 @@ def _tail_words(row: Row) -> str:
 
 def _noise_words(row: Row) -> str:
     return (
-        f"With {row['coordinates']:.0f} {'coordinate' if row['coordinates'] == 1 else 'coordinates'} of noise the return"
+        f"In {row['coordinates']:.0f} {'coordinate' if row['coordinates'] == 1 else 'coordinates'} of noise the return"
         f" has the mean degree {_number(row['mean_degree'])}. In units of the variance of pathwise’s signal, the"
         f" difference identity gives a score function {_number(row['noise_term'])} by its own noise,"
         f" {_number(row['slope_term'])} by the slope and {_number(row['curvature_term'])} by the curvature."
@@ -218,15 +220,15 @@ def _noise_words(row: Row) -> str:
 def _growth_words(row: Row) -> str:
     return (
         f"The second moment of pathwise’s action signal grows by a factor {_number(math.exp(row['growth_rate']))} per"
-        f" step backwards, {_number(row['growth_decades'])} decades over the horizon, and the return has not grown with"
-        f" it: the mean degree is {_number(row['mean_degree'])} in {row['coordinates']:.0f} coordinates of noise."
+        f" step backwards, {_number(row['growth_decades'])} decades over the horizon, but the return does not grow with"
+        f" it: a score function’s own noise gives it {_number(row['noise_term'])} times the variance of that signal."
     )
 
 
 def _cost_words(row: Row) -> str:
     return (
         f"The logarithm of the ratio of errors is {_number(row['value'])} at equal samples and"
-        f" {_number(row['value'] + row['seconds_shift'])} at equal seconds: the price of a sample turns the winner round."
+        f" {_number(row['value'] + row['seconds_shift'])} at equal seconds: what a sample costs turns it round."
     )
 
 
@@ -262,8 +264,8 @@ def _remarks(word: str, row: Row) -> str:
     if word == MISSING and row["corrected_bias_share"] < row["bias_share"]:
         found += f" With the boundary term {_number(100 * row['corrected_bias_share'])} % remain."
     if word in (SCORE_NOISE, BOTH_NOISY) and row["growth_decades_low"] >= 1:
-        chaos = ", the return does not" if row["noise_term"] < 1 else " and the return with them, which is no chaos"
-        found += f" Pathwise’s signals grow by {_number(row['growth_decades'])} decades over the horizon{chaos}."
+        found += f" Pathwise’s signals grow by {_number(row['growth_decades'])} decades over the horizon"
+        found += ": chaos." if _rough(row) else ", the score function’s noise with them: unstable, not chaotic."
     if word != PRECISION and row["single_precision"] >= 1:
         found += f" In single precision rounding alone would have {_number(row['single_precision'])} times this error."
     return found

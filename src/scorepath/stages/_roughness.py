@@ -132,5 +132,7 @@ def _limits(own: list[np.ndarray], resamples: int, seed: int) -> tuple[float, fl
         _correlation(np.concatenate([own[place] for place in generator.integers(len(own), size=len(own))]))
         for _ in range(resamples)
     ]
+    if np.isnan(draws).all():
+        return math.nan, math.nan
     low, high = np.nanquantile(draws, [0.025, 0.975])
     return float(low), float(high)
