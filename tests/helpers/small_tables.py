@@ -175,6 +175,13 @@ def write_tables(
         }
         for row in verdicts if row["criterion"] == "equal_samples" and row["verdict"] != "not_applicable"
     ]  # fmt: skip
+    signals = [
+        {
+            "environment": environment, "sigma": sigma, "checkpoint": checkpoint, "steps": 1, "coordinates": 1,
+            "return_variance": 1.0, "slope": 1.0,
+        }
+        for environment in environments for sigma in SIGMAS if sigma > 0 for checkpoint in CHECKPOINTS
+    ]  # fmt: skip
     roughness = [
         {
             "number": number, "part": part, "scope": "without jumps and tails", "rank_correlation": 0.7,
@@ -185,7 +192,7 @@ def write_tables(
         for part in ("choosing", "held_out", environments[0])
     ]  # fmt: skip
     for name, rows in {
-        "mechanisms": mechanisms, "roughness": roughness,
+        "signals": signals, "mechanisms": mechanisms, "roughness": roughness,
         "phase_diagrams": diagram, "crossings": crossings,
         "wins": wins, "regrets": regrets,
         "cells": cells, "references": references, "gradient_statistics": statistics, "training": runs, "costs": costs,

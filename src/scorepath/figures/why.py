@@ -58,11 +58,12 @@ def verdict_row(roughness: pd.DataFrame, choice: int) -> pd.Series | None:
 def draw(tables: Tables, output: Path) -> None:
     """Draw the figure."""
     rows, roughness = places(tables)
+    nothing = why_empty(tables, NOT_PREDICTED)
     columns = {1: "predicted"} if holds(roughness) else {1: "predicted", 2: "predicted_second"}
     shown = {choice: rows.dropna(subset=[column]) for choice, column in columns.items()}
     shown = {choice: own for choice, own in shown.items() if len(own) and verdict_row(roughness, choice) is not None}
     if not shown:
-        style.empty(output, TITLE, why_empty(tables, NOT_PREDICTED))
+        style.empty(output, TITLE, nothing)
         return
     with style.style():
         figure, panels = style.grid(len(shown), 2, 3.6, top=0.95, bottom=1.0, wspace=0.2)
