@@ -128,6 +128,10 @@ def sentences(tables: Tables) -> list[str]:
     else:
         others = [f"; the second best is {label(row['number'])}, {correlation(row)}" for _, row in found[1:]]
         texts.append(f"The lower limit is below {HOLDS:g}: no single number does it{''.join(others)}.")
+    before = roughness[(roughness["part"] == "choosing") & roughness["choice"].notna()].sort_values("choice")
+    if len(before) > 1:
+        ranks = " and ".join(f"{label(row.number)} {row.rank_correlation:.3f}" for row in before.itertuples())
+        texts.append(f"On the families that they were chosen on the two rank so: {ranks}.".replace("-", "−"))
     yardstick = roughness[(roughness["number"] == "noise_level") & (roughness["part"] == "held_out")]
     yardstick = yardstick[yardstick["scope"] == best["scope"]]
     if len(yardstick) and not math.isnan(yardstick.iloc[0]["rank_correlation"]):

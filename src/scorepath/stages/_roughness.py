@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from scorepath.stages._mechanisms import BEST, MISSING, PLACE, TAILS
 from scorepath.store.tables import COLUMNS
@@ -115,23 +114,35 @@ def _row(places: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
 
 def _correlation(pairs: np.ndarray) -> float:
     """Spearman's, of (places, 2)."""
+    return float(_correlations(pairs, np.ones((1, len(pairs))))[0])
+
+
+def _correlations(pairs: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of (places, 2) where each place counts so many times, (resamples, places)."""
     if len(pairs) < FEWEST:
-        return math.nan
-    ranks = rankdata(pairs, axis=0)
-    ranks = ranks - ranks.mean(0)
-    lengths = np.sqrt((ranks**2).sum(0)).prod()
-    return float(ranks.prod(1).sum() / lengths) if lengths > 0 else math.nan
+        return np.full(len(counts), math.nan)
+    total = counts.sum(1, keepdims=True)
+    centred = []
+    for values in pairs.T:
+        levels, own = np.unique(values, return_inverse=True)
+        at_level = counts @ (own[:, None] == np.arange(len(levels)))
+        ranks = (at_level.cumsum(1) - at_level / 2)[:, own]  # equal values share the mean of their ranks
+        centred.append(ranks - (counts * ranks).sum(1, keepdims=True) / total)
+    covariance, first, second = (
+        (counts * centred[i] * centred[j]).sum(1) for i, j in ((0, 1), (0, 0), (1, 1))
+    )  # fmt: skip
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(covariance / np.sqrt(first * second))
 
 
 def _limits(own: list[np.ndarray], resamples: int, seed: int) -> tuple[float, float]:
     """95 % percentile limits when environments, each with all its places, are drawn anew."""
     if not resamples or len(own) < FEWEST:
         return math.nan, math.nan
-    generator = np.random.default_rng(seed)
-    draws = [
-        _correlation(np.concatenate([own[place] for place in generator.integers(len(own), size=len(own))]))
-        for _ in range(resamples)
-    ]
+    drawn = np.random.default_rng(seed).integers(len(own), size=(resamples, len(own)))
+    times = (drawn[:, :, None] == np.arange(len(own))).sum(1)
+    counts = times.repeat([len(group) for group in own], axis=1).astype(float)
+    draws = _correlations(np.concatenate(own), counts)
     if np.isnan(draws).all():
         return math.nan, math.nan
     low, high = np.nanquantile(draws, [0.025, 0.975])

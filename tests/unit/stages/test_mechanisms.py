@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from tests.helpers.small_tables import write_tables
 
 from scorepath.stages._mechanisms import BEST, MECHANISMS, REINFORCE, SENTENCES, mechanisms_table
-from scorepath.stages._roughness import roughness_table
+from scorepath.stages._roughness import _correlations, roughness_table
 from scorepath.store.tables import COLUMNS, Tables
 
 SMOOTH: dict[str, Any] = {
@@ -159,3 +160,12 @@ def test_without_signals_there_are_mechanisms_but_no_numbers(tmp_path: Path) -> 
     found, filled = roughness_table(mechanisms, none, {"smooth": "a", "edge": "b"}, {"smooth": "smooth"}, 10, 0)
     assert found["rank_correlation"].isna().all()
     assert filled["predicted"].isna().all()
+
+
+def test_rank_correlations_of_resamples_are_spearmans() -> None:
+    generator = np.random.default_rng(3)
+    pairs = generator.integers(6, size=(40, 2)).astype(float)  # with ties
+    counts = generator.integers(4, size=(5, 40))
+    found = _correlations(pairs, counts.astype(float))
+    for own, correlation in zip(counts, found, strict=True):
+        assert correlation == pytest.approx(spearmanr(*pairs.repeat(own, axis=0).T).statistic, abs=1e-12)
