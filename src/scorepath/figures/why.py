@@ -66,7 +66,7 @@ def draw(tables: Tables, output: Path) -> None:
         style.empty(output, TITLE, nothing)
         return
     with style.style():
-        figure, panels = style.grid(len(shown), 2, 3.6, top=0.95, bottom=1.0, wspace=0.2)
+        figure, panels = style.grid(len(shown), 2, 3.6, top=0.95, bottom=1.3, wspace=0.2)
         for axes, (choice, own) in zip(panels, shown.items(), strict=True):
             _panel(axes, own, columns[choice])
             row = verdict_row(roughness, choice)
