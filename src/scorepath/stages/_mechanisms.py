@@ -77,6 +77,8 @@ def _joined(tables: Tables, signals: pd.DataFrame) -> pd.DataFrame:
     rows = rows.merge(own.drop_duplicates(PLACE)[[*PLACE, *MEASURED]], on=PLACE, how="left")
     theirs = statistics[[*PLACE, "estimator", *MEASURED]].rename(columns={name: f"rival_{name}" for name in MEASURED})
     rows = rows.merge(theirs.rename(columns={"estimator": "rival"}), on=[*PLACE, "rival"], how="left")
+    for name in ("proved_unbiased", "rival_proved_unbiased"):
+        rows[name] = rows[name].eq(True)  # a side that is not there proves nothing
     corrected = statistics[statistics["estimator"] == tables.called("boundary_corrected")]
     corrected = corrected[[*PLACE, "squared_bias"]].rename(columns={"squared_bias": "corrected_squared_bias"})
     rows = rows.merge(corrected, on=PLACE, how="left")
@@ -89,7 +91,7 @@ def _joined(tables: Tables, signals: pd.DataFrame) -> pd.DataFrame:
 
 def _numbers(rows: pd.DataFrame) -> dict[str, Any]:
     """The numbers that mechanisms are told by."""
-    proved, their_proved = (rows[name].eq(True) for name in ("proved_unbiased", "rival_proved_unbiased"))
+    proved, their_proved = rows["proved_unbiased"], rows["rival_proved_unbiased"]
     square, square_low = (rows[name].mask(proved, 0.0) for name in ("squared_bias", "squared_bias_low"))
     batch_square = rows["variance"] / rows["budget"] + rows["norm"] ** 2
     return {
@@ -116,7 +118,7 @@ def _numbers(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _blind(row: Row) -> bool:
     """Whether pathwise misses a part of the gradient that is surely there, and that decides its error."""
-    if row["verdict"] == "pathwise" or row["proved_unbiased"] is True:
+    if row["verdict"] == "pathwise" or row["proved_unbiased"]:
         return False
     if row["zero_fraction"] == 1 and row["norm"] > 0:
         return True
