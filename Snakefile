@@ -6,6 +6,7 @@
 #   results/gradients/{environment}/{estimator}/sigma={sigma}.csv gradient statistics, one row per block
 #   results/training/{environment}/{estimator}/sigma={sigma}.csv  learning curves
 #   results/exact_curves/{environment}.csv                        exact lines over the noise level
+#   results/signals/{environment}.csv                             moments of the pathwise action signals
 #   results/costs/{environment}.csv                               seconds and memory per sample
 #   results/sweeps/{sweep}/{point}.csv                            one point of a sweep, one row per replicate
 #   results/phase_diagrams/{sweep}/diagram.csv                       a sweep gathered, with the exact surface

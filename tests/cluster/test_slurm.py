@@ -29,7 +29,7 @@ PROFILE = ("--workflow-profile", "workflow/profiles/slurm", "--slurm-init-second
 # all but those that hold timings
 TABLES = (
     "cells", "references", "gradient_statistics", "training", "verdicts", "wins", "regrets", "exact_curves", "claims",
-    "phase_diagrams", "crossings",
+    "phase_diagrams", "crossings", "signals", "roughness",
 )  # fmt: skip
 MEASURED = ("tables/*.csv", "gradients/**/*.csv", "training/**/*.csv", "references/**/*.npz")
 

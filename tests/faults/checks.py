@@ -16,7 +16,7 @@ from scorepath.store.records import require_intact
 
 TIMED = {
     *("results/costs/cosine.csv", "results/costs/lqr.csv", "results/costs/swing.csv"),
-    *("results/tables/costs.csv", "results/tables/verdicts_compute.csv"),
+    *("results/tables/costs.csv", "results/tables/verdicts_compute.csv", "results/tables/mechanisms.csv"),
     *("reports/report.html", "reports/crate.zip"),
     *(f"results/figures/{name}.svg" for name in ("cost", "learning_curves_seconds", "verdict_map")),
 }

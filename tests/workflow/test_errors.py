@@ -14,7 +14,9 @@ from scorepath.figures import FIGURES
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-GATHERED = {"tables", "claims", "cost_tables", "report", "crate", "all"} | {f"figure {name}" for name in FIGURES}
+GATHERED = {"tables", "claims", "cost_tables", "mechanisms", "report", "crate", "all"} | {
+    f"figure {name}" for name in FIGURES
+}
 
 
 def snapshot(project: Project) -> dict[str, int]:

@@ -16,7 +16,7 @@ ESTIMATORS = ("reinforce", "leave_one_out", "pathwise", "inverse_variance")
 
 REPORT = {"report", "crate", "all"}
 DRAWN = {f"figure {name}" for name in FIGURES} | REPORT
-GATHERED = {"tables", "claims", "cost_tables"} | DRAWN
+GATHERED = {"tables", "claims", "cost_tables", "mechanisms"} | DRAWN
 COSTS = {f"costs {name}" for name in ENVIRONMENTS}
 COMMENT = "\n# a remark\n"
 
@@ -55,6 +55,7 @@ def test_one_more_noise_level(finished: Project, base_config: dict[str, Any]) ->
     finished.configure(noise_levels=[0, 0.5, 0.1])
     new = {f"reference {place}/0.1" for place in ENVIRONMENTS}
     new |= {f"gradients {place}/{name}/0.1" for place in ENVIRONMENTS for name in ESTIMATORS}
+    new |= {f"signals {place}" for place in ENVIRONMENTS}
     assert finished.dry_run() == new | GATHERED
 
     # training that names no noise levels of its own follows the study's
@@ -73,7 +74,8 @@ def test_an_edited_estimator_and_the_mixtures_of_it(finished: Project, edited: t
 
 def test_an_edited_environment(finished: Project) -> None:
     finished.append("src/scorepath/environments/pendulum.py", COMMENT)
-    own = {"reference_policies swing", "reference swing/0", "reference swing/0.5", "costs swing", "exact_curves swing"}
+    own = {"reference_policies swing", "reference swing/0", "reference swing/0.5"}
+    own |= {"costs swing", "exact_curves swing", "signals swing"}
     assert finished.dry_run() == own | gradient_cells(("swing",), ESTIMATORS) | GATHERED
 
 
@@ -86,6 +88,7 @@ def test_a_changed_knob(finished: Project, base_config: dict[str, Any]) -> None:
         "reference cosine/0.5",
         "costs cosine",
         "exact_curves cosine",
+        "signals cosine",
     }
     assert finished.dry_run() == own | gradient_cells(("cosine",), ESTIMATORS) | GATHERED
 
@@ -106,9 +109,12 @@ def test_reporting_alone(finished: Project) -> None:
 
 def test_timings_redraw_only_the_figures_that_show_them(finished: Project) -> None:
     finished.path("results/costs/lqr.csv").unlink()
-    timed = {name for name, figure in FIGURES.items() if {"costs", "verdicts_compute"} & set(figure.reads)}
+    tables = {"costs", "verdicts_compute", "mechanisms"}
+    timed = {name for name, figure in FIGURES.items() if tables & set(figure.reads)}
     assert 0 < len(timed) < len(FIGURES)
-    assert finished.dry_run() == {"costs lqr", "cost_tables"} | {f"figure {name}" for name in timed} | REPORT
+    assert (
+        finished.dry_run() == {"costs lqr", "cost_tables", "mechanisms"} | {f"figure {name}" for name in timed} | REPORT
+    )
 
 
 def test_words_and_wrappers_rerun_nothing(finished: Project) -> None:

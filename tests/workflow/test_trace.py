@@ -50,6 +50,7 @@ CHOSEN: dict[str, list[dict[str, str]]] = {
     "wins": [{"comparison": "pathwise_vs_reinforce", "by": "environment", "level": "swing"}],
     "regrets": [{"rule": "inverse_variance"}],
     "exact_curves": [{"environment": "lqr"}],
+    "signals": [{"environment": "lqr", "sigma": "0.5"}],
     "claims": [{}],
 }
 

@@ -39,6 +39,24 @@ rule exact_curves:
         RULES["exact_curves"].shell
 
 
+rule signals:
+    input:
+        RULES["signals"].reads,
+    output:
+        RULES["signals"].results,
+    log:
+        RULES["signals"].log,
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        digest=own_digest("signals"),
+    shell:
+        RULES["signals"].shell
+
+
 rule tables:
     input:
         references=reference_results,
@@ -77,6 +95,26 @@ rule cost_tables:
         digest=plan.digests["cost_tables"],
     shell:
         RULES["cost_tables"].shell
+
+
+rule mechanisms:
+    input:
+        RULES["mechanisms"].reads,
+        signals=existing(map(signals_path, environments())),
+    output:
+        RULES["mechanisms"].results,
+    log:
+        RULES["mechanisms"].log,
+    priority: -20  # like the figures
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(20),
+    params:
+        digest=plan.digests["mechanisms"],
+    shell:
+        RULES["mechanisms"].shell
 
 
 rule claims:

@@ -29,6 +29,7 @@ from scorepath.store.paths import (
     point_path,
     policies_path,
     reference_path,
+    signals_path,
     sweep_crossings_path,
     sweep_figure_path,
     table_path,

@@ -25,6 +25,7 @@ from scorepath.study.jobs import (
     point_job,
     policies_job,
     reference_job,
+    signals_job,
     sweep_job,
 )
 
@@ -51,11 +52,17 @@ def trace(plan: Plan, table: Path, number: int) -> list[str]:
     rule = RULE_OF_TABLE[name]
     row = _row(table_path(name), number)
     commands = dict.fromkeys(job.command for job in _jobs(plan, name, row))  # each once
-    own = {"cost_tables": "costs"}.get(rule.name, "exact_curves" if name == "exact_curves" else "")
-    before = [RULES[own].by_hand(environment=row["environment"])] if own else []
+    before = [RULES[own].by_hand(environment=row["environment"]) for own in _measured_beside(name, rule)]
     gathers = [gather.by_hand() for gather in _gathers(rule)]
-    remarks = [SHARED] if name.startswith("verdicts") or name == "wins" else []
+    remarks = [SHARED] if name.startswith("verdicts") or name in ("wins", "mechanisms", "roughness") else []
     return [*commands, *before, *gathers, *remarks]
+
+
+def _measured_beside(table: str, rule: Rule) -> tuple[str, ...]:
+    """The rules of an environment's own results, beside cells and references, that enter a row."""
+    if rule.name == "mechanisms":
+        return () if table == "roughness" else ("signals",) if table == "signals" else ("costs", "signals")
+    return {"cost_tables": ("costs",)}.get(rule.name, ("exact_curves",) if table == "exact_curves" else ())
 
 
 def _gathers(rule: Rule) -> list[Rule]:
@@ -80,8 +87,10 @@ def _jobs(plan: Plan, table: str, row: Mapping[str, str]) -> Iterator[Job]:
     """The jobs behind a row, each after those that it needs."""
     if table == "references":
         yield from _reference(row["environment"], float(row["sigma"]))
-    elif table in ("costs", "exact_curves"):
+    elif table in ("costs", "exact_curves", "signals"):
         yield policies_job(row["environment"])
+    elif table == "roughness":
+        yield from map(signals_job, plan.study.environments)
     elif table == "claims" and (name := row["claim"].replace("-", "_")) in plan.study.claims:
         yield claim_job(name)
         return
@@ -105,8 +114,10 @@ def _cells(plan: Plan, table: str, row: Mapping[str, str]) -> list[Cell]:
     if table == "claims":
         named = _judged_on(row["prediction"], list(plan.study.environments))
         return [cell for cell in running if not named or (cell.environment in named and cell.stage == "gradients")]
-    if table in ("references", "costs", "exact_curves", *OF_SWEEPS):
+    if table in ("references", "costs", "exact_curves", "signals", *OF_SWEEPS):
         return []
+    if table == "roughness":
+        return [cell for cell in running if cell.stage == "gradients"]
     if table in ("wins", "regrets"):
         return [cell for cell in running if cell.stage == "gradients" and _counts(cell, row) and _takes_part(cell, row)]
     trained = table == "training" or row.get("criterion", "").startswith("training")

@@ -38,6 +38,7 @@ from scorepath.reporting.rows import (
     training_rows,
 )
 from scorepath.reporting.summaries import IN_HEADS, regret_rows, win_rows
+from scorepath.reporting.why import mechanism_rows, why_sentences
 from scorepath.store.files import atomic_write
 from scorepath.store.paths import TABLES, sigma_token
 from scorepath.store.records import all_records
@@ -91,6 +92,8 @@ def render_report(
         identity=identity_rows(tables, facts),
         boundary_terms=boundary_terms(tables, facts),
         health=health_rows(tables),
+        why=why_sentences(tables),
+        mechanisms=mechanism_rows(tables),
         training=training_rows(tables),
         trains=cells.empty or wants(cells, "training") or not tables.read("training").empty,
         tallies=tallies(tables),

@@ -28,6 +28,7 @@ GRADIENTS = "results/gradients/{environment}/{estimator}/sigma={sigma}.csv"
 TRAINING = "results/training/{environment}/{estimator}/sigma={sigma}.csv"
 COSTS = "results/costs/{environment}.csv"
 CURVES = "results/exact_curves/{environment}.csv"
+SIGNALS = "results/signals/{environment}.csv"
 SWEEP_POINT = "results/sweeps/{sweep}/{point}.csv"
 PHASE_DIAGRAM = "results/phase_diagrams/{sweep}/diagram.csv"
 SWEEP_CROSSINGS = "results/phase_diagrams/{sweep}/crossings.csv"
@@ -73,6 +74,11 @@ def costs_path(environment: str) -> Path:
 def curves_path(environment: str) -> Path:
     """Where an environment's exact curves lie."""
     return Path(CURVES.format(environment=environment))
+
+
+def signals_path(environment: str) -> Path:
+    """Where the moments of an environment's action signals lie."""
+    return Path(SIGNALS.format(environment=environment))
 
 
 def point_path(sweep: str, point: str) -> Path:

@@ -21,6 +21,7 @@ TEXT = (
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
     "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable", "practical", "by",
     "level", "rule", "worst_environment", "why", "sweep", "x_axis", "y_axis", "kind",
+    "mechanism", "sentence", "verdict_at_equal_seconds", "number", "part", "scope",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
 TRUTHS = ("at_grid_edge", "proved_unbiased")
@@ -68,6 +69,21 @@ COLUMNS: dict[str, list[str]] = {
             " environments worst worst_environment"
         ),
         "exact_curves": "environment estimator quantity sigma value",
+        "signals": (
+            "environment sigma checkpoint steps coordinates return_variance to_go_variance slope signal_variance"
+            " coherent_variance residual cross growth_rate growth_rate_low growth_rate_high"
+        ),
+        "mechanisms": (
+            "environment family sigma checkpoint comparison rival verdict value mechanism bias_share bias_share_low"
+            " bias_of_error corrected_bias_share rival_bias_of_error mean_degree noise_term slope_term curvature_term"
+            " growth_rate growth_rate_low growth_decades tail_share rival_tail_share baseline_gain single_precision"
+            " verdict_at_equal_seconds seconds_shift predicted predicted_second"
+            " sentence"
+        ),
+        "roughness": (
+            "number part scope rank_correlation rank_correlation_low rank_correlation_high distance places"
+            " environments choice"
+        ),
         "phase_diagrams": "sweep rival quantity x_axis x y_axis y kind value value_low value_high",
         "crossings": "sweep rival quantity x_axis y_axis y predicted exact measured measured_low measured_high",
         "claims": (

@@ -193,6 +193,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
             "reference": [study.references.samples, study.references.error_budget, study.gradients.batches],
             "costs": [study.cost_repeats, study.gradients, study.estimators],
             "exact_curves": [study.estimators, study.gradients.batch_size],
+            "signals": [study.noise_levels, study.references.return_gaps, study.gradients.samples],
         }
         for rule, settings in own.items():
             facts = [{"seed": study.seed, "environment": entry}, settings]
@@ -211,6 +212,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     shared = {
         "tables": analysis,
         "cost_tables": analysis,
+        "mechanisms": [study.environments, methods, study.seed, study.resamples],
         "sweep_tables": list(study.sweeps),
         "claims": [study.environments, methods, study.seed, study.resamples, study.claims],
         "figure": methods,

@@ -25,6 +25,7 @@ from scorepath.store.paths import (
     POLICIES,
     REFERENCE,
     REPORT,
+    SIGNALS,
     SWEEP_CROSSINGS,
     SWEEP_FIGURE,
     SWEEP_POINT,
@@ -39,6 +40,7 @@ from scorepath.store.paths import (
     policies_path,
     reference_path,
     sigma_token,
+    signals_path,
     stage_of,
     table_path,
 )
@@ -145,6 +147,12 @@ RULES = {
             reads=(POLICIES,), sources=("environment",), torch=True, numerical=True,
         ),
         Rule(
+            "signals",
+            "Measure how rough the return is under the action noise, and how action signals grow.",
+            (SIGNALS,),
+            reads=(POLICIES,), sources=("environment",), torch=True, numerical=True, many=True,
+        ),
+        Rule(
             "tables",
             "Gather cells and references into tables.",
             _tables(
@@ -157,6 +165,12 @@ RULES = {
             "Gather timings into the costs and verdicts_compute tables.",
             _tables("costs", "verdicts_compute"),
             numerical=True,
+        ),
+        Rule(
+            "mechanisms",
+            "Name what decides each comparison, from the tables and the signals.",
+            _tables("signals", "mechanisms", "roughness"),
+            reads=_tables("gradient_statistics", "references", "verdicts", "costs", "verdicts_compute"), numerical=True,
         ),
         Rule(
             "sweep_point",
@@ -246,6 +260,12 @@ def curves_job(environment: str) -> Job:
     return Job(rule, curves_path(environment), rule.by_hand(environment=environment), inputs, environment)
 
 
+def signals_job(environment: str) -> Job:
+    """The job that measures the action signals of an environment."""
+    rule, inputs = RULES["signals"], (policies_path(environment),)
+    return Job(rule, signals_path(environment), rule.by_hand(environment=environment), inputs, environment)
+
+
 def point_job(sweep: str, point: str) -> Job:
     """The job that measures one point of a sweep."""
     rule = RULES["sweep_point"]
@@ -282,6 +302,7 @@ FOLDERS = frozenset(
         "reference_policies",
         "reference",
         "exact_curves",
+        "signals",
         "gradients",
         "train",
         "sweep_point",
@@ -301,6 +322,7 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
         for sigma in study.noise_levels:
             yield reference_job(name, sigma)
         yield curves_job(name)
+        yield signals_job(name)
     for cell in plan.cells:
         if cell.status == "run":
             yield cell_job(cell)
