@@ -131,7 +131,7 @@ class Simulator:
             be given, and 0 is the noiseless policy.
 
     Raises:
-        ValueError: if sigma is not given, negative or not a number.
+        ValueError: if sigma is not given, negative or not finite, or parameters are not those of the policy.
 
     >>> import scorepath as sp
     >>> simulator = sp.Simulator(sp.environments.Cosine(frequency=10.0, phase=1.0), sigma=0.1)
@@ -151,13 +151,18 @@ class Simulator:
         parameters: Tensor | None = None,
         sigma: float = math.nan,
     ) -> None:
-        if not sigma >= 0:
+        if not 0 <= sigma < math.inf:
             raise ValueError(
-                f"sigma, the standard deviation of the action noise, must be given, and at least 0: {sigma}"
+                f"sigma, the standard deviation of the action noise, must be given, finite and at least 0: {sigma}"
             )
         policy = make_policy(environment) if policy is None else policy
         if parameters is None:
             parameters = policy.initial_parameters(np.random.default_rng(0))
+        if parameters.dim() not in (1, 2) or parameters.shape[-1] != policy.parameter_count:
+            raise ValueError(
+                f"parameters have shape {tuple(parameters.shape)}, but must have ({policy.parameter_count},), or "
+                f"(batches, {policy.parameter_count}) for a population"
+            )
         # a frozen dataclass, whose fields have their defaults from each other
         object.__setattr__(self, "environment", environment)
         object.__setattr__(self, "policy", policy)

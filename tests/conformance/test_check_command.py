@@ -249,3 +249,8 @@ def test_an_entrys_knobs_are_checked(capsys: pytest.CaptureFixture[str]) -> None
     assert "Did you mean 'dimension'?" in capsys.readouterr().err
     assert cli.run_here(["check", "quadratic", "3"]) == 1
     assert "write knob=value" in capsys.readouterr().err
+
+
+def test_a_name_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run_here(["check", "hoper"]) == 1
+    assert "no estimator method 'hoper'. Did you mean 'hopper'?" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from tests.helpers.problems import (
 from tests.helpers.rules import central_differences
 from torch import Tensor
 
+import scorepath as sp
 from scorepath import pullback
 from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.ball_with_wall import BallWithWall
@@ -31,6 +33,7 @@ from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.ripple import Ripple
 from scorepath.environments.soft_step import SoftStep
+from scorepath.policies import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,23 @@ def test_without_noise_there_is_no_score() -> None:
     environment = LQR(horizon=2)
     with pytest.raises(ValueError, match="sigma = 0"):
         _ = simulator(environment, sigma=0.0).rollout(noise(environment).rollout).score
+
+
+@pytest.mark.parametrize("hidden", [(), (3,)])
+@pytest.mark.parametrize("shape", [(7,), (2, 7), (32,), (4, 8), (1, 2, 16), ()])
+def test_parameters_that_are_not_those_of_the_policy_are_refused(
+    hidden: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    """Also where they are as many as those of a population."""
+    policy = Network((3, *hidden, 1))
+    with pytest.raises(ValueError, match=r"parameters have shape .*, but must have \("):
+        sp.Simulator(sp.environments.Pendulum(horizon=2), policy, torch.zeros(shape), 0.1)
+
+
+@pytest.mark.parametrize("sigma", [math.nan, math.inf, -0.1])
+def test_a_noise_level_that_is_none_is_refused(sigma: float) -> None:
+    with pytest.raises(ValueError, match="must be given, finite and at least 0"):
+        sp.Simulator(sp.environments.Cosine(), sigma=sigma)
 
 
 @dataclass(frozen=True, kw_only=True)

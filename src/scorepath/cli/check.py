@@ -15,7 +15,7 @@ from scorepath.conformance.audit import audit, auditable
 from scorepath.conformance.findings import faults
 from scorepath.environments.base import Environment
 from scorepath.study.numbers import knob
-from scorepath.study.wording import ConfigError, unknown_key
+from scorepath.study.wording import ConfigError, suggestion, unknown_key
 
 WORDS = {registry.ENVIRONMENTS: ("environment", "family"), registry.ESTIMATORS: ("estimator", "method")}
 
@@ -72,6 +72,12 @@ def _find(name: str) -> tuple[str, type[Any]] | None:
     for package in WORDS:
         if name in registry.names(package):
             return package, registry.load(package, name)
+    if name.isidentifier():  # no path, hence meant as a name
+        own = [known for package in WORDS for known in registry.names(package)]
+        raise LookupError(
+            f"there is no environment family and no estimator method {name!r}.{suggestion(name, own)} "
+            "`scorepath catalogue` lists them; a file of yours ends in .py."
+        )
     return registry.plugin_class(Path(name))
 
 

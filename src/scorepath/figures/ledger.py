@@ -28,7 +28,7 @@ def draw_rows(rows: pd.DataFrame, output: Path, title: str) -> None:
         style.empty(output, title)
         return
     with style.style():
-        figure, (axes,) = style.grid(1, 1, 0.2 + 0.24 * len(rows), top=0.5, bottom=0.55, left=6.4)
+        figure, (axes,) = style.grid(1, 1, 0.2 + 0.24 * len(rows), top=0.5, bottom=0.68, left=6.4)
         axes.axvline(1, color=style.INK, lw=0.8, zorder=1)
         for place, row in enumerate(rows.itertuples()):
             colour = COLOURS.get(str(row.tolerance), style.QUIET)

@@ -115,9 +115,11 @@ def plan_key(config: Mapping[str, Any], files: Iterable[Path] = ()) -> str:
 
 def _models(config: Mapping[str, Any]) -> Iterable[Path]:
     """The files that entries of a configuration name which nobody has checked yet."""
-    entries = config.get("environments")
-    for entry in entries if isinstance(entries, list) else []:
-        named = [entry.get(knob) for knob in FILE_KNOBS.values()] if isinstance(entry, Mapping) else []
+    listed = [config.get(section) for section in ("environments", "sweeps")]
+    entries = [entry for part in listed if isinstance(part, list) for entry in part if isinstance(entry, Mapping)]
+    entries += [over for entry in entries if isinstance(over := entry.get("over"), Mapping)]
+    for value in (entry.get(knob) for entry in entries for knob in FILE_KNOBS.values()):
+        named = value if isinstance(value, list) else [value]
         yield from (Path(name) for name in named if isinstance(name, str) and os.path.isfile(name))
 
 
@@ -152,16 +154,19 @@ def rule_digest(
         match source:
             case "environment":
                 origins.extend(_environment_sources(study, environment))
-                files.extend(_named_files(study, [environment]))
+                entry = study.environments[environment]
+                files.extend(_named_files(entry.family, entry.knobs))
             case "estimator":
                 origins.append(_estimator_source(study, estimator))
             case "claim":
                 origins.append(f"{registry.CLAIMS}.{claim}")
             case "sweep" if sweep is not None:
                 origins.extend(_sweep_sources(study, sweep))
+                files.extend(_named_files(sweep.family, sweep.knobs, *sweep.members()))
             case "environments":
                 origins.extend(source for name in study.environments for source in _environment_sources(study, name))
-                files.extend(_named_files(study, study.environments))
+                for entry in study.environments.values():
+                    files.extend(_named_files(entry.family, entry.knobs))
             case "estimators":
                 origins.extend(_estimator_source(study, name) for name in study.estimators)
             case package:
@@ -227,7 +232,8 @@ def _sweep_digests(study: Study) -> dict[str, str]:
     """Of the jobs of sweeps. A point depends on no other point: not on the axes' other values, nor on how many."""
     found = {}
     for name, sweep in study.sweeps.items():
-        shared = [study.seed, study.references.noise_level]
+        # only where a policy is climbed to
+        shared = [study.seed, study.references.noise_level if "checkpoint" in sweep.axes else None]
         whole = [*shared, sweep]
         found[f"sweep/{name}"] = rule_digest(RULES["sweep"], study, whole, sweep=sweep)
         found[f"phase_diagram/{name}"] = rule_digest(RULES["phase_diagram"], study, name)
@@ -270,10 +276,10 @@ def _environment_sources(study: Study, name: str) -> Iterable[str | Path]:
         yield from map(Path, study.plugins)
 
 
-def _named_files(study: Study, names: Iterable[str]) -> Iterable[Path]:
+def _named_files(family: str, *knobs: Mapping[str, Any]) -> Iterable[Path]:
     """Files that knobs name, as far as they are there."""
-    for entry in (study.environments[name] for name in names):
-        path = Path(str(entry.knobs.get(FILE_KNOBS.get(entry.family, ""), "")))
+    for given in knobs:
+        path = Path(str(given.get(FILE_KNOBS.get(family, ""), "")))
         if path.is_file():
             yield path
 

@@ -122,5 +122,36 @@ def test_a_point_more_runs_that_point(config: dict[str, object]) -> None:
     assert {name for name in after if after[name] != before.get(name)} == new | {"sweep/ramps"}
 
 
+def test_a_sweep_depends_on_the_level_of_reference_policies_if_it_climbs_to_them(config: dict[str, object]) -> None:
+    climbing = {"name": "climb", "family": "ripple", "axes": {"checkpoint": [0, 0.5]}}
+    study = {**config, "sweeps": [climbing]}
+    before = all_digests(make_plan(study))
+    after = all_digests(make_plan({**study, "references": {"noise_level": 0.2}}))
+    changed = {name for name in after if after[name] != before[name] and name.startswith("sweep")}
+    assert changed == {"sweep/climb", "sweep_point/climb/checkpoint=0", "sweep_point/climb/checkpoint=0.5"}
+
+
+@pytest.mark.parametrize("where", ["fixed", "averaged over"])
+def test_a_model_that_a_sweep_names_counts(where: str, tmp_path: Path) -> None:
+    """For its points, and for whether the plan is made anew."""
+    pytest.importorskip("mujoco")
+    from scorepath.environments._mujoco import asset
+
+    model = tmp_path / "pole.xml"
+    text = asset("inverted_pendulum.xml").read_text()
+    model.write_text(text)
+    named = {"model": str(model)} if where == "fixed" else {"over": {"model": [str(model)]}}
+    sweep = {"name": "poles", "family": "mujoco", "axes": {"horizon": [1, 2]}, **named}
+    config = {"noise_levels": [0.1], "environments": ["cosine"], "estimators": ["pathwise"], "sweeps": [sweep]}
+    before, key = all_digests(make_plan(config)), digests.plan_key(config)
+    model.write_text(text.replace("</mujoco>", "<!-- edited --></mujoco>"))
+    digests._file_digest.cache_clear()
+    after = all_digests(make_plan(config))
+    changed = {name for name in after if after[name] != before[name]}
+    assert {"sweep/poles", "sweep_point/poles/horizon=1", "sweep_point/poles/horizon=2"} <= changed
+    assert "gradients/cosine/pathwise" not in changed
+    assert digests.plan_key(config) != key
+
+
 def test_a_claim_reruns_alone(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:
     assert edited(monkeypatch, config, "claims/wrong_sign.py") == {"claim/wrong_sign"}
