@@ -64,7 +64,7 @@ def sentence(rows: pd.DataFrame, crossings: pd.DataFrame) -> str:
     if measured.empty:
         surely = rows[(rows["kind"] == "measured")]
         one = (surely["value_low"] > 0).all() or (surely["value_high"] < 0).all()
-        return "No crossing was measured" + (": one side is surely better at every point." if one else ".")
+        return "No crossing was measured" + (": one side is surely better at every point measured." if one else ".")
     exact = exact[judged.index]
     inside = ((judged["measured_low"] <= exact) & (exact <= judged["measured_high"])).sum()
     words = "1 crossing was measured" if len(measured) == 1 else f"{len(measured)} crossings were measured"

@@ -83,6 +83,7 @@ def render_report(
         decisions=rows,
         criteria={key: (CRITERIA[key], tokens) for key, tokens in columns.items()},
         unfinished=cells[cells["status"].isin(UNFINISHED)].to_dict("records"),
+        absent=absent(tables, plan),
         pictures={name: picture(Path(figures) / f"{name}.svg") for name in FIGURES},
         diagrams={
             entry["name"]: picture(Path(figures) / "sweeps" / f"{entry['name']}.svg")
@@ -115,6 +116,21 @@ def render_report(
     )
     with atomic_write(output) as file:
         file.write(page)
+
+
+def absent(tables: Tables, plan: Plan | None) -> list[str]:
+    """What sweeps and claims of the study have no result, in words: "2 of 4 points of the sweep stiff"."""
+    if plan is None:
+        return []
+    diagrams, claims = tables.read("phase_diagrams"), set(tables.read("claims")["claim"])
+    measured = diagrams[diagrams["kind"] == "measured"].drop_duplicates(["sweep", "x", "y"])["sweep"].value_counts()
+    found = []
+    for entry in plan.config.get("sweeps", ()):
+        points = math.prod(map(len, entry["axes"].values()))
+        if lacking := points - int(measured.get(entry["name"], 0)):
+            found.append(f"{lacking} of {points} points of the sweep {label(entry['name'])}")
+    tried = plan.config.get("claims", ())
+    return found + [f"the claim {name}" for name in tried if name.replace("_", "-") not in claims]
 
 
 def fingerprint_of(report: Path) -> str:

@@ -178,7 +178,7 @@ def rule_name(row: Mapping[str, Any]) -> str:
             return f"always {rival}"
         case "pathwise_below_threshold":
             threshold = row["threshold"]
-            where = f"σ < {sigma_token(threshold)}" if math.isfinite(threshold) else "σ is of this study"
+            where = f"σ < {sigma_token(threshold)}" if math.isfinite(threshold) else "σ is any of this study"
             return f"pathwise where {where}, else {rival} (the threshold chosen on the other environments)"
         case mixture:
             return f"the mixture {label(mixture)}"

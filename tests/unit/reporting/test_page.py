@@ -17,8 +17,9 @@ from tests.helpers.runs import records_of_a_run
 from tests.helpers.small_tables import write_tables
 
 from scorepath.figures import FIGURES
-from scorepath.reporting.page import number, render_report
+from scorepath.reporting.page import absent, number, render_report
 from scorepath.reporting.rows import identity_rows, judged_by
+from scorepath.stages.plan import make_plan
 from scorepath.store import paths
 from scorepath.store.records import record_path
 from scorepath.store.tables import Tables
@@ -184,3 +185,16 @@ def test_the_report_shows_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "<strong>55 % went into numerical work</strong>" in page, "11 of 20: there are no tables yet"
     assert 'idle cores</th><td>no</td><td class="n">–</td><td class="n">7.0</td><td class="n">35.0 %</td>' in page
     assert "ran earlier or by hand" not in page
+
+
+def test_points_and_claims_without_a_result_make_a_report_partial(tmp_path: Path) -> None:
+    """The small tables have four points of the sweep `small` and none of the claim."""
+    sweep = {"name": "small", "family": "soft_step", "axes": {"sigma": [0.1, 0.3, 0.5], "width": [0.5, 1.0]}}
+    config = {"noise_levels": [0.1], "environments": ["cosine"], "estimators": ["reinforce", "pathwise"]}
+    plan = make_plan({**config, "sweeps": [sweep], "claims": ["wrong_sign"]})
+    tables = Tables(write_tables(tmp_path / "tables"))
+    assert absent(tables, plan) == ["2 of 6 points of the sweep small", "the claim wrong_sign"]
+    render_report(tables, tmp_path / "none", plan, tmp_path / "report.html", {})
+    assert "2 of 6 points of the sweep small; the claim wrong_sign" in (tmp_path / "report.html").read_text()
+    whole = make_plan({**config, "sweeps": [{**sweep, "axes": {"sigma": [0.1, 0.3], "width": [0.5, 1.0]}}]})
+    assert absent(tables, whole) == []
