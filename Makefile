@@ -26,6 +26,8 @@ INSTALL = $(VENV)/bin/python -m pip install -qq --constraint requirements.lock
 HAS_PIP = $(VENV)/bin/python -m pip --version >/dev/null 2>&1 || \
 	{ echo "The environment $(VENV) has no pip that works: delete it (rm -r $(VENV)), then the same command again."; exit 1; }
 SNAKEMAKE = snakemake --cores $(CORES) $(ARGS) --config $(CONFIG)
+# begun first, or one worker would still be at them when the others have ended
+LONGEST = tests/faults/ tests/cluster/ tests/workflow/
 PROVENANCE = snakemake --report reports/provenance.zip --quiet all $(ARGS) --config $(CONFIG)
 
 .PHONY: run lint check test docs faults verify provenance benchmarks lock clean-results
@@ -57,7 +59,7 @@ check: lint
 test: lint
 	snakemake --lint
 	mkdocs build --strict
-	python -m pytest -n auto --dist worksteal
+	python -m pytest -n auto --dist worksteal $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/*/))
 	python -m benchmarks.regression
 
 docs: $(VENV)/.installed-test

@@ -52,7 +52,7 @@ def test_random_studies_are_valid_differ_and_lack_everything_in_turn() -> None:
         found.update(entry.family for entry in plan.study.environments.values())
         found.update(entry.method for entry in plan.study.estimators.values())
     assert min(found.values()) >= 1, found
-    assert len(found) == 6 + 4 + 24 + 33
+    assert len(found) == 6 + 4 + 25 + 33
 
 
 @pytest.mark.workflow

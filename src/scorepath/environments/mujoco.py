@@ -20,6 +20,8 @@ from scorepath.environments.base import ReferenceClass, SequentialEnvironment, r
 
 SETTINGS = ("time_step", "integrator", "iterations", "solimp_d0", "solimp_width", "solref_time")
 """Knobs that are handed to MuJoCo, where they are given."""
+MOST_FRAMES = 1000
+"""A decision that takes longer is a slip of the pen: a study would not end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class MuJoCo(SequentialEnvironment):
         horizon: number of decisions T.
         process_noise: standard deviation of the noise on every velocity per decision, in m/s or rad/s.
         reward_noise: standard deviation of the noise on the reward per decision.
-        frame_skip: time steps of MuJoCo per decision; 0 for the task's own number.
+        frame_skip: time steps of MuJoCo per decision, 1000 at most; 0 for the task's own number.
         ends: whether episodes end early as the task's do; if not, being alive is always rewarded.
         initial_scale: of the start's random positions and velocities, relative to Gymnasium's.
         time_step: in s; by default the model's, as those below.
@@ -86,6 +88,8 @@ class MuJoCo(SequentialEnvironment):
                 wanted = "a whole number" if kind is int else "a number"
                 raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)!r}")
         require_not_negative(self, "frame_skip", "initial_scale")
+        if self.frame_skip > MOST_FRAMES:
+            raise ValueError(f"frame_skip must be at most {MOST_FRAMES}, got {self.frame_skip}")
         require_positive(
             self, *(name for name in ("time_step", "iterations", "solimp_width", "solref_time") if self._given(name))
         )
