@@ -58,7 +58,10 @@ OTHERS: list[Any] = [
 ]
 KEYS = ["name", "family", "method", "policy", "hidden", "plugin", "knobs", "__class__", "x\ny"]
 KEYS += [*KNOBS, *SCHEMA["properties"]]
-strange = st.sampled_from([*NUMBERS, *TEXTS, *OTHERS, *NAMES]) | st.integers() | st.floats() | st.text(max_size=20)
+listed = st.sampled_from([*NUMBERS, *TEXTS, *OTHERS, *NAMES]).map(
+    copy.deepcopy
+)  # mutations go on in what they have put
+strange = listed | st.integers() | st.floats() | st.text(max_size=20)
 
 Place = tuple[Any, Any]
 """A container of the configuration, and a key or an index in it."""
@@ -79,7 +82,7 @@ def mutate(draw: DrawFn, config: dict[Any, Any]) -> None:
     value = node.get(key) if isinstance(node, dict) else node[key]
     match draw(st.sampled_from(["set", "set", "set", "drop", "copy", "move", "add", "misspell", "list", "odd"])):
         case "set":
-            node[key] = copy.deepcopy(draw(strange))
+            node[key] = draw(strange)
         case "drop":
             node.pop(key, None) if isinstance(node, dict) else node.pop(key)
         case "copy":  # among others knobs of one family to another, and a section in itself
@@ -87,7 +90,7 @@ def mutate(draw: DrawFn, config: dict[Any, Any]) -> None:
         case "move" if node is not other:
             other[other_key] = node.pop(key)
         case "add" if isinstance(node, dict):
-            node[draw(st.sampled_from(KEYS))] = copy.deepcopy(draw(strange))
+            node[draw(st.sampled_from(KEYS))] = draw(strange)
         case "misspell" if isinstance(node, dict) and isinstance(key, str):
             node[draw(st.sampled_from([key[:-1], key + "s", key.upper(), f" {key}", key.replace("_", "-")]))] = (
                 node.pop(key)
@@ -95,7 +98,7 @@ def mutate(draw: DrawFn, config: dict[Any, Any]) -> None:
         case "list" if isinstance(value, list):
             node[key] = draw(st.sampled_from([[], value + value, [value], value[::-1], dict.fromkeys(map(str, value))]))
         case "odd" if isinstance(node, dict):
-            node[draw(st.sampled_from([1, None, True, 0.5, datetime.date(2026, 1, 1), (1, 2), b"x"]))] = copy.deepcopy(draw(strange))
+            node[draw(st.sampled_from([1, None, True, 0.5, datetime.date(2026, 1, 1), (1, 2), b"x"]))] = draw(strange)
 
 
 @st.composite

@@ -118,7 +118,8 @@ def test_it_is_true_to_the_study(finished: Project) -> None:
         assert hashlib.sha256(finished.path(job["file"]).read_bytes()).hexdigest() == job["sha256"], job["file"]
     commands = {job["file"]: job["command"] for job in jobs}
     assert commands["results/training/lqr/pathwise/sigma=0.5.csv"] == "scorepath train lqr pathwise 0.5"
-    assert len(commands) == 1 + 3 + 6 + 3 + 15 + 2 + 3 + 3 + 16 + len(list(finished.path("results/figures").glob("*"))) + 1
+    figures = len(list(finished.path("results/figures").glob("*")))
+    assert len(commands) == 1 + 3 + 6 + 3 + 15 + 2 + 3 + 3 + 16 + figures + 1
     software = {entity["name"] for entity in entities.values() if entity["@type"] == "SoftwareApplication"}
     assert {"python", "torch", "numpy", "snakemake", "scorepath"} <= software
     assert "commit: " in entities["Snakefile"]["version"]
