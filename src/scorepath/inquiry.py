@@ -90,10 +90,15 @@ class Measurement:
             mean = f"mean along the reference {self.projection}"
         norm = float(self.judge.gradients.mean(0).norm())
         bias = f"squared bias {self.squared_bias}" if self.judge.certified else "bias unknown"
+        if hopeless := self.statistics.tail.unmeasurable:
+            spread = f"variance and error not measurable ({hopeless})"
+        else:
+            spread = (
+                f"variance per sample {self.variance}, mean squared error of a batch of {self.batch_size} {self.error}"
+            )
         return (
-            f"{self.estimator} at sigma = {self.sigma:g}: {mean}, {bias}, variance per sample {self.variance}, mean "
-            f"squared error of a batch of {self.batch_size} {self.error} (95 % intervals over {self.batches} batches; "
-            f"reference of length {norm:.4g}: {self.judge.how})"
+            f"{self.estimator} at sigma = {self.sigma:g}: {mean}, {bias}, {spread} "
+            f"(95 % intervals over {self.batches} batches; reference of length {norm:.4g}: {self.judge.how})"
         )
 
     __repr__ = __str__

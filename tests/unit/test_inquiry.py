@@ -127,6 +127,14 @@ def test_a_measurement_is_a_sentence_a_table_and_a_figure(measured: Measurement)
     _has_a_figure(measured._repr_html_())
 
 
+def test_a_variance_that_cannot_be_measured_is_said_to_be_such() -> None:
+    """An edge that one sample in hundreds passes: what it carries is all there is."""
+    simulator = sp.Simulator(sp.environments.Step(edge=0.3), sigma=0.1)
+    text = str(sp.measure(sp.estimators.Reinforce(), simulator, batches=16, batch_size=64))
+    assert "variance and error not measurable (the variance rests on " in text
+    assert "nan" not in text
+
+
 def test_many_parameters_are_summed_up_along_the_reference() -> None:
     simulator = sp.Simulator(sp.environments.Quadratic(dimension=3, offset=1.0), sigma=0.1)
     found = sp.measure(sp.estimators.Pathwise(), simulator, batches=8, batch_size=8)
