@@ -15,7 +15,11 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Project:
-    return new_project(tmp_path / "fresh")
+    """With a job of every rule."""
+    project = new_project(tmp_path / "fresh")
+    sweep = {"name": "s", "family": "cosine", "frequency": 2.0, "axes": {"sigma": [0.1, 0.3]}, "rivals": ["reinforce"]}
+    project.configure(sweeps=[sweep], claims=["wrong_sign"])
+    return project
 
 
 def profile(folder: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scorepath.store.tables import COLUMNS, UNCERTIFIED, Tables
+from scorepath.store.tables import COLUMNS, UNCERTIFIED, Tables, empty
 
 PLACE = ["environment", "sigma", "checkpoint"]
 REINFORCE, BEST = "pathwise_vs_reinforce", "pathwise_vs_best_score_function"
@@ -40,7 +40,7 @@ def mechanisms_table(tables: Tables, signals: pd.DataFrame) -> pd.DataFrame:
     """One row per place and comparison that applies; `predicted` is left to `scorepath.stages._roughness`."""
     rows = _joined(tables, signals)
     if rows.empty:
-        return pd.DataFrame(columns=COLUMNS["mechanisms"])
+        return empty("mechanisms")
     with np.errstate(divide="ignore", invalid="ignore"):
         rows = rows.assign(**_numbers(rows))
     records = rows.to_dict("records")

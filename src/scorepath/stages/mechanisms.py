@@ -13,7 +13,7 @@ from scorepath.stages._measurements import read_rows, with_policies
 from scorepath.stages._mechanisms import mechanisms_table
 from scorepath.stages._roughness import roughness_table
 from scorepath.store.paths import TABLES, signals_path
-from scorepath.store.tables import COLUMNS, Tables, save
+from scorepath.store.tables import Tables, empty, save
 
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
@@ -24,7 +24,7 @@ def mechanisms(plan: Plan) -> None:
     study = plan.study
     paths = [signals_path(name) for name in with_policies(study.environments)]
     parts = [rows for path in paths if path.exists() and len(rows := read_rows(path, may_be_empty=True))]
-    signals = pd.concat(parts, ignore_index=True) if parts else _none()
+    signals = pd.concat(parts, ignore_index=True) if parts else empty("signals")
     roughness, named = roughness_table(
         mechanisms_table(Tables(TABLES, plan.methods), signals),
         signals,
@@ -35,8 +35,3 @@ def mechanisms(plan: Plan) -> None:
     )
     for name, table in (("signals", signals), ("mechanisms", named), ("roughness", roughness)):
         save(name, table)
-
-
-def _none() -> pd.DataFrame:
-    columns = COLUMNS["signals"]
-    return pd.DataFrame({name: pd.Series(dtype=object if name == "environment" else float) for name in columns})

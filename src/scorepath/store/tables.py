@@ -103,6 +103,13 @@ def save(name: str, table: pd.DataFrame) -> None:
         written.to_csv(file, index=False, lineterminator="\n")
 
 
+def empty(name: str) -> pd.DataFrame:
+    """A table without rows, whose columns have their types all the same."""
+    return pd.DataFrame({
+        column: pd.Series(dtype=object if column in TEXT else float) for column in COLUMNS[name]
+    })  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Tables:
     """A folder of tables, and what the plan knows of the names in them."""
