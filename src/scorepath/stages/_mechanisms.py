@@ -185,7 +185,7 @@ MECHANISMS: dict[str, Callable[[Row], bool]] = {
 
 
 def _number(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}g}"
+    return f"{float(f'{value:.{digits}g}'):g}"  # 150, not 1.5e+02
 
 
 def _missing_words(row: Row) -> str:
