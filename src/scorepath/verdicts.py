@@ -91,11 +91,6 @@ class Side:
     def blank(self) -> np.ndarray:
         return np.array([each.blank for each in self.components], dtype=bool)
 
-    @cached_property
-    def unmeasurable(self) -> list[str]:
-        """Whose variance cannot be measured, and why; "" where it can."""
-        return [f"{each.name}: {why}" if (why := each.tail.unmeasurable) else "" for each in self.components]
-
     def errors(self, batches: np.ndarray) -> np.ndarray:
         """`max(0, bias^2) + V * price / budget`, of the means over these batches: (n,)."""
         return np.maximum(0.0, self._biases[:, batches].mean(-1)) + self._variances[:, batches].mean(-1)
@@ -261,11 +256,6 @@ def _outcome(found: Outcome, sides: tuple[ErrorComponents, ErrorComponents], err
     if low > 0 or high < 0:
         return nothing._replace(value=min(low, high, key=abs), low=low, high=high, p_value=found.p_value)
     return nothing._replace(low=low, high=high, p_value=1.0)
-
-
-def ratio(numerator: float, denominator: float) -> float:
-    """A quotient; infinite over zero, and nan for zero over zero."""
-    return float(numerator / denominator) if denominator != 0 else math.inf if numerator else math.nan
 
 
 def smallest_error(errors: Sequence[float], unmeasurable: Sequence[str]) -> int | None:

@@ -68,7 +68,7 @@ def chosen(
     rivals: Sequence[ErrorComponents], prices: Sequence[float], budget: float, batches: np.ndarray
 ) -> int | None:
     side = Side(rivals, np.array(prices), budget)
-    return smallest_error(side.errors(batches).tolist(), side.unmeasurable)
+    return smallest_error(side.errors(batches).tolist(), [each.tail.unmeasurable for each in rivals])
 
 
 def spread(variance: float, seed: int, bias: float = 0.0) -> ErrorComponents:

@@ -166,11 +166,13 @@ def _compare(measurements: Measurements, pairs: list[Pair]) -> None:
         outcomes = compare_errors(first, second, batches)
         rooms = np.array([measurements.room(pair.compared[0]) for pair in own])
         lengths = np.array([measurements.norms[pair.place] for pair in own])
-        worse = [
-            with_room(each, (room * length) ** 2)
-            for each, room, length in zip(first.components, rooms, lengths, strict=True)
-        ]
-        supposed = compare_errors(Side(worse, prices[0], budget), second, batches)
+        supposed = outcomes
+        if rooms.any():
+            worse = [
+                with_room(each, (room * length) ** 2)
+                for each, room, length in zip(first.components, rooms, lengths, strict=True)
+            ]
+            supposed = compare_errors(Side(worse, prices[0], budget), second, batches)
         squares = np.array([measurements.squares[pair.place] for pair in own])
         for pair, outcome, other, room, found in zip(
             own, outcomes, supposed, rooms, worth(first, second, batches, squares), strict=True
