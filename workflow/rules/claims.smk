@@ -36,11 +36,10 @@ rule claim_figure:
         RULES["claim_figure"].shell
 
 
-for tried in study.claims:
+for known in registry.names(registry.CLAIMS):
 
     rule:
         name:
-            f"claim_{tried}"
+            f"claim_{known}"
         input:
-            claim_path(tried),
-            claim_figure_path(tried),
+            tried(known),

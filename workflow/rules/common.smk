@@ -7,6 +7,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+from scorepath import registry
 from scorepath.figures import FIGURES
 from scorepath.running.launch import (
     announce_run,
@@ -169,3 +170,14 @@ def points_of_sweep(wildcards):
 def reference_results(wildcards):
     gradients = [reference_path(name, sigma) for name in environments() for sigma in study.noise_levels]
     return existing([*map(policies_path, environments()), *gradients])
+
+
+def tried(name):
+    """Input function: what `claim_<name>` makes, if the study tries the claim."""
+
+    def results(wildcards):
+        if name not in study.claims:
+            raise WorkflowError(f"This study does not try the claim {name}: add it to `claims` in its configuration.")
+        return [claim_path(name), claim_figure_path(name)]
+
+    return results

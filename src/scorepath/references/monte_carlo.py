@@ -197,23 +197,23 @@ def _of_derivatives(
     def floor(step: float) -> float:
         return ROUNDING[torch.float64] * size + 1e-14 * returns / step
 
-    def along(direction: Tensor, purpose: str) -> Witness:
+    def along(direction: Tensor, name: str, purpose: str) -> Witness:
         unit = torch.nn.functional.normalize(direction, dim=-1, eps=0.0).nan_to_num(0.0)[None]
         steps = estimates.step_lengths(simulator, own("steps"), unit)
         arguments = simulator, own(purpose), unit, steps, batches, max(2, per_batch // DIFFERENCES)
         difference = estimates.finite_differences(*arguments) - estimates.mean_derivatives(*arguments)
-        return witness("finite differences", difference, floor(steps.item()))
+        return witness(name, difference, floor(steps.item()))
 
     if not (environment.discrete_actions or environment.moving_support):
         errors = [*errors, estimates.missed(simulator, own("branches"), batches, max(2, per_batch // BRANCHES))]
         found.append(witness("branches", errors[-1], floor(simulator.sigma or estimates.PERTURBATION)))
-    one = along(gradients.mean(0), "differences")
+    one = along(gradients.mean(0), "finite differences", "differences")
     # of several parameters it sees one direction only
     found.append(one if gradients.shape[1] == 1 else replace(one, noticeable=math.inf))
     if errors and min(each.noticeable for each in found) > UNNOTICED * gradients.mean(0).norm().item():
         guess = min(errors, key=lambda each: each.var(0).sum().nan_to_num(math.inf).item())
         error = (guess.var(0).sum() / batches).sqrt().item()
-        other = along(guess.mean(0), "differences, guessed")
+        other = along(guess.mean(0), "finite differences along another's distance", "differences, guessed")
         found.append(replace(other, noticeable=along_a_guess(other.noticeable, error)))
     return found
 

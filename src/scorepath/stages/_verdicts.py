@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -160,24 +160,26 @@ def _compare(measurements: Measurements, pairs: list[Pair]) -> None:
         own = [pair for pair in pairs if pair.comparison == comparison]
         batches = measurements.halves[1] if comparison in POOLS else measurements.every
         prices = np.reshape([pair.prices for pair in own], (-1, 2)).T
-        first, second = (
-            Side([pair.compared[side].components for pair in own], prices[side], budget) for side in (0, 1)
-        )
-        outcomes = compare_errors(first, second, batches)
-        rooms = np.array([measurements.room(pair.compared[0]) for pair in own])
+        sides = [Side([pair.compared[side].components for pair in own], prices[side], budget) for side in (0, 1)]
+        outcomes = compare_errors(*sides, batches)
         lengths = np.array([measurements.norms[pair.place] for pair in own])
-        supposed = outcomes
-        if rooms.any():
-            worse = [
-                with_room(each, (room * length) ** 2)
-                for each, room, length in zip(first.components, rooms, lengths, strict=True)
-            ]
-            supposed = compare_errors(Side(worse, prices[0], budget), second, batches)
+        for side in (0, 1):
+            rooms = np.array([measurements.room(pair.compared[side]) for pair in own])
+            if rooms.any():
+                supposed = list(sides)
+                worse = [
+                    with_room(each, square)
+                    for each, square in zip(sides[side].components, np.square(rooms * lengths), strict=True)
+                ]
+                supposed[side] = replace(sides[side], components=worse)
+                others = compare_errors(*supposed, batches)
+                outcomes = [
+                    both(outcome, other, room) if room else outcome
+                    for outcome, other, room in zip(outcomes, others, rooms, strict=True)
+                ]
         squares = np.array([measurements.squares[pair.place] for pair in own])
-        for pair, outcome, other, room, found in zip(
-            own, outcomes, supposed, rooms, worth(first, second, batches, squares), strict=True
-        ):
-            pair.found |= _judged(both(outcome, other, room) if room else outcome, found)
+        for pair, outcome, found in zip(own, outcomes, worth(*sides, batches, squares), strict=True):
+            pair.found |= _judged(outcome, found)
 
 
 def _judged(outcome: Outcome, found: Worth) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from tests.helpers.small_studies import default_plan, small_plan
 
 from scorepath.provenance.trace import trace
 from scorepath.reporting.rows import declared_facts, identity_rows
+from scorepath.stages._measurements import Measurements
 from scorepath.stages._summaries import wins_table
-from scorepath.stages._verdicts import BEST, with_spread
+from scorepath.stages._verdicts import AGAINST_REINFORCE, BEST, gradient_verdicts, with_spread
 from scorepath.stages.claims import claims
 from scorepath.stages.cost_tables import cost_tables
 from scorepath.stages.costs import costs
@@ -107,6 +108,29 @@ def test_equal_seconds_are_those_of_the_method(plan: Plan) -> None:
     verdicts = pd.read_csv(table_path("verdicts_compute"))
     own = verdicts[(verdicts["sigma"] > 0) & (verdicts["environment"] == "cosine")]
     assert (own["verdict"] != "not_applicable").all()
+
+
+@pytest.mark.parametrize(("own", "winner"), [("leave_one_out", "pathwise"), ("williams", "score_function")])
+def test_no_side_may_win_by_a_bias_that_it_could_hide(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, own: str, winner: str
+) -> None:
+    """Leave-one-out has the smaller variance, in pathwise's place or in its rival's."""
+
+    def verdict() -> tuple[str, str]:
+        table = gradient_verdicts(Measurements(plan), "equal_samples")
+        table = table[(table["environment"] == "step") & (table["sigma"] == 0.1) & (table["checkpoint"] == 0.5)]
+        row = table[table["comparison"] == (AGAINST_REINFORCE if own == "leave_one_out" else BEST)].iloc[0]
+        return row["verdict"], row["reason"]
+
+    monkeypatch.setattr(Measurements, "pathwise", lambda all_, place: all_.standing_for(place, own))
+    monkeypatch.setattr(Measurements, "halves", property(lambda all_: (all_.every, all_.every)))  # few as they are
+    assert verdict() == (winner, "")
+    monkeypatch.setattr(Measurements, "room", lambda _, measured: 100.0 * (measured.cell.estimator == "williams"))
+    assert verdict() == (winner, ""), "the loser may have as much bias as it likes"
+    monkeypatch.setattr(Measurements, "room", lambda _, measured: 100.0 * (measured.cell.estimator == "leave_one_out"))
+    word, reason = verdict()
+    assert word == "undecided"
+    assert "could hide and turn it round" in reason
 
 
 def test_the_report_speaks_of_methods(plan: Plan) -> None:
