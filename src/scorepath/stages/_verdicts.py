@@ -160,25 +160,23 @@ def _compare(measurements: Measurements, pairs: list[Pair]) -> None:
         own = [pair for pair in pairs if pair.comparison == comparison]
         batches = measurements.halves[1] if comparison in POOLS else measurements.every
         prices = np.reshape([pair.prices for pair in own], (-1, 2)).T
-        sides = [Side([pair.compared[side].components for pair in own], prices[side], budget) for side in (0, 1)]
-        outcomes = compare_errors(*sides, batches)
+        first, second = (
+            Side([pair.compared[side].components for pair in own], prices[side], budget) for side in (0, 1)
+        )
+        outcomes = compare_errors(first, second, batches)
         lengths = np.array([measurements.norms[pair.place] for pair in own])
-        for side in (0, 1):
+        for side, hiding in enumerate((first, second)):
             rooms = np.array([measurements.room(pair.compared[side]) for pair in own])
             if rooms.any():
-                supposed = list(sides)
-                worse = [
-                    with_room(each, square)
-                    for each, square in zip(sides[side].components, np.square(rooms * lengths), strict=True)
-                ]
-                supposed[side] = replace(sides[side], components=worse)
-                others = compare_errors(*supposed, batches)
+                squares = np.square(rooms * lengths)
+                worse = replace(hiding, components=list(map(with_room, hiding.components, squares)))
+                others = compare_errors(*((worse, second) if side == 0 else (first, worse)), batches)
                 outcomes = [
                     both(outcome, other, room) if room else outcome
                     for outcome, other, room in zip(outcomes, others, rooms, strict=True)
                 ]
         squares = np.array([measurements.squares[pair.place] for pair in own])
-        for pair, outcome, found in zip(own, outcomes, worth(*sides, batches, squares), strict=True):
+        for pair, outcome, found in zip(own, outcomes, worth(first, second, batches, squares), strict=True):
             pair.found |= _judged(outcome, found)
 
 
