@@ -59,7 +59,7 @@ check: lint
 test: lint
 	snakemake --lint
 	mkdocs build --strict
-	python -m pytest -n auto --dist worksteal $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/*/))
+	python -m pytest -n auto --dist worksteal --durations 30 $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/*/))
 	python -m benchmarks.regression
 
 docs: $(VENV)/.installed-test
