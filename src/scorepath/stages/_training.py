@@ -55,15 +55,14 @@ def read_training(plan: Plan) -> Places:
         ValueError: naming a file that cannot be read.
     """
     found: Places = {}
-    for cell in plan.running("training"):
-        if cell.available:
-            columns = read_columns(cell.path)
-            rates, seeds = (len(np.unique(columns[name])) for name in ("learning_rate", "seed"))
-            try:
-                shaped = {name: values.reshape(rates, seeds, -1) for name, values in columns.items()}
-            except ValueError as error:
-                raise ValueError(f"{cell.path} cannot be read ({error}); delete it and run again") from error
-            found.setdefault((cell.environment, sigma_token(cell.sigma)), []).append(Trained(cell, shaped))
+    cells = [cell for cell in plan.running("training") if cell.available]
+    for cell, columns in zip(cells, read_columns([cell.path for cell in cells]), strict=True):
+        rates, seeds = (len(np.unique(columns[name])) for name in ("learning_rate", "seed"))
+        try:
+            shaped = {name: values.reshape(rates, seeds, -1) for name, values in columns.items()}
+        except ValueError as error:
+            raise ValueError(f"{cell.path} cannot be read ({error}); delete it and run again") from error
+        found.setdefault((cell.environment, sigma_token(cell.sigma)), []).append(Trained(cell, shaped))
     return found
 
 

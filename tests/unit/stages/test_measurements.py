@@ -15,13 +15,13 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 def test_columns_are_those_of_the_rows() -> None:
     make(RESULT)
-    rows, columns = read_rows(RESULT), read_columns(RESULT)
+    rows, columns = read_rows(RESULT), read_columns([RESULT])[0]
     assert list(columns) == list(rows.columns)
     for name, values in columns.items():
         assert values.tolist() == rows[name].tolist()
 
 
-@pytest.mark.parametrize("read", [read_rows, read_columns])
+@pytest.mark.parametrize("read", [read_rows, lambda path: read_columns([path])])
 def test_a_result_that_changed_is_refused(read: Callable[[Path], object]) -> None:
     make(RESULT)
     flip(RESULT)
@@ -30,7 +30,7 @@ def test_a_result_that_changed_is_refused(read: Callable[[Path], object]) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n", "a,b\n1,2\n3"])
-@pytest.mark.parametrize("read", [read_rows, read_columns])
+@pytest.mark.parametrize("read", [read_rows, lambda path: read_columns([path])])
 def test_a_result_that_was_cut_off_is_refused(read: Callable[[Path], object], text: str) -> None:
     """Of a file without a record, say."""
     RESULT.parent.mkdir(parents=True)
@@ -44,4 +44,29 @@ def test_columns_of_what_is_no_table_of_numbers_are_refused(text: str) -> None:
     RESULT.parent.mkdir(parents=True)
     RESULT.write_text(text)
     with pytest.raises(ValueError, match=r"sigma=0.1.csv cannot be read"):
-        read_columns(RESULT)
+        read_columns([RESULT])
+
+
+def test_of_many_results_read_at_once_each_keeps_its_own_and_a_bad_one_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scorepath.stages._measurements.AT_ONCE", 3)
+    RESULT.parent.mkdir(parents=True)
+    texts = ["a,b\n1,2\n", "a,b\n3,nan\n5,inf\n", "b,a\n-7e-300,8\n", "a,b\n9,10\n"]
+    paths = [RESULT.with_name(f"{index}.csv") for index in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    found = [{name: values.tolist() for name, values in columns.items()} for columns in read_columns(paths)]
+    assert [each["a"] for each in found] == [[1], [3, 5], [8], [9]]
+    assert str([each["b"] for each in found]) == "[[2.0], [nan, inf], [-7e-300], [10.0]]"
+    paths[1].write_text("a,b\n3,4\n,6\n")
+    with pytest.raises(ValueError, match=r"1\.csv cannot be read"):
+        read_columns(paths)
+    assert read_columns([]) == []
+
+
+def test_rows_are_taken_apart_by_a_column() -> None:
+    RESULT.parent.mkdir(parents=True)
+    RESULT.write_text("a,b\n0,1\n0,2\n5,3\n")
+    (columns,) = read_columns([RESULT])
+    assert [(value, rows["b"].tolist()) for value, rows in columns.by("a")] == [(0, [1, 2]), (5, [3])]
