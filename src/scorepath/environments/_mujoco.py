@@ -31,11 +31,12 @@ Trace = Callable[[Any, Any], np.ndarray]
 
 
 class Engine:
-    """One model, ready to be stepped: one thread, one `MjData`."""
+    """One model, from a file or from the text of one, ready to be stepped: one thread, one `MjData`."""
 
-    def __init__(self, file: Path, frame_skip: int, settings: Mapping[str, Any], trace: Trace | None) -> None:
+    def __init__(self, source: Path | str, frame_skip: int, settings: Mapping[str, Any], trace: Trace | None) -> None:
         self._mujoco = library()
-        self.model, self.frame_skip, self._trace = self._load(file), frame_skip, trace
+        self.model, self.frame_skip, self._trace = self._load(source), frame_skip, trace
+        name = source.name if isinstance(source, Path) else self.model.names.split(b"\0", 1)[0].decode()
         self._set(settings)
         self._data = self._mujoco.MjData(self.model)
         self._spec = int(self._mujoco.mjtState.mjSTATE_FULLPHYSICS)
@@ -52,7 +53,7 @@ class Engine:
             (self.model.nmocap > 0, "has mocap bodies, which the family mujoco does not support"),
         ):
             if wrong:
-                raise ValueError(f"the model {file.name} {what}")
+                raise ValueError(f"the model {name} {what}")
         from mujoco.rollout import Rollout
 
         self._rollout = Rollout(nthread=0)
@@ -61,16 +62,18 @@ class Engine:
         self.traces = self.traces_at(self.start[None]).shape[1]
         if not np.isfinite(self.decide(*rest)).all():
             raise ValueError(
-                f"the model {file.name} is unstable: from its first state without controls it does not come through "
+                f"the model {name} is unstable: from its first state without controls it does not come through "
                 f"{frame_skip} steps of {self.model.opt.timestep:g} s; choose a smaller time_step"
             )
 
-    def _load(self, file: Path) -> Any:
+    def _load(self, source: Path | str) -> Any:
         try:
-            return self._mujoco.MjModel.from_xml_path(str(file))
+            if isinstance(source, Path):
+                return self._mujoco.MjModel.from_xml_path(str(source))
+            return self._mujoco.MjModel.from_xml_string(source)
         except ValueError as error:
-            why = " ".join(str(error).split())
-            raise ValueError(f"model {file} cannot be read by MuJoCo: {why}") from None
+            why, which = " ".join(str(error).split()), source if isinstance(source, Path) else "given as text"
+            raise ValueError(f"model {which} cannot be read by MuJoCo: {why}") from None
 
     def _set(self, settings: Mapping[str, Any]) -> None:
         model, mujoco = self.model, self._mujoco

@@ -40,7 +40,7 @@ class MuJoCo(SequentialEnvironment):
 
     Attributes:
         task: inverted_pendulum, inverted_double_pendulum, swimmer, reacher, hopper, half_cheetah, walker or ant.
-        model: path of another XML file for the task; by default it is Gymnasium's.
+        model: path of another XML file for the task, or its text; by default it is Gymnasium's.
         horizon: number of decisions T.
         process_noise: standard deviation of the noise on every velocity per decision, in m/s or rad/s.
         reward_noise: standard deviation of the noise on the reward per decision.
@@ -110,12 +110,14 @@ class MuJoCo(SequentialEnvironment):
     @cached_property
     def _engine(self) -> Engine:
         settings = {name: getattr(self, name) for name in SETTINGS if self._given(name)}
-        return Engine(self._file(), self.frame_skip or self._task.frame_skip, settings, self._task.trace)
+        return Engine(self._source(), self.frame_skip or self._task.frame_skip, settings, self._task.trace)
 
-    def _file(self) -> Path:
-        """The XML file: Gymnasium's, or one beside the plugin that defines the class, or where the path leads."""
+    def _source(self) -> Path | str:
+        """The model: Gymnasium's, text, or a file beside the plugin that defines the class, or where the path leads."""
         if not self.model:
             return asset(self._task.model)
+        if self.model.lstrip().startswith("<"):
+            return self.model
         beside = Path(inspect.getfile(type(self))).parent / self.model
         return beside if beside.is_file() else Path(self.model)
 

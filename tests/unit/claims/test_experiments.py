@@ -40,3 +40,10 @@ def test_a_claim_has_a_source_and_says_why_it_fails(name: str) -> None:
     assert claim.source
     assert claim.prediction.endswith(".")
     assert claim.why.endswith(".") or not claim.refuted
+
+
+def test_what_needs_mujoco_says_so_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorepath.claims.mujoco_onset.find_spec", lambda _: None)
+    (row,) = rows_of("mujoco_onset", Lab("mujoco_onset", SEED))
+    assert row["tolerance"] == "undecided"
+    assert "pip install" in str(row["why"])

@@ -217,6 +217,18 @@ def test_a_model_that_cannot_be_simulated_is_refused_in_a_sentence(xml: str, mes
     assert "\n" not in str(found.value)
 
 
+def test_a_model_may_be_given_as_text() -> None:
+    file = _mujoco.asset("hopper.xml")
+    from_file, from_text = MuJoCo(task="hopper", model=str(file)), MuJoCo(task="hopper", model=file.read_text())
+    state = from_file.initial_state(torch.zeros(1, from_file.initial_noise_dim, dtype=torch.float64))
+    action, nothing = state.new_full((1, 3), 0.1), state.new_zeros(1, 0)
+    assert torch.equal(*(each.step(state, action, nothing)[0] for each in (from_file, from_text)))
+    with pytest.raises(ValueError, match="model given as text cannot be read by MuJoCo: XML Error"):
+        MuJoCo(model="<mujoco><nonsense/></mujoco>")
+    with pytest.raises(ValueError, match="the model still has no actuator"):
+        MuJoCo(model="<mujoco model='still'><worldbody/></mujoco>")
+
+
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [

@@ -1,0 +1,112 @@
+"""MuJoCo's contacts jump at their onset unless `solimp`'s d0 is 0, and pathwise gradients have the wrong sign."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from scorepath.claims._lab import Claim, Finding, Lab, exactly, near
+from scorepath.environments.mujoco import MuJoCo
+
+MEAN, SIGMA = -0.7, 0.1
+NODES, REACH = 1001, 5.0
+BALL = """
+<mujoco model="falling ball">
+  <option timestep="0.002" integrator="Euler"/>
+  <worldbody>
+    <geom type="plane" size="1 1 0.1"/>
+    <body pos="0 0 0.2">
+      <joint name="height" type="slide" axis="0 0 1"/>
+      <geom type="sphere" size="0.1" mass="1"/>
+    </body>
+  </worldbody>
+  <actuator>
+    <motor joint="height" gear="10"/>
+  </actuator>
+</mujoco>
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FallingBall(MuJoCo):
+    """That of config/falling_ball.py: pushed for 0.16 s while it falls; the return is its height at the end, in m."""
+
+    model: str = BALL
+    default_policy: ClassVar[str] = "open_loop"
+
+    horizon: int = 1
+    frame_skip: int = 80
+    ends: bool = False
+
+    def observe(self, state: Tensor) -> Tensor:
+        return state
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return self.start_from(0 * noise)
+
+    def reward(self, state: Tensor, action: Tensor, next_state: Tensor) -> Any:
+        return self.parts(next_state).qpos[..., 0]
+
+
+def experiment(lab: Lab) -> Iterator[Finding]:
+    """One decision in one dimension: expectations over the action noise are sums over a grid of actions."""
+    if find_spec("mujoco") is None:
+        yield Finding("a ball that falls on a plane", (math.nan, -math.inf, math.inf), None, (0.0, 1.0))
+        return
+    jumping, smooth = (_moments(lab.setting("d0", d0)) for d0 in (0.9, 0.0))
+    place = f"a ball falls on a plane, sigma = {SIGMA:g}"
+    yield Finding(
+        f"{place}, d0 = 0.9 (MuJoCo's default): the mean of pathwise over the gradient is negative",
+        exactly(jumping.pathwise / jumping.gradient), None, (-math.inf, 0.0),
+    )  # fmt: skip
+    yield Finding(
+        f"{place}, d0 = 0: the mean of pathwise is the gradient (within 5 %)",
+        exactly(smooth.pathwise / smooth.gradient), None, near(1.0, 0.05),
+    )  # fmt: skip
+    yield Finding(
+        f"{place}: the gradient at d0 = 0 is that at 0.9 (within 10 %)",
+        exactly(smooth.gradient / jumping.gradient), None, near(1.0, 0.1),
+    )  # fmt: skip
+    yield Finding(
+        f"{place}: pathwise's variance at d0 = 0 is more than ten times that at 0.9",
+        exactly(smooth.variance / jumping.variance), None, (10.0, math.inf),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Moments:
+    gradient: float
+    """By Stein's identity, E[f eps] / sigma, which needs no derivative of f."""
+    pathwise: float
+    variance: float
+
+
+def _moments(d0: float) -> _Moments:
+    environment = _FallingBall(solimp_d0=d0)
+    noise = torch.linspace(-REACH, REACH, NODES, dtype=torch.float64)[:, None]
+    state = environment.initial_state(noise.new_zeros(NODES, environment.initial_noise_dim))
+    action, nothing = MEAN + SIGMA * noise, noise.new_zeros(NODES, 0)
+    returns = environment.step(state, action, nothing)[1]
+    slopes = environment.step_jacobians(state, action, nothing).reward_by_action[:, 0]
+    weights = torch.softmax(-noise[:, 0].square() / 2, 0)
+    gradient = weights @ ((returns - weights @ returns) * noise[:, 0] / SIGMA)
+    pathwise = weights @ slopes
+    return _Moments(gradient.item(), pathwise.item(), (weights @ slopes.square() - pathwise.square()).item())
+
+
+CLAIM = Claim(
+    source="Todorov 2014; Le Lidec 2024",
+    prediction=(
+        "At the onset of a contact with d0 > 0 the state jumps with the action, so pathwise gradients lack a boundary"
+        " term; d0 = 0 cures the bias at the price of variance and leaves the gradient as it is."
+    ),
+    experiment=experiment,
+    mutant={"d0": 0.0},
+    why="Not tried without MuJoCo: pip install --editable '.[mujoco]' in Scorepath's folder.",
+)
