@@ -23,6 +23,7 @@ LABELS = {
     "jax_signals": "JAX action signals, jitted",
     "storchastic": "Storchastic",
     "stable_baselines3": "Stable-Baselines3 A2C",
+    "fused_c": "fused C kernel",
     "torch_passes": "PyTorch's passes alone",
     "torch_passes.products": "its matrix products alone",
 }
@@ -36,15 +37,21 @@ class Target:
 
     contestant: str
     samples: range
-    ratio: float
+    score_function: float
+    pathwise: float
+
+    def ratio(self, estimator: str) -> float:
+        return self.pathwise if estimator == "pathwise" else self.score_function
 
 
+JAX = ("jax_vmap_grad", "jax_vmap_grad.chunked")
 TARGETS = (
-    Target("torch_func", range(4096, sys.maxsize), 8.0),
-    *(Target(name, range(1024, sys.maxsize), 1.5) for name in ("jax_vmap_grad", "jax_vmap_grad.chunked")),
-    *(Target(name, range(256, 1024), 1.0) for name in ("jax_vmap_grad", "jax_vmap_grad.chunked")),
-    Target("jax_signals", range(1024, sys.maxsize), 1 / 0.85),
-    Target("jax_signals", range(256, 1024), 1.0),
+    Target("torch_func", range(4096, sys.maxsize), 8.0, 8.0),
+    *(Target(name, range(1024, sys.maxsize), 1 / 0.60, 1 / 0.67) for name in JAX),
+    *(Target(name, range(256, 1024), 1.0, 1.0) for name in JAX),
+    Target("jax_signals", range(1024, sys.maxsize), 1 / 0.85, 1 / 0.85),
+    Target("jax_signals", range(256, 1024), 1.0, 1.0),
+    Target("fused_c", range(4096, sys.maxsize), 0.60, 0.50),
 )
 
 
@@ -107,15 +114,15 @@ def summary(table: pd.DataFrame) -> str:
     for target, row in itertools.product(TARGETS, table.to_dict("records")):
         if row["contestant"] != target.contestant or row["samples"] not in target.samples:
             continue
-        case = tuple(row[key] for key in keys)
+        case, wanted = tuple(row[key] for key in keys), target.ratio(row["estimator"])
         start = f"| {' | '.join(map(str, case))} | {LABELS[row['contestant']]} | {ours.get(case, np.nan):.4g} |"
         if pd.isna(row["ratio"]):
-            lines.append(f"{start} | | {target.ratio:g} | not measured: {row['note']} |")
+            lines.append(f"{start} | | {wanted:.3g} | not measured: {row['note']} |")
             continue
         total += 1
-        met += (reached := row["ratio"] >= target.ratio)
+        met += (reached := row["ratio"] >= wanted)
         ratio = f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
-        lines.append(f"{start} {row['seconds']:.4g} | {ratio} | {target.ratio:g} | {'met' if reached else 'MISSED'} |")
+        lines.append(f"{start} {row['seconds']:.4g} | {ratio} | {wanted:.3g} | {'met' if reached else 'MISSED'} |")
     return "\n".join([*lines, "", f"Targets met: {met} of {total}.", "", memory_summary(table)])
 
 
