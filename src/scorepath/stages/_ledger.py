@@ -30,6 +30,9 @@ class Evidence:
     statistics: pd.DataFrame
     references: pd.DataFrame
     verdicts: pd.DataFrame
+    regrets: pd.DataFrame
+    mixtures: tuple[str, ...]
+    """The study's names of estimators that mix the two sides."""
     environments: tuple[dict[str, Any], ...]
     seed: int
     resamples: int

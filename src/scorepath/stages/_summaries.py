@@ -170,27 +170,37 @@ def _rows(regrets: Regrets) -> Iterator[dict[str, Any]]:
             # the smaller of both sides' errors is no larger than either; a mixture's may be smaller still
             positive = rule in (PATHWISE, RIVAL)
             mean = clustered_mean(mean_of_clusters(sums, counts), len(names), positive=positive)
-            yield {"rule": rule} | _columns(mean, sums, counts, names)
+            yield {"rule": rule} | _columns(mean, sums, counts, names) | _over_simple(regrets, values)
 
 
 def _threshold_rows(regrets: Regrets, levels: tuple[float, ...]) -> Iterator[dict[str, Any]]:
     """Pathwise wherever sigma is below a threshold: of each environment, the one that suits all others best."""
     options = np.array([*sorted(level for level in levels if level > 0), math.inf])
     sigmas = np.array([float(place.sigma) for place in regrets.places])
-    parts = [
-        _by_environment(regrets.places, np.where(sigmas < option, regrets.of[PATHWISE], regrets.of[RIVAL]))
-        for option in options
-    ]
+    followed = [np.where(sigmas < option, regrets.of[PATHWISE], regrets.of[RIVAL]) for option in options]
+    parts = [_by_environment(regrets.places, values) for values in followed]
     sums, (_, counts, names) = np.stack([part[0] for part in parts], axis=1), parts[0]
     if len(names) < 2:
         return
     chosen = chosen_elsewhere(sums, counts)
     mean = clustered_mean(mean_chosen_elsewhere(sums, counts), len(names), positive=True)
     thresholds = options[chosen.choices]
+    own = dict(zip(names, chosen.choices, strict=True))
+    values = np.array([followed[own[place.environment]][index] for index, place in enumerate(regrets.places)])
     yield {
         "rule": BELOW, "threshold": options[sums.sum(0).argmin()], "threshold_low": thresholds.min(),
         "threshold_high": thresholds.max(), **_columns(mean, chosen.sums, counts, names),
+        **_over_simple(regrets, values),
     }  # fmt: skip
+
+
+def _over_simple(regrets: Regrets, values: np.ndarray) -> dict[str, float]:
+    """A rule's error over that of the better of the two simplest rules, always the one side or always the other."""
+    better = min((PATHWISE, RIVAL), key=lambda rule: float(regrets.of[rule].mean()))
+    sums, counts, names = _by_environment(regrets.places, values - regrets.of[better])
+    mean = clustered_mean(mean_of_clusters(sums, counts), len(names), positive=False)
+    low, high = np.clip([mean.low, mean.high], -MOST, MOST)
+    return {"over_simple": 10**mean.value, "over_simple_low": 10**low, "over_simple_high": 10**high}
 
 
 def _columns(mean: Clustered, sums: np.ndarray, counts: np.ndarray, names: list[str]) -> dict[str, Any]:

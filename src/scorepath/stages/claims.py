@@ -17,8 +17,19 @@ import pandas as pd
 from scipy.stats import binomtest, norm, spearmanr
 
 from scorepath.stages._instances import make_environment
-from scorepath.stages._ledger import Evidence, average, exponential, limits_of, log_ratio, row, slope, step_between
+from scorepath.stages._ledger import (
+    Evidence,
+    Interval,
+    average,
+    exponential,
+    limits_of,
+    log_ratio,
+    row,
+    slope,
+    step_between,
+)
 from scorepath.stages._measurements import read_rows
+from scorepath.stages._verdicts import BEST, BEST_OF_ALL
 from scorepath.store.paths import TABLES, claim_path
 from scorepath.store.tables import COLUMNS, Tables, save
 
@@ -218,6 +229,43 @@ def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
     )
 
 
+def mix_when_in_doubt(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """The advice that regret supports: a mixture, everywhere, costs less than either side everywhere."""
+    equal = evidence.regrets[evidence.regrets["criterion"] == "equal_steps"]
+    for rule in equal[equal["rule"].isin(evidence.mixtures)].itertuples():
+        rival = {BEST: "the best score function", BEST_OF_ALL: "the best derivative-free estimator"}[rule.comparison]
+        where = f"{rule.rule} everywhere, at equal environment steps"
+        prediction = (
+            f"{where}: its error over that of the better of always pathwise and always {rival} is below 1 (geometric"
+            f" mean over {rule.environments:.0f} environments, which are the clusters)"
+        )
+        measured = _with_limits(rule.over_simple, rule.over_simple_low, rule.over_simple_high)
+        yield row("mix-when-in-doubt", "this project's first study", prediction, measured, None, (0.0, 1.0), "ledger")
+
+
+def mixing_arena(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """Two independent batches mixed cost twice, and gain at most a half: at equal cost never less than the better one.
+
+    Mixtures of one batch may; nobody promises it.
+    """
+    equal = evidence.regrets[
+        (evidence.regrets["criterion"] == "equal_steps") & (evidence.regrets["comparison"] == BEST)
+    ]
+    for rule in equal[equal["rule"].isin(evidence.mixtures)].sort_values("regret").itertuples():
+        prediction = (
+            f"{rule.rule}, at equal environment steps: its error over that of the better of pathwise and the best score"
+            f" function is at least 1 (geometric mean over {rule.environments:.0f} environments)"
+        )
+        measured = _with_limits(rule.regret, rule.regret_low, rule.regret_high)
+        source = "Suh 2022 lemma 4.4; Parmas 2018"
+        yield row("mixing-arena", source, prediction, measured, None, (1.0, math.inf), "ledger")
+
+
+def _with_limits(value: float, low: float, high: float) -> Interval:
+    """Of too few environments nothing is known."""
+    return (value, 0.0, math.inf) if math.isnan(low) else (value, low, high)
+
+
 def _over_environments(
     own: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float], evidence: Evidence
 ) -> tuple[float, float]:
@@ -239,6 +287,8 @@ CLAIMS: tuple[Callable[[Evidence], Iterator[dict[str, Any]]], ...] = (
     empirical_bias,
     chaos_crossing,
     learning_follows_error,
+    mix_when_in_doubt,
+    mixing_arena,
 )
 
 
@@ -252,6 +302,8 @@ def claims(plan: Plan) -> None:
         statistics=tables.read("gradient_statistics"),
         references=tables.read("references"),
         verdicts=tables.read("verdicts"),
+        regrets=tables.read("regrets"),
+        mixtures=tuple({cell.estimator: None for cell in plan.cells if cell.family == "mixture"}),
         environments=tuple(
             {"name": name, "family": entry.family, "knobs": asdict(make_environment(entry)[0])}
             for name, entry in plan.study.environments.items()

@@ -66,7 +66,7 @@ COLUMNS: dict[str, list[str]] = {
         ),
         "regrets": (
             "comparison criterion rule threshold threshold_low threshold_high regret regret_low regret_high places"
-            " environments worst worst_environment"
+            " environments worst worst_environment over_simple over_simple_low over_simple_high"
         ),
         "exact_curves": "environment estimator quantity sigma value",
         "signals": (

@@ -200,7 +200,8 @@ RULES = {
             "claims",
             "Judge the claims ledger from the tables.",
             _tables("claims"),
-            reads=_tables("gradient_statistics", "references", "verdicts"), sources=("environments",), numerical=True,
+            reads=_tables("gradient_statistics", "references", "verdicts", "regrets"), sources=("environments",),
+            numerical=True,
         ),
         Rule("figure", "Draw one figure from the tables.", (FIGURE,), sources=("scorepath.figures",)),
         Rule(

@@ -86,10 +86,21 @@ def evidence() -> Evidence:
         verdicts.append(
             {**shared, "criterion": "training", "statistic": "score_difference", "value": float(place) ** 2}
         )
+    regrets = [
+        {
+            "comparison": comparison, "criterion": "equal_steps", "rule": rule, "environments": 12,
+            "regret": 1.4, "regret_low": 1.2, "regret_high": 1.6,
+            "over_simple": 0.8, "over_simple_low": 0.7, "over_simple_high": 0.9,
+        }
+        for comparison in ("pathwise_vs_best_score_function", "pathwise_vs_best_derivative_free")
+        for rule in ("always_pathwise", "inverse_variance")
+    ]  # fmt: skip
     return Evidence(
         pd.DataFrame(rows),
         pd.DataFrame(places.values()),
         pd.DataFrame(verdicts),
+        pd.DataFrame(regrets),
+        ("inverse_variance",),
         ENVIRONMENTS,
         1,
         100,
@@ -137,6 +148,16 @@ def renumbered(statistic: str, function: Callable[[pd.Series], Any]) -> Callable
         chosen = table["statistic"] == statistic
         table.loc[chosen, "value"] = function(table.loc[chosen, "value"])
         return replace(found, verdicts=table)
+
+    return mutate
+
+
+def with_regrets(column: str, value: float) -> Callable[[Evidence], Evidence]:
+    """Rules of thumb that cost something else."""
+
+    def mutate(found: Evidence) -> Evidence:
+        ends = {f"{column}{end}": factor * value for end, factor in (("", 1.0), ("_low", 0.95), ("_high", 1.05))}
+        return replace(found, regrets=found.regrets.assign(**ends))
 
     return mutate
 
@@ -203,6 +224,12 @@ MUTANTS: dict[str, dict[str, Mutant]] = {
             changed("chaos", "pathwise", variance=lambda rows: rows["variance"] / 4), {}),
         "clipped derivatives": (
             changed("chaos", "pathwise", variance=lambda rows: np.minimum(rows["variance"], 30.0)), {}),
+    },
+    "mix-when-in-doubt": {
+        "mixtures that cost a tenth more": (with_regrets("over_simple", 1.1), {}),
+    },
+    "mixing-arena": {
+        "mixtures better than knowing the winner": (with_regrets("regret", 0.9), {}),
     },
     "learning-follows-mse": {
         "the larger error learns faster": (renumbered("score_difference", lambda values: -values), {}),
@@ -350,7 +377,7 @@ def test_a_ratio_has_the_limits_of_the_worst_corners() -> None:
 def test_a_study_without_the_instances_has_an_empty_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     TABLES.mkdir(parents=True)
-    for name in ("gradient_statistics", "references", "verdicts"):
+    for name in ("gradient_statistics", "references", "verdicts", "regrets"):
         (TABLES / f"{name}.csv").write_text("environment,sigma\n")
     claims(small_plan(["relu"]))
     assert pd.read_csv(TABLES / "claims.csv").empty
@@ -360,11 +387,11 @@ def test_the_stage_writes_what_the_claims_say(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     TABLES.mkdir(parents=True)
     found = evidence()
-    for name in ("statistics", "references", "verdicts"):
+    for name in ("statistics", "references", "verdicts", "regrets"):
         table = TABLES / f"{'gradient_statistics' if name == 'statistics' else name}.csv"
         getattr(found, name).to_csv(table, index=False)
     knobs = [{key: value for key, value in entry.items() if key != "knobs"} | entry["knobs"] for entry in ENVIRONMENTS]
-    claims(small_plan(knobs))
+    claims(small_plan(knobs, estimators=["reinforce", "pathwise", "inverse_variance"]))
     written = pd.read_csv(TABLES / "claims.csv")
     assert written["prediction"].tolist() == ledger(found)["prediction"].tolist()
     assert (written["tolerance"] == "within").all()

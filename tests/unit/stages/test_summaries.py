@@ -214,6 +214,13 @@ def test_regrets_are_geometric_means_over_the_better_one(recomputed: pd.DataFram
         assert there.loc["always_pathwise", "worst_environment"] == "step"
         chosen = threshold_elsewhere(usable, best)
         assert there.loc["pathwise_below_threshold", "regret"] == pytest.approx(chosen, rel=1e-6)
+        simple = min((usable["ours"], usable["theirs"]), key=lambda errors: geometric(errors, best))
+        for rule, errors in (("always_pathwise", usable["ours"]), ("inverse_variance", usable["inverse_variance"])):
+            over = geometric(errors, best) / geometric(simple, best)
+            assert there.loc[rule, "over_simple"] == pytest.approx(over, rel=1e-6)
+        assert there.loc["pathwise_below_threshold", "over_simple"] == pytest.approx(
+            chosen / geometric(simple, best), rel=1e-6
+        )
         assert there["regret_low"].isna().all()  # four environments are too few for limits
 
 
