@@ -134,7 +134,8 @@ def costs(folder: Path) -> Iterator[Cost]:
     yield measure(folder, "DAG from nothing (--rulegraph)", *snakemake("--rulegraph"))
     yield measure(folder, "dry run from nothing (-n)", *snakemake("--dry-run", "--quiet", "all"))
     yield measure(folder, "one cell's job on a cluster", *remote_job(plan))
-    yield measure(folder, "instant jobs on 4 cores", *snakemake("--cores", "4", "--executor", "local", "--quiet", "all"))
+    past_the_worker = "--executor", "local"  # it would do the jobs' work
+    yield measure(folder, "instant jobs on 4 cores", *snakemake("--cores", "4", *past_the_worker, "--quiet", "all"))
     yield measure(folder, "nothing to do (--cores 1)", *snakemake("--cores", "1"))
 
 
