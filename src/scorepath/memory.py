@@ -7,6 +7,7 @@ same size is asked for: a third of the time of long trajectories, and the same b
 from __future__ import annotations
 
 import ctypes
+import gc
 import resource
 from collections.abc import Callable
 from contextlib import suppress
@@ -59,3 +60,8 @@ def peak_memory() -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def collect_rarely() -> None:
+    """Let the garbage collector rest: among millions of objects that live to the end it finds none, and takes long."""
+    gc.set_threshold(100_000, 20, 100)

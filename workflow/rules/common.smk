@@ -1,5 +1,4 @@
 # Helpers of all rules. The plan is the only thing that the rules know of the study; torch stays out of this process.
-import gc
 import json
 import os
 import subprocess
@@ -9,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from scorepath import registry
 from scorepath.figures import FIGURES
+from scorepath.memory import collect_rarely
 from scorepath.running.launch import (
     announce_run,
     locked,
@@ -46,8 +46,7 @@ put_on_path()  # rules call `scorepath`
 if workflow.remote_exec and not worker_is_there():
     start_worker(usable_cores(), lazy=True)  # the jobs of a group on a cluster share their imports
 
-# A DAG is millions of objects that live to the end: to look through them again and again takes a tenth of its time.
-gc.set_threshold(100_000, 20, 100)
+collect_rarely()  # a DAG is millions of objects: to look through them again and again takes a tenth of its time
 
 # `--config partial=true`: gather and report what exists, compute no cell
 PARTIAL = str(config.pop("partial", False)).lower()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from scorepath.memory import collect_rarely
 from scorepath.stages._references import Reference, load_reference
 from scorepath.store.paths import policies_path, reference_path, sigma_token
 from scorepath.store.records import require_intact
@@ -128,6 +129,7 @@ class Measurements:
     @cached_property
     def gradients(self) -> list[Measured]:
         """The gradient cells that have a result, in the study's order, each at every checkpoint."""
+        collect_rarely()
         found = []
         cells = [cell for cell in self.plan.running("gradients") if cell.available]
         for cell, every in zip(cells, read_columns([cell.path for cell in cells]), strict=True):
