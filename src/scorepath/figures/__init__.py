@@ -30,6 +30,7 @@ class Figure:
 
 
 FIGURES = {
+    "headline": Figure("headline", ("cells", "wins")),
     "verdict_map": Figure("verdict_map", ("cells", "verdicts", "verdicts_compute")),
     "estimator_map": Figure("estimator_map", ("cells", "references", "gradient_statistics")),
     "identity": Figure("identity", ("cells", "references", "gradient_statistics")),
