@@ -40,6 +40,7 @@ FIGURES = {
     "bias": Figure("bias", ("cells", "references", "gradient_statistics")),
     "learning_curves": Figure("learning", ("cells", "training"), "draw_steps"),
     "learning_curves_seconds": Figure("learning", ("cells", "training", "costs"), "draw_seconds"),
+    "profiles": Figure("profiles", ("cells", "costs", "training")),
     "why": Figure("why", ("cells", "mechanisms", "roughness")),
     "ledger": Figure("ledger", ("claims",)),
     "cost": Figure("cost", ("cells", "costs")),

@@ -24,12 +24,12 @@ SERIES = (
 
 def draw(tables: Tables, output: Path) -> None:
     """Draw the figure."""
-    wins = tables.read("wins")
+    nothing, wins = why_empty(tables, NOTHING_DECIDED), tables.read("wins")
     wins = wins[(wins["by"] == "sigma") & wins["share"].notna()]
     shown = [(wins[(wins["comparison"] == one) & (wins["criterion"] == other)], *look) for one, other, *look in SERIES]
     shown = [entry for entry in shown if len(entry[0])]
     if not shown:
-        style.empty(output, TITLE, why_empty(tables, NOTHING_DECIDED))
+        style.empty(output, TITLE, nothing)
         return
     levels = sorted({float(level) for own, *_ in shown for level in own["level"]})
     positions = style.sigma_positions(levels)
@@ -37,7 +37,7 @@ def draw(tables: Tables, output: Path) -> None:
         figure, (axes,) = style.grid(1, 1, 2.6, top=0.62, bottom=0.62)
         for index, (own, _, colour, marker) in enumerate(shown):
             own = own.assign(sigma=own["level"].astype(float)).sort_values("sigma")
-            x = own["sigma"].map(positions).to_numpy() * (1.06 if index else 1 / 1.06)
+            x = own["sigma"].map(positions).to_numpy() * (1 / 1.06 if index else 1.06)
             y = 100 * own["share"].to_numpy()
             lengths = np.stack([y - 100 * own["share_low"].to_numpy(), 100 * own["share_high"].to_numpy() - y])
             look = style.EstimatorStyle("", colour, marker, "-", False)
@@ -45,8 +45,8 @@ def draw(tables: Tables, output: Path) -> None:
             for place, height, row in zip(x, y, own.itertuples(), strict=True):
                 text = f"{row.pathwise_wins:.0f} of {row.pathwise_wins + row.rival_wins:.0f}"
                 axes.annotate(
-                    text, (place, height), xytext=(7 if index else -7, 5), textcoords="offset points", fontsize=8,
-                    ha="left" if index else "right", color=colour,
+                    text, (place, height), xytext=(-6, -12) if index else (6, 5), textcoords="offset points",
+                    fontsize=8, ha="right" if index else "left", color=colour,
                 )  # fmt: skip
         axes.axhline(50, color=style.QUIET, lw=0.8, ls=(0, (4, 3)))
         style.sigma_axis(axes, positions)

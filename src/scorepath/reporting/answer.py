@@ -98,8 +98,10 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
 def answer_sentences(tables: Tables) -> list[str]:
     """The rule, then some paragraphs; one that says so, and why, where nothing has been compared; and what the data
     refute."""
-    lines = [f"{line.where}: {line.use} ({line.evidence})." for line in rule_lines(tables)]
-    return [*lines, *evidence(tables).values(), *findings.sentences(tables.folder)]
+    told = evidence(tables)
+    rule = [] if "nothing" in told else rule_lines(tables)
+    lines = [f"{line.where}: {line.use} ({line.evidence})." for line in rule]
+    return [*lines, *told.values(), *findings.sentences(tables.folder)]
 
 
 def evidence(tables: Tables) -> dict[str, str]:

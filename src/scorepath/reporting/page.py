@@ -31,6 +31,8 @@ from scorepath.reporting.coverage import coverage_rows
 from scorepath.reporting.cures import cure_rows, cure_sentence
 from scorepath.reporting.embedding import downloads, script_data
 from scorepath.reporting.every_cell import embedded_cells
+from scorepath.reporting.learning import learning_rows
+from scorepath.reporting.ledger import ledger_sentence
 from scorepath.reporting.rows import (
     boundary_terms,
     declared_facts,
@@ -132,7 +134,12 @@ def render_report(
         bias_seen=BIAS_SEEN,
         estimators=estimator_rows(tables, plan),
         references=reference_rows(tables),
+        learning=learning_rows(tables),
         claims=tables.read("claims").to_dict("records"),
+        ledger=ledger_sentence(tables),
+        experiments=[
+            found for name in config.get("claims", ()) if (found := picture(Path(figures) / "claims" / f"{name}.svg"))
+        ],
         fingerprint=plan.fingerprint if plan else "",
         config=json.dumps(config, indent=2, ensure_ascii=False) if plan else "",
         settings=config,

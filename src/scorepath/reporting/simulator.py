@@ -71,7 +71,7 @@ def questions(tables: Tables) -> list[Question]:
                 Branch("Samples:", "go by the answers above."),
             ),
         ),
-        Question("None of this is known?", "", (Branch("Then:", in_doubt(tables) or "mix."),)),
+        Question("None of this is known?", "", (Branch("", in_doubt(tables) or "Mix both signals."),)),
     ]  # fmt: skip
 
 

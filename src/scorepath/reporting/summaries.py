@@ -71,15 +71,14 @@ def scope(tables: Tables) -> str:
     if rows.empty:
         return ""
     levels = sorted(rows["sigma"].unique())
-    spread = (
-        f"from {sigma_token(levels[0])} to {sigma_token(levels[-1])}" if len(levels) > 1 else sigma_token(levels[0])
-    )
+    ends = dict.fromkeys(map(sigma_token, (levels[0], levels[-1])))
+    spread = f"from {' to '.join(ends)}" if len(ends) > 1 else f"= {levels[0]:g}"
     cells = tables.read("cells")
     ran = cells[(cells["stage"] == "gradients") & (cells["status"] == "run")]
     budget = rows["budget"].dropna()
     at = f" at a budget of B = {budget.iloc[0]:,.0f} samples" if len(budget) else ""
     return (
-        f"Scope: {many(rows['environment'].nunique(), 'environment')}, {many(len(levels), 'noise level')} (σ ="
+        f"Scope: {many(rows['environment'].nunique(), 'environment')}, {many(len(levels), 'noise level')} (σ"
         f" {spread}), {many(rows['checkpoint'].nunique(), 'stage')} of training,"
         f" {many(ran['estimator'].nunique(), 'estimator')}; {len(ran):,} cells; errors{at}. In"
         f" {int((rows['verdict'] == 'pathwise').sum() + rows['verdict'].isin(RIVALS).sum())} of {len(rows)} comparisons"

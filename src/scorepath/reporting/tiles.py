@@ -21,7 +21,7 @@ NUMBERS = ("sigma", "checkpoint", "value", "value_low", "value_high", "flip_budg
 
 
 def embedded_tiles(tables: Tables, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdicts by columns, and the axes and switches of the map that shows them."""
+    """The verdicts by columns, and the axes and switches of the map that shows them; pairs keep their order."""
     verdicts = tables.read_verdicts()
     verdicts = verdicts[verdicts["criterion"].isin(CRITERIA) & (verdicts["statistic"] != "probability_of_improvement")]
     verdicts = verdicts[verdicts["comparison"].isin(IN_HEADS) & (verdicts["verdict"] != "")]
@@ -32,8 +32,8 @@ def embedded_tiles(tables: Tables, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "verdicts": columns(verdicts, TEXT, NUMBERS),
         "environments": {name: label(name) for name in names if name in present},
-        "sigmas": {sigma_token(level): rounded(level) for level in sorted(verdicts["sigma"].dropna().unique())},
-        "checkpoints": {f"{value:g}": checkpoint_name(value) for value in checkpoints_in(verdicts)},
+        "sigmas": [[rounded(level), sigma_token(level)] for level in sorted(verdicts["sigma"].dropna().unique())],
+        "checkpoints": [[rounded(value), checkpoint_name(value)] for value in checkpoints_in(verdicts)],
         "comparisons": {key: words for key, words in IN_HEADS.items() if key in set(verdicts["comparison"])},
         "criteria": {key: words for key, words in CRITERIA.items() if key in set(verdicts["criterion"])},
         "estimators": {name: label(name) for name in in_order(tables.read("cells"), "estimator")},

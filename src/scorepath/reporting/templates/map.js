@@ -10,8 +10,8 @@
   const card = document.getElementById("card");
   const switches = form.elements;
   const KINDS = { // class, mark, words
-    pathwise: ["P", "P", "pathwise has the smaller error, or learns better"],
-    rival: ["S", "R", "its rival does"],
+    pathwise: ["P", "P", "pathwise is better"],
+    rival: ["S", "R", "its rival is better"],
     mixture: ["M", "M", "a mixture has a smaller error than both"],
     undecided: ["undecided", "?", "undecided"],
     equivalent: ["undecided", "=", "equal in practice"],
@@ -37,13 +37,12 @@
   const named = (name) => map.estimators[name] ?? name;
 
   function fill(select, options) {
-    for (const [value, text] of Object.entries(options)) select.append(new Option(text, value));
+    for (const [value, text] of options) select.append(new Option(text, value));
   }
-  fill(switches.by, map.criteria);
-  fill(switches.against, map.comparisons);
+  fill(switches.by, Object.entries(map.criteria));
+  fill(switches.against, Object.entries(map.comparisons));
   fill(switches.checkpoint, map.checkpoints);
   if ("pathwise_vs_best_score_function" in map.comparisons) switches.against.value = "pathwise_vs_best_score_function";
-  switches.checkpoint.value = Object.keys(map.checkpoints)[0];
   switches.batch.min = -Math.floor(Math.log2(map.budget));
   switches.batch.max = 8;
   switches.batch.value = 0;
@@ -106,10 +105,9 @@
   const settle = roving(table.tBodies[0], "button");
 
   function draw() {
-    const sigmas = Object.values(map.sigmas);
     const counts = {};
     const rows = Object.keys(map.environments).map((environment) => {
-      const tiles = sigmas.map((sigma) => [sigma, tile(environment, sigma)]);
+      const tiles = map.sigmas.map(([sigma]) => [sigma, tile(environment, sigma)]);
       if (trained() && tiles.every(([, found]) => !found.row)) return null;
       return element("tr", {}, element("th", { scope: "row" }, map.environments[environment]), ...tiles.map(([sigma, found]) => {
         counts[found.kind] = (counts[found.kind] ?? 0) + 1;
@@ -123,7 +121,7 @@
       }));
     });
     table.tHead.replaceChildren(element("tr", {}, element("th", { scope: "col" }, "environment"),
-      ...Object.keys(map.sigmas).map((token) => element("th", { scope: "col", class: "mark" }, `σ = ${token}`))));
+      ...map.sigmas.map(([, token]) => element("th", { scope: "col", class: "mark" }, `σ = ${token}`))));
     table.tBodies[0].replaceChildren(...rows.filter(Boolean));
     settle();
     const shown = Object.entries(KINDS).filter(([kind]) => counts[kind]);
@@ -165,6 +163,7 @@
       ...(words_.equations ?? "").split("\n\n").filter(Boolean).map(inCode),
       facts ? element("p", { class: "quiet" }, `${facts}.`) : null,
       element("p", {}, ...verdictWords(environment, sigma, found)),
+      ...curves(environment, found.row?.rival),
       ...numbers(environment, sigma),
       element("p", { class: "quiet" }, "No table of the study has the return along a line, so it is not drawn here."),
     );
@@ -192,7 +191,7 @@
   }
 
   function numbers(environment, sigma) {
-    const at = trained() ? Number(Object.keys(map.checkpoints)[0]) : checkpoint();
+    const at = trained() ? map.checkpoints[0]?.[0] : checkpoint();
     const cells = (cellsAt.get(keyOf(environment, sigma, at)) ?? []).filter((cell) => cell.samples !== null);
     if (!cells.length) return [element("p", {}, "No estimator has numbers here.")];
     const unit = cells.find((cell) => cell.estimator === map.pathwise)?.seconds;
@@ -210,6 +209,52 @@
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "estimator"),
         ...heads.map((text) => element("th", { scope: "col", class: "n" }, text)), element("th", { scope: "col" }, "command"))),
       element("tbody", {}, ...rows)))];
+  }
+
+  /** Relative error by noise level: pathwise blue, its rival orange, mixtures purple, all others grey. */
+  function curves(environment, rival) {
+    if (trained()) return [];
+    const [width, height, left, foot] = [560, 220, 56, 30];
+    const lines = new Map();
+    map.sigmas.forEach(([sigma], index) => {
+      const cells = cellsAt.get(keyOf(environment, sigma, checkpoint())) ?? [];
+      const unit = cells.find((cell) => cell.estimator === map.pathwise)?.seconds;
+      for (const cell of cells) {
+        const error = errorOf(cell, unit);
+        const level = error && cell.norm > 0 ? Math.log10(error.value / cell.norm ** 2) : -Infinity;
+        if (!Number.isFinite(level) || sigma === 0) continue;
+        if (!lines.has(cell.estimator)) lines.set(cell.estimator, { family: cell.family, points: [] });
+        lines.get(cell.estimator).points.push([index, level]);
+      }
+    });
+    const levels = [...lines.values()].flatMap((line) => line.points.map(([, level]) => level));
+    if (!levels.length) return [];
+    const [low, high] = [Math.floor(Math.min(...levels)), Math.max(Math.ceil(Math.max(...levels)), Math.floor(Math.min(...levels)) + 1)];
+    const x = (index) => left + (index + 0.5) * ((width - left) / map.sigmas.length);
+    const y = (level) => 8 + (high - level) * ((height - foot - 8) / (high - low));
+    const svg = (tag, attributes, ...children) => {
+      const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+      made.append(...children);
+      return made;
+    };
+    const look = (name, line) => (name === map.pathwise ? "own" : name === rival ? "rival" : line.family === "mixture" ? "mixed" : "other");
+    const order = ["other", "mixed", "rival", "own"];
+    const drawn = [...lines].sort(([one, a], [other, b]) => order.indexOf(look(one, a)) - order.indexOf(look(other, b)))
+      .map(([name, line]) => svg("g", { class: look(name, line) },
+        svg("polyline", { points: line.points.map(([index, level]) => `${x(index)},${y(level)}`).join(" ") }),
+        ...line.points.map(([index, level]) => svg("circle", { cx: x(index), cy: y(level), r: 3 },
+          svg("title", {}, `${named(name)}, σ = ${map.sigmas[index][1]}: ${words(10 ** level)}`)))));
+    const step = Math.max(1, Math.ceil((high - low) / 5));
+    const ticks = Array.from({ length: Math.floor((high - low) / step) + 1 }, (_, index) => low + index * step);
+    return [element("figure", { class: "curves" },
+      svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Relative error by noise level; the table has the numbers" },
+        ...ticks.map((level) => svg("path", { d: `M${left} ${y(level)}H${width}`, class: "grid" })),
+        ...ticks.map((level) => svg("text", { x: left - 6, y: y(level) + 4, "text-anchor": "end" }, words(10 ** level))),
+        ...map.sigmas.map(([, token], index) => svg("text", { x: x(index), y: height - 8, "text-anchor": "middle" }, `σ = ${token}`)),
+        ...drawn),
+      element("figcaption", {}, "Error by the squared length of the exact gradient. Blue: pathwise; orange: its rival here;"
+        + " purple: mixtures; grey: all others."))];
   }
 
   // --- the address ---------------------------------------------------------------------------------------------------
@@ -232,8 +277,8 @@
     switches.batch.value = Math.round(Math.log2(Number(query.get("batch") ?? map.budget) / map.budget)) || 0;
     switches.mixtures.checked = query.get("mixtures") === "1";
     draw();
-    const [environment, sigma] = (query.get("open") ?? "").split("~");
-    if (environment in map.environments && sigma in map.sigmas) open(environment, map.sigmas[sigma], false);
+    const [environment, sigma] = placeOf(query.get("open") ?? "");
+    if (environment in map.environments && map.sigmas.some(([level]) => level === sigma)) open(environment, sigma, false);
     root.scrollIntoView();
   }
 
