@@ -104,11 +104,11 @@ function roving(body, selector, leave = () => false) {
   return () => grid().flat().forEach((other, index) => { other.tabIndex = index ? -1 : 0; });
 }
 
-// A region that shows all of its content is no tab stop.
+// A region is a tab stop only where it hides something and holds no other stop, whose focus scrolls it too.
 function onlyScrollersStop() {
   for (const region of document.querySelectorAll(".scroll, .sheet, pre")) {
     const scrolls = region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1;
-    if (scrolls) region.tabIndex = 0; else region.removeAttribute("tabindex");
+    if (scrolls && !region.querySelector("a, button, input, select, summary")) region.tabIndex = 0; else region.removeAttribute("tabindex");
   }
 }
 addEventListener("resize", onlyScrollersStop);

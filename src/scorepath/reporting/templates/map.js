@@ -167,6 +167,8 @@
       ...numbers(environment, sigma),
       element("p", { class: "quiet" }, "No table of the study has the return along a line, so it is not drawn here."),
     );
+    const body = card.querySelector("tbody");
+    if (body) roving(body, ".copy")();
     card.hidden = false;
     card.dataset.open = `${environment}~${sigma}`;
     onlyScrollersStop();
