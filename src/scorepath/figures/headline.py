@@ -15,8 +15,8 @@ from scorepath.store.tables import Tables
 TITLE = "How often the pathwise gradient wins"
 NOTHING_DECIDED = "no comparison is decided at any noise level"
 SERIES = (
-    ("pathwise_vs_best_score_function", "equal_samples", "best score function, equal samples", "#D55E00", "o"),
-    ("pathwise_vs_best_derivative_free", "equal_steps", "best derivative-free estimator, equal environment steps",
+    ("pathwise_vs_best_score_function", "equal_samples", "best score function at equal samples", "#D55E00", "o"),
+    ("pathwise_vs_best_derivative_free", "equal_steps", "best derivative-free estimator at equal environment steps",
      "#009E73", "D"),
 )  # fmt: skip
 """Comparison and criterion, their words, colour and marker."""
@@ -68,4 +68,4 @@ def describe(rows: pd.DataFrame, words: str) -> str:
         f"{100 * row.share:.0f} % [{100 * row.share_low:.0f}, {100 * row.share_high:.0f}] at σ = {row.level}"
         for row in rows.assign(sigma=rows["level"].astype(float)).sort_values("sigma").itertuples()
     ]
-    return f"Against the {words} pathwise wins, of the decided comparisons: {', '.join(parts)}."
+    return f"Against the {words}, pathwise wins of the decided comparisons {', '.join(parts)}."

@@ -56,6 +56,8 @@ from scorepath.store.tables import Tables
 from scorepath.study.cells import Plan
 
 UNFINISHED = ("failed", "missing")
+LONGEST = 320
+"""Characters of a takeaway."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ class Picture:
     """In CSS pixels, as it was drawn."""
     table: str = ""
     """The table that it is drawn from, where there is one above all."""
+
+    @property
+    def takeaway(self) -> str:
+        """What of the description, which is computed from the data, is short enough to be read beside the figure."""
+        kept = ""
+        for sentence in re.findall(r".+?\.(?=\s+[A-Z]|$)", self.description):
+            if len(kept) + len(sentence) > LONGEST:
+                break
+            kept += sentence
+        return kept.strip()
 
 
 def render_report(
@@ -92,7 +104,7 @@ def render_report(
     cells = tables.read("cells")
     config: Mapping[str, Any] = plan.config if plan else {}
     page = environment.get_template("report.html.j2").render(
-        css=Markup(source(environment, "report.css")[0]),
+        css=Markup("".join(source(environment, name)[0] for name in environment.list_templates(extensions=["css"]))),
         js=Markup("".join(source(environment, name)[0] for name in environment.list_templates(extensions=["js"]))),
         study=script_data(
             {"cells": embedded_cells(tables), "map": embedded_tiles(tables, config), "cards": cards(plan)}
