@@ -95,9 +95,16 @@ def in_doubt(tables: Tables) -> str:
         + (f" [{row.regret_low:.2g}, {row.regret_high:.2g}]" if not math.isnan(row.regret_low) else "")
         for row in fixed.itertuples()
     ]
+    first = fixed.iloc[0]
+    beside = ""
+    if not math.isnan(first["over_simple_low"]):
+        beside = (
+            " Compared place by place it has {over_simple:.3g} [{over_simple_low:.2g}, {over_simple_high:.2g}] times the"
+            " error of the better of the two simplest rules."
+        ).format(**first)
     return (
-        f"In doubt: {named.get(fixed['rule'].iloc[0], label(fixed['rule'].iloc[0]))}. Error of each, used everywhere,"
-        f" as a multiple of the better of the two: {'; '.join(parts)}."
+        f"In doubt: {named.get(first['rule'], label(first['rule']))}. Error of each, used everywhere,"
+        f" as a multiple of the better of the two: {'; '.join(parts)}.{beside}"
     )
 
 
