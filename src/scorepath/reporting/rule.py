@@ -99,7 +99,7 @@ def in_doubt(tables: Tables) -> str:
     beside = ""
     if not math.isnan(first["over_simple_low"]):
         beside = (
-            " Compared place by place it has {over_simple:.3g} [{over_simple_low:.2g}, {over_simple_high:.2g}] times the"
+            " Place by place it has {over_simple:.3g} [{over_simple_low:.2g}, {over_simple_high:.2g}] times the"
             " error of the better of the two simplest rules."
         ).format(**first)
     return (

@@ -70,7 +70,7 @@ def test_in_doubt_the_rule_of_the_least_regret_is_named(tmp_path: Path) -> None:
 
 
 def test_a_cure_stands_beside_the_bias(tmp_path: Path) -> None:
-    """The corrected estimator keeps a bias of a fifth of the gradient at one noise level, elsewhere none that is seen."""
+    """The corrected estimator keeps a bias of a fifth of the gradient at one noise level, elsewhere none."""
     folder = write_tables(tmp_path)
     assert cure_sentence(Tables(folder)) == ""
     for name in ("cells", "gradient_statistics"):
