@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pandas as pd
-
 from scorepath.figures.wording import label
 from scorepath.reporting.every_cell import every_cell
 from scorepath.reporting.summaries import many
@@ -52,17 +50,16 @@ def cure_sentence(tables: Tables) -> str:
     both = [row for row in rows if name in row]
     if not both:
         return ""
-    table = pd.DataFrame({
-        "place": [f"{label(row['environment'])}, σ = {sigma_token(row['sigma'])}" for row in both],
-        "before": [row["pathwise"]["bias"] for row in both], "after": [row[name]["bias"] for row in both],
-        "unseen": [row[name]["bias_low"] <= SEEN for row in both],
-    })  # fmt: skip
-    worst = table.loc[table["after"].idxmax()]
+    worst = max(both, key=lambda row: row[name]["bias"])
+    left = sum(row[name]["bias_low"] > SEEN for row in both)
+    share, low, high, before = (
+        100 * size for size in (*(worst[name][end] for end in SHARE), worst["pathwise"]["bias"])
+    )
     return (
         f"Where the jumps are known, adding the boundary term repairs it: of {many(len(both), 'place')} (environment ×"
-        f" noise level, start of training) no bias of more than {100 * SEEN:g} % is seen in"
-        f" {int(table['unseen'].sum())}; the largest that is left is {100 * worst['after']:.2g} % of the gradient"
-        f" instead of {100 * worst['before']:.3g} % ({worst['place']})."
+        f" noise level, start of training) a bias of more than {100 * SEEN:g} % of the gradient is still seen in {left};"
+        f" the largest estimate of what is left is {share:.2g} % [{low:.2g}, {high:.2g}] instead of {before:.3g} %"
+        f" ({label(worst['environment'])}, σ = {sigma_token(worst['sigma'])})."
     )
 
 

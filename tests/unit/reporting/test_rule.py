@@ -86,5 +86,5 @@ def test_a_cure_stands_beside_the_bias(tmp_path: Path) -> None:
     assert [row["environment"] for row in rows] == ["edge"] * len(rows)
     said = cure_sentence(Tables(folder))
     assert f"of {len(rows)} places" in said
-    assert f"is seen in {len(rows) - 1}; the largest that is left is 20 % of the gradient instead of 100 %" in said
+    assert "is still seen in 1; the largest estimate of what is left is 20 % [16, 22] instead of 100 %" in said
     assert said.endswith("(edge, σ = 1).")

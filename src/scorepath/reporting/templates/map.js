@@ -91,6 +91,7 @@
     return { kind: limits.low > 0 ? "pathwise" : limits.high < 0 ? "rival" : "undecided", ...limits };
   }
 
+  const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
   const factor = (value) => (value === null || typeof value !== "number" ? "" : value > 3 || value < -3 ? ">1000×"
     : `${words(10 ** Math.abs(value), 2)}×`);
 
@@ -128,7 +129,7 @@
     document.getElementById("map-key").replaceChildren(...shown.map(([, [look, mark, text]]) =>
       element("li", {}, element("span", { class: `mark ${look}` }, element("span", {}, mark)), text)));
     document.getElementById("map-count").textContent = shown
-      .map(([kind, [, , text]]) => `${counts[kind]} ${text.split(":")[0].split(",")[0]}`).join("; ");
+      .map(([kind, [, , text]]) => `${text.split(":")[0].split(",")[0]}: ${counts[kind]}`).join("; ");
     switches.size.textContent = trained() ? "as trained" : words(batch(), 9);
     switches.batch.disabled = switches.checkpoint.disabled = switches.mixtures.disabled = trained();
     document.getElementById("map-note").textContent = note();
@@ -182,13 +183,13 @@
   function verdictWords(environment, sigma, found) {
     const row = found.row;
     if (!row) return ["Not compared here."];
-    const parts = [element("strong", {}, `${described(environment, sigma, found).split(": ").slice(1).join(": ")}. `)];
+    const parts = [element("strong", {}, `${capital(described(environment, sigma, found).split(": ").slice(1).join(": "))}. `)];
     if (typeof found.value === "number" && typeof found.low === "number") {
       const what = trained() ? "Difference of mean scores, pathwise’s less its rival’s" : "log₁₀ of the rival’s error over pathwise’s";
       parts.push(`${what}: ${words(found.value)} [${words(found.low)}, ${words(found.high)}]. `);
     }
     if (typeof row.flip_budget === "number") parts.push(`Both errors are equal at ${words(row.flip_budget)} samples. `);
-    if (row.reason) parts.push(`${row.reason[0].toUpperCase()}${row.reason.slice(1)}.`);
+    if (row.reason) parts.push(`${capital(row.reason)}.`);
     return parts;
   }
 
