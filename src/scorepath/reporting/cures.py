@@ -57,9 +57,9 @@ def cure_sentence(tables: Tables) -> str:
     )
     return (
         f"Where the jumps are known, adding the boundary term repairs it: of {many(len(both), 'place')} (environment ×"
-        f" noise level, start of training) a bias of more than {100 * SEEN:g} % of the gradient is still seen in {left};"
-        f" the largest estimate of what is left is {share:.2g} % [{low:.2g}, {high:.2g}] instead of {before:.3g} %"
-        f" ({label(worst['environment'])}, σ = {sigma_token(worst['sigma'])})."
+        f" noise level, start of training) a bias of more than {100 * SEEN:g} % of the gradient is still seen in"
+        f" {left}; the largest estimate of what is left is {share:.2g} % [{low:.2g}, {high:.2g}] instead of"
+        f" {before:.3g} % ({label(worst['environment'])}, σ = {sigma_token(worst['sigma'])})."
     )
 
 
