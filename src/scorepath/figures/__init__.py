@@ -33,6 +33,7 @@ FIGURES = {
     "headline": Figure("headline", ("cells", "wins")),
     "verdict_map": Figure("verdict_map", ("cells", "verdicts", "verdicts_compute")),
     "estimator_map": Figure("estimator_map", ("cells", "references", "gradient_statistics")),
+    "one_step": Figure("one_step", ("student_figure",)),
     "identity": Figure("identity", ("cells", "references", "gradient_statistics")),
     "zero_noise_limit": Figure("noise_sweep", ("cells", "gradient_statistics"), "draw_zero_noise_limit"),
     "variance": Figure("noise_sweep", ("cells", "gradient_statistics", "exact_curves"), "draw_variance"),

@@ -33,6 +33,7 @@ from scorepath.reporting.embedding import downloads, script_data
 from scorepath.reporting.every_cell import embedded_cells
 from scorepath.reporting.learning import learning_rows
 from scorepath.reporting.ledger import ledger_sentence
+from scorepath.reporting.questions import question_facts
 from scorepath.reporting.rows import (
     boundary_terms,
     declared_facts,
@@ -125,6 +126,7 @@ def render_report(
             for entry in config.get("sweeps", ())
         },
         crossings=tables.read("crossings").to_dict("records"),
+        questions=question_facts(tables),
         identity=identity_rows(tables, facts),
         boundary_terms=boundary_terms(tables, facts),
         health=health_rows(tables),
