@@ -8,11 +8,6 @@
       if (own && !own.open) { own.open = true; target.scrollIntoView(); }
     });
   }
-  const closed = [];
-  window.addEventListener("beforeprint", () => {
-    for (const each of document.querySelectorAll("details.question:not([open])")) closed.push(each), each.open = true;
-  });
-  window.addEventListener("afterprint", () => { for (const each of closed.splice(0)) each.open = false; });
 
   const root = document.getElementById("try");
   if (!root) return;
