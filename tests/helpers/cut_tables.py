@@ -28,6 +28,8 @@ def tables_without(absent: str, folder: Path) -> Path:
     """The small study's tables as they would be without something; a comparison that lacks a side does not apply."""
     write_tables(folder)
     for path in sorted(folder.glob("*.csv")):
+        if path.stem.startswith("student_"):
+            continue  # the questions are tried with estimators of their own
         rows = pd.read_csv(path, keep_default_na=False)
         judged = path.stem.startswith("verdicts")  # a study has them of every place, whatever can be measured there
         rows = rows if judged and absent == "everything" else _without(rows, ABSENT[absent])

@@ -191,7 +191,35 @@ def write_tables(
         for number, choice in (("roughness", 1), ("mean_degree", 2), ("noise_level", math.nan))
         for part in ("choosing", "held_out", environments[0])
     ]  # fmt: skip
+    measured: dict[str, object] = {
+        "samples": 512, "mean": -8.0, "mean_low": -8.5, "mean_high": -7.5,
+        "needed": 40.0, "needed_low": 39.0, "needed_high": 41.0, "needed_exact": 40.0,
+    }  # fmt: skip
+    limit = [
+        measured | {"estimator": estimator, "sigma": sigma, "gradient": -8.4 + sigma}
+        for sigma in SIGMAS for estimator in ("reinforce", "pathwise") if sigma > 0 or estimator == "pathwise"
+    ]  # fmt: skip
+    simulated = {f"{name}{end}": 0.1 for name in ("reinforce", "reward_to_go") for end in ("", "_low", "_high")}
+    theorem = [
+        {
+            "state": 0, "step": step, "visited": 1.0, "probability": 0.6, "value_left": 0.1, "value_right": 0.2,
+            "term": 0.1, "gradient": 0.1, "difference": 1e-17,
+        } | simulated
+        for step in (0, 1, math.nan)
+    ]  # fmt: skip
+    numbers = [
+        {"question": "use", "quantity": "ratio of these variances", "value": 7.0, "value_low": 6.0, "value_high": 8.0}
+    ]
+    one_step = [
+        {
+            "sigma": 0.3, "frequency": 4.0, "height": height, "edge": 0.3, "mean_action": 0.2, "estimator": estimator,
+            "samples": 512, "gradient": height - 1, "boundary_term": height, "mean": -1.0, "mean_low": -1.1,
+            "mean_high": -0.9, **{f"quantile_{q}": q / 25 - 3 for q in (5, 25, 50, 75, 95)},
+        }
+        for height in (0.0, 1.0) for estimator in ("reinforce", "pathwise")
+    ]  # fmt: skip
     for name, rows in {
+        "student_limit": limit, "student_theorem": theorem, "student_numbers": numbers, "student_figure": one_step,
         "signals": signals, "mechanisms": mechanisms, "roughness": roughness,
         "phase_diagrams": diagram, "crossings": crossings,
         "wins": wins, "regrets": regrets,

@@ -52,6 +52,7 @@ CHOSEN: dict[str, list[dict[str, str]]] = {
     "exact_curves": [{"environment": "lqr"}],
     "signals": [{"environment": "lqr", "sigma": "0.5"}],
     "claims": [{}],
+    "student_theorem": [{"state": "2", "step": "1"}],
 }
 
 

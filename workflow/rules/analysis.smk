@@ -117,6 +117,22 @@ rule mechanisms:
         RULES["mechanisms"].shell
 
 
+rule questions:
+    output:
+        RULES["questions"].results,
+    log:
+        RULES["questions"].log,
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        digest=plan.digests["questions"],
+    shell:
+        RULES["questions"].shell
+
+
 rule claims:
     input:
         RULES["claims"].reads,

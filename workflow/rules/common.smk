@@ -136,12 +136,15 @@ def own_digest(rule):
     return digest
 
 
-every_table = list(map(table_path, RULE_OF_TABLE))
-
-
 def existing(paths):
     """All of the paths, or in a partial pass those that exist."""
     return [str(path) for path in paths if not PARTIAL or Path(path).is_file()]
+
+
+def tables_there(names):
+    """All of these tables, or in a partial pass no table whose own computation has failed."""
+    gathered = [str(table_path(name)) for name in names if not RULE_OF_TABLE[name].torch]
+    return gathered + existing(table_path(name) for name in names if RULE_OF_TABLE[name].torch)
 
 
 def environments():

@@ -4,7 +4,7 @@
 rule figure:
     input:
         # what it reads, so that timings redraw only the figures that show them
-        lambda wildcards: list(map(table_path, FIGURES[wildcards.figure].reads)),
+        lambda wildcards: tables_there(FIGURES[wildcards.figure].reads),
     output:
         report(
             RULES["figure"].results,
@@ -30,7 +30,7 @@ rule figure:
 
 rule report:
     input:
-        every_table,
+        tables_there(RULE_OF_TABLE),
         figures=expand(RULES["figure"].results, figure=FIGURES),
         diagrams=list(map(sweep_figure_path, study.sweeps)),
         claims=list(map(claim_figure_path, study.claims)),
@@ -56,7 +56,7 @@ rule report:
 
 rule crate:
     input:
-        every_table,
+        tables_there(RULE_OF_TABLE),
         RULES["report"].results,
     output:
         RULES["crate"].results,

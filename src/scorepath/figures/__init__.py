@@ -30,8 +30,10 @@ class Figure:
 
 
 FIGURES = {
+    "headline": Figure("headline", ("cells", "wins")),
     "verdict_map": Figure("verdict_map", ("cells", "verdicts", "verdicts_compute")),
     "estimator_map": Figure("estimator_map", ("cells", "references", "gradient_statistics")),
+    "one_step": Figure("one_step", ("student_figure",)),
     "identity": Figure("identity", ("cells", "references", "gradient_statistics")),
     "zero_noise_limit": Figure("noise_sweep", ("cells", "gradient_statistics"), "draw_zero_noise_limit"),
     "variance": Figure("noise_sweep", ("cells", "gradient_statistics", "exact_curves"), "draw_variance"),
@@ -39,6 +41,7 @@ FIGURES = {
     "bias": Figure("bias", ("cells", "references", "gradient_statistics")),
     "learning_curves": Figure("learning", ("cells", "training"), "draw_steps"),
     "learning_curves_seconds": Figure("learning", ("cells", "training", "costs"), "draw_seconds"),
+    "profiles": Figure("profiles", ("cells", "costs", "training")),
     "why": Figure("why", ("cells", "mechanisms", "roughness")),
     "ledger": Figure("ledger", ("claims",)),
     "cost": Figure("cost", ("cells", "costs")),

@@ -72,6 +72,9 @@ def describe(costs: pd.DataFrame, reinforce: str, pathwise: str) -> str:
         return f"Seconds per sample in {len(wide)} environments."
     ratio = (wide[pathwise] / wide[reinforce]).dropna()
     parts = [f"{label(str(name))} {value:.2g}" for name, value in ratio.items()]
-    return (
-        f"Seconds of a pathwise sample divided by those of a REINFORCE sample, one batch at a time: {', '.join(parts)}."
-    )
+    lead = (
+        f"A pathwise sample takes {ratio.min():.2g} to {ratio.max():.2g} times the seconds of one of REINFORCE (median"
+        f" {ratio.median():.2g}), one batch at a time. "
+        if len(ratio) else ""
+    )  # fmt: skip
+    return f"{lead}By environment: {', '.join(parts)}."

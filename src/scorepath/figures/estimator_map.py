@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -99,4 +100,6 @@ def describe(found: pd.DataFrame) -> str:
     """The best estimator of each environment."""
     best = found["distance"].groupby(level="environment", sort=False).idxmin()
     parts = [f"{label(str(environment))}: {label(str(name))}" for environment, (name, _) in best.items()]
-    return "Smallest median distance from the best, by environment: " + "; ".join(parts) + "."
+    often = Counter(str(name) for _, (name, _) in best.items()).most_common(3)
+    lead = ", ".join(f"{label(name)} in {number}" for name, number in often)
+    return f"Nearest to the best, by the median, most often: {lead} of {len(best)}. By environment: {'; '.join(parts)}."

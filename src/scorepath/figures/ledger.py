@@ -43,7 +43,7 @@ def draw_rows(rows: pd.DataFrame, output: Path, title: str) -> None:
                 axes.text(1.02, place, words.replace("-", "−"), color=colour, fontsize=7.5, va="center")
         labels = [f"{row.claim}: {row.prediction}" for row in rows.itertuples()]
         axes.set_yticks(range(len(rows)), [textwrap.shorten(text, 105, placeholder=" …") for text in labels])
-        axes.tick_params(axis="y", labelsize=6.8)
+        axes.tick_params(axis="y", labelsize=7.2)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(*FRAME)
         style.heading(figure, title)

@@ -209,8 +209,9 @@ def _describe_winner(tables: Tables, column: str, words: str) -> Callable[[pd.Da
         ahead = (wide[pathwise] < wide[reinforce]).groupby(level=0, sort=False).agg(["sum", "size"])
         parts = [f"{label(str(name))} {row['sum']} of {row['size']}" for name, row in ahead.iterrows()]
         return (
-            f"Noise levels at which pathwise has the {words} than REINFORCE, by the measured values whatever their"
-            f" intervals, by environment: {', '.join(parts)}."
+            f"By the measured values, whatever their intervals, pathwise has the {words} than REINFORCE at"
+            f" {ahead['sum'].sum()} of {ahead['size'].sum()} noise levels in {len(ahead)} environments."
+            f" By environment: {', '.join(parts)}."
         )
 
     return describe
@@ -238,7 +239,10 @@ def _describe_slope(statistics: pd.DataFrame, reinforce: str) -> str:
     if not found:
         return "No environment has two noise levels near the limit."
     parts = [f"{label(name)} {value:.1f}".replace("-", "−") for name, value in found.items()]
+    near = sum(-2.1 < value < -1.9 for value in found.values())
     return (
+        f"REINFORCE’s price follows the inverse square of the noise, to 0.1 in the exponent, in {near} of {len(found)}"
+        " environments where the limit is near. "
         "Slope of the logarithm of REINFORCE's noise-to-signal ratio against the logarithm of sigma between the two"
         " smallest noise levels, where the gradient's length changes by less than a tenth between them (−2 is the"
         f" inverse-square law): {', '.join(parts)}."

@@ -98,6 +98,8 @@ def _jobs(plan: Plan, table: str, row: Mapping[str, str]) -> Iterator[Job]:
         sweep = plan.study.sweeps[row["sweep"]]
         yield from (point_job(sweep.name, point) for point in sweep.points)
         yield sweep_job(sweep)
+    elif RULE_OF_TABLE[table].torch:
+        return  # its rule computes all that it writes
     for cell in _cells(plan, table, row):
         if cell.stage == "gradients":
             yield from _reference(cell.environment, cell.sigma)

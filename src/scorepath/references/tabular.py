@@ -47,15 +47,24 @@ def policy_gradient_theorem(environment: Environment, policy: Policy, parameters
     theta = parameters.detach().requires_grad_()
     probabilities = action_probabilities(environment, policy, theta, sigma)
     fixed = probabilities.detach()
-    transitions, rewards = tables.transition_matrix(), tables.reward_table()
-
-    values = torch.cat([state_values(tables, fixed), torch.zeros_like(rewards[:1, 0]).expand(1, len(rewards))])
-    action_values = rewards + tables.discount * torch.einsum("iaj,tj->tia", transitions, values[1:])
-    visits = [tables.initial_distribution()]
-    for t in range(tables.horizon - 1):
-        visits.append(tables.discount * torch.einsum("i,ia,iaj->j", visits[-1], fixed[t], transitions))
-    objective = torch.einsum("ti,tia,tia->", torch.stack(visits), probabilities, action_values)
+    visits, values = discounted_visits(tables, fixed), action_values(tables, fixed)
+    objective = torch.einsum("ti,tia,tia->", visits, probabilities, values)
     return torch.autograd.grad(objective, theta, materialize_grads=True)[0]
+
+
+def discounted_visits(tables: Tabular, probabilities: Tensor) -> Tensor:
+    """`gamma^t P(s_t = s)` under a policy (T, S, A): (T, S)."""
+    visits = [tables.initial_distribution()]
+    for chosen in probabilities[:-1]:
+        visits.append(tables.discount * torch.einsum("i,ia,iaj->j", visits[-1], chosen, tables.transition_matrix()))
+    return torch.stack(visits)
+
+
+def action_values(tables: Tabular, probabilities: Tensor) -> Tensor:
+    """`Q_t(s, a)`, the expected discounted reward from step t on after this action, (T, S, A)."""
+    following = state_values(tables, probabilities)[1:]
+    following = torch.cat([following, torch.zeros_like(probabilities[:1, :, 0])])
+    return tables.reward_table() + tables.discount * torch.einsum("iaj,tj->tia", tables.transition_matrix(), following)
 
 
 def state_values(tables: Tabular, probabilities: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The answer, computed from the tables: who wins, where, why as far as it was measured, and where the winner changes.
 
-`answer_sentences` is what `scorepath answer` prints and what the report opens with; `decisions` is its decision table.
+`answer_sentences` is what `scorepath answer` prints; every section of the report takes what is its own from `evidence`,
+and `decisions` is the report's decision table.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pandas as pd
 from scorepath.figures.wording import checkpoint_name, in_order, label
 from scorepath.provenance import findings
 from scorepath.reporting.crossings import curves_sentence, exact_crossings
+from scorepath.reporting.rule import rule_lines
 from scorepath.reporting.summaries import OPEN, counted, many, summary_sentences
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
@@ -94,23 +96,31 @@ def compared(tables: Tables, comparison: str = BEST) -> pd.DataFrame:
 
 
 def answer_sentences(tables: Tables) -> list[str]:
-    """Some paragraphs; one that says so, and why, where nothing has been compared; and what the data refute."""
-    return [*_verdicts_in_words(tables), *findings.sentences(tables.folder)]
+    """The rule, then some paragraphs; one that says so, and why, where nothing has been compared; and what the data
+    refute."""
+    told = evidence(tables)
+    rule = [] if "nothing" in told else rule_lines(tables)
+    lines = [f"{line.where}: {line.use} ({line.evidence})." for line in rule]
+    return [*lines, *told.values(), *findings.sentences(tables.folder)]
 
 
-def _verdicts_in_words(tables: Tables) -> list[str]:
+def evidence(tables: Tables) -> dict[str, str]:
+    """What the verdicts say, a paragraph for each matter, by which the report finds the one that it wants.
+
+    Where nothing is compared the only one is `nothing`, which says why.
+    """
     verdicts = compared(tables)
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
-        return [_nothing(verdicts[verdicts["criterion"] == "equal_samples"])]
-    texts = (
-        _who(verdicts, samples),
-        _where(samples, measured_reasons(tables)),
-        _flips(samples),
-        curves_sentence(tables, _won(samples)),
-        *summary_sentences(tables),
-    )
-    return [text for text in texts if text]
+        return {"nothing": _nothing(verdicts[verdicts["criterion"] == "equal_samples"])}
+    texts = {
+        "who": _who(verdicts, samples),
+        "where": _where(samples, measured_reasons(tables)),
+        "changes": _flips(samples),
+        "curves": curves_sentence(tables, _won(samples)),
+        **summary_sentences(tables),
+    }
+    return {matter: text for matter, text in texts.items() if text}
 
 
 def _nothing(verdicts: pd.DataFrame) -> str:

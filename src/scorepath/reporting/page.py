@@ -1,33 +1,41 @@
-"""Renders `reports/report.html`: the answer first, then the evidence, then every cell and how it was made.
+"""Renders `reports/report.html`: the answer first, then the evidence, then how it was made, and every cell.
 
-Everything the page says with a number is computed here from the study's tables; the template only lays it out. Jinja
-escapes all of it. The page refers to nothing outside itself except, by relative links, the tables it was made from.
+Everything the page says with a number is computed from the study's tables, in modules of one idea each; the templates,
+one per section, only lay it out. Jinja escapes all of it. The page carries its tables and asks for nothing outside.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from scorepath.figures import FIGURES
 from scorepath.figures.wording import BIAS_SEEN, label, wants
+from scorepath.provenance import findings
 from scorepath.provenance.efficiency import latest_run
 from scorepath.reporting import calibration
-from scorepath.reporting.answer import CRITERIA, answer_sentences, decisions
+from scorepath.reporting.answer import CRITERIA, decisions, evidence
+from scorepath.reporting.bibliography import WORKS, bibtex_address
+from scorepath.reporting.cards import cards
+from scorepath.reporting.coverage import coverage_rows
+from scorepath.reporting.cures import cure_rows, cure_sentence
+from scorepath.reporting.embedding import downloads, script_data
+from scorepath.reporting.every_cell import embedded_cells
+from scorepath.reporting.learning import learning_rows
+from scorepath.reporting.ledger import ledger_sentence
+from scorepath.reporting.questions import question_facts
 from scorepath.reporting.rows import (
     boundary_terms,
-    cell_rows,
     declared_facts,
     estimator_rows,
     health_rows,
@@ -37,15 +45,20 @@ from scorepath.reporting.rows import (
     tallies,
     training_rows,
 )
-from scorepath.reporting.summaries import IN_HEADS, regret_rows, win_rows
+from scorepath.reporting.rule import in_doubt, rule_lines
+from scorepath.reporting.simulator import questions
+from scorepath.reporting.summaries import IN_HEADS, regret_rows, scope, win_rows
+from scorepath.reporting.tiles import embedded_tiles
 from scorepath.reporting.why import mechanism_rows, why_sentences
 from scorepath.store.files import atomic_write
 from scorepath.store.paths import TABLES, sigma_token
 from scorepath.store.records import all_records
-from scorepath.store.tables import COLUMNS, Tables
+from scorepath.store.tables import Tables
 from scorepath.study.cells import Plan
 
 UNFINISHED = ("failed", "missing")
+LONGEST = 320
+"""Characters of a takeaway."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,22 @@ class Picture:
     name: str
     title: str
     description: str
-    uri: str
+    uri: Markup
+    width: int
+    height: int
+    """In CSS pixels, as it was drawn."""
+    table: str = ""
+    """The table that it is drawn from, where there is one above all."""
+
+    @property
+    def takeaway(self) -> str:
+        """What of the description, which is computed from the data, is short enough to be read beside the figure."""
+        kept = ""
+        for sentence in re.findall(r".+?\.(?=\s+[A-Z]|$)", self.description):
+            if len(kept) + len(sentence) > LONGEST:
+                break
+            kept += sentence
+        return kept.strip()
 
 
 def render_report(
@@ -75,21 +103,30 @@ def render_report(
     facts = declared_facts(plan)
     rows, columns = decisions(tables, facts)
     cells = tables.read("cells")
+    config: Mapping[str, Any] = plan.config if plan else {}
     page = environment.get_template("report.html.j2").render(
-        css=Markup(source(environment, "report.css")[0]),
-        js=Markup(source(environment, "report.js")[0]),
+        css=Markup("".join(source(environment, name)[0] for name in environment.list_templates(extensions=["css"]))),
+        js=Markup("".join(source(environment, name)[0] for name in environment.list_templates(extensions=["js"]))),
+        study=script_data(
+            {"cells": embedded_cells(tables), "map": embedded_tiles(tables, config), "cards": cards(plan)}
+        ),
         judged_by=judged_by(tables),
-        sentences=answer_sentences(tables),
+        rule=rule_lines(tables),
+        in_doubt=in_doubt(tables),
+        scope=scope(tables),
+        evidence=evidence(tables),
+        refuted=findings.sentences(tables.folder),
         decisions=rows,
         criteria={key: (CRITERIA[key], tokens) for key, tokens in columns.items()},
         unfinished=cells[cells["status"].isin(UNFINISHED)].to_dict("records"),
         absent=absent(tables, plan),
-        pictures={name: picture(Path(figures) / f"{name}.svg") for name in FIGURES},
+        pictures={name: picture(Path(figures) / f"{name}.svg", figure.reads[-1]) for name, figure in FIGURES.items()},
         diagrams={
-            entry["name"]: picture(Path(figures) / "sweeps" / f"{entry['name']}.svg")
-            for entry in (plan.config.get("sweeps", ()) if plan else ())
+            entry["name"]: picture(Path(figures) / "sweeps" / f"{entry['name']}.svg", "phase_diagrams")
+            for entry in config.get("sweeps", ())
         },
         crossings=tables.read("crossings").to_dict("records"),
+        questions=question_facts(tables),
         identity=identity_rows(tables, facts),
         boundary_terms=boundary_terms(tables, facts),
         health=health_rows(tables),
@@ -102,17 +139,27 @@ def render_report(
         calibration=calibration.tables(calibration.recorded()),
         wins=win_rows(tables),
         regrets=regret_rows(tables),
-        cells=cell_rows(tables),
+        cure=cure_sentence(tables),
+        cures=cure_rows(tables),
+        tree=questions(tables),
+        coverage=coverage_rows(tables),
+        works=WORKS,
+        bibtex=bibtex_address(),
         bias_seen=BIAS_SEEN,
         estimators=estimator_rows(tables, plan),
         references=reference_rows(tables),
+        learning=learning_rows(tables),
         claims=tables.read("claims").to_dict("records"),
+        ledger=ledger_sentence(tables),
+        experiments=[
+            found for name in config.get("claims", ()) if (found := picture(Path(figures) / "claims" / f"{name}.svg"))
+        ],
         fingerprint=plan.fingerprint if plan else "",
-        config=json.dumps(plan.config, indent=2, ensure_ascii=False) if plan else "",
-        settings=plan.config if plan else {},
+        config=json.dumps(config, indent=2, ensure_ascii=False) if plan else "",
+        settings=config,
         provenance=provenance,
         run=latest_run(all_records()) if tables.folder == TABLES else None,  # records are of the study in this folder
-        downloads=_downloads(tables, output),
+        downloads=downloads(tables),
     )
     with atomic_write(output) as file:
         file.write(page)
@@ -164,7 +211,7 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{mantissa.replace('-', '−')}×10{superscript}"
 
 
-def picture(path: Path) -> Picture | None:
+def picture(path: Path, table: str = "") -> Picture | None:
     """An SVG as a data address, with the title and the description it carries; None if there is no such file."""
     if not path.is_file():
         return None
@@ -173,19 +220,9 @@ def picture(path: Path) -> Picture | None:
         tag: unescape(found[1]) if (found := re.search(rf"<{tag}\b[^>]*>(.*?)</{tag}>", text, re.DOTALL)) else ""
         for tag in ("title", "desc")
     }
-    encoded = base64.b64encode(text.encode()).decode()
-    return Picture(path.stem, words["title"], words["desc"], f"data:image/svg+xml;base64,{encoded}")
-
-
-# --- what the page says, from the tables ---------------------------------------------------------------------------
-
-
-def _downloads(tables: Tables, output: Path) -> list[dict[str, Any]]:
-    """The tables that exist, as links relative to the page."""
-    found = []
-    for name in COLUMNS:
-        path = tables.folder / f"{name}.csv"
-        if path.is_file():
-            link = Path(os.path.relpath(path.resolve(), output.resolve().parent)).as_posix()
-            found.append({"name": name, "link": link, "rows": len(tables.read(name))})
-    return found
+    width, height = (
+        round(float(found[1]) / 0.75) if (found := re.search(rf'<svg\b[^>]*\b{side}="([\d.]+)pt"', text)) else 0
+        for side in ("width", "height")
+    )
+    address = Markup("data:image/svg+xml," + quote(" ".join(text.split("\n")), safe=" !$'()*+,-./:;=?@[]^_`{|}~"))
+    return Picture(path.stem, words["title"], words["desc"], address, width, height, table)

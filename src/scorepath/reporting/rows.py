@@ -165,26 +165,6 @@ def tallies(tables: Tables) -> list[dict[str, Any]]:
     return rows
 
 
-def cell_rows(tables: Tables) -> list[dict[str, Any]]:
-    """Every cell of both stages, with its main numbers at the first checkpoint."""
-    cells = tables.read("cells")
-    statistics = tables.read("gradient_statistics")
-    statistics = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
-    references = tables.read("references")
-    norms = {(row.environment, row.sigma, row.checkpoint): row.gradient_norm for row in references.itertuples()}
-    found = {(row["environment"], row["estimator"], row["sigma"]): row for row in statistics.to_dict("records")}
-    rows = []
-    for cell in cells.to_dict("records"):
-        row: dict[str, Any] = cell | {"state": str(cell["status"]).split(":")[0], "numbers": None}
-        measured = found.get((cell["environment"], cell["estimator"], cell["sigma"]))
-        if cell["stage"] == "gradients" and measured:
-            norm = norms.get((cell["environment"], cell["sigma"], measured["checkpoint"]), math.nan)
-            scale = norm**2 if norm > 0 else math.nan
-            row["numbers"] = measured | {"relative_bias": measured["squared_bias"] / scale}
-        rows.append(row)
-    return rows
-
-
 def estimator_rows(tables: Tables, plan: Plan | None) -> list[dict[str, Any]]:
     """Every estimator with its family, where it runs and what is declared about its bias and its cost."""
     cells = tables.read("cells")

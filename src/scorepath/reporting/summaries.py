@@ -53,16 +53,37 @@ def many(count: int, noun: str) -> str:
 # --- sentences --------------------------------------------------------------------------------------------------------
 
 
-def summary_sentences(tables: Tables) -> list[str]:
+def summary_sentences(tables: Tables) -> dict[str, str]:
     """What has no signal, whether to backpropagate at all, wins by noise level, rules of thumb; "" where unknown."""
     verdicts = tables.read("verdicts")
-    return [
-        _without_signal(verdicts),
-        _backpropagate(verdicts),
-        _by_noise(tables.read("wins")),
-        _by_policy(verdicts),
-        _rules(tables.read("regrets")),
-    ]
+    return {
+        "no_signal": _without_signal(verdicts),
+        "backpropagate": _backpropagate(verdicts),
+        "by_noise": _by_noise(tables.read("wins")),
+        "by_policy": _by_policy(verdicts),
+        "rules": _rules(tables.read("regrets")),
+    }
+
+
+def scope(tables: Tables) -> str:
+    """What was compared: environments, noise levels, checkpoints, budget; "" where nothing was."""
+    rows = _measured(tables.read("verdicts"), BEST, "equal_samples")
+    if rows.empty:
+        return ""
+    levels = sorted(rows["sigma"].unique())
+    ends = dict.fromkeys(map(sigma_token, (levels[0], levels[-1])))
+    spread = f"from {' to '.join(ends)}" if len(ends) > 1 else f"= {levels[0]:g}"
+    cells = tables.read("cells")
+    ran = cells[(cells["stage"] == "gradients") & (cells["status"] == "run")]
+    budget = rows["budget"].dropna()
+    at = f" at a budget of B = {budget.iloc[0]:,.0f} samples" if len(budget) else ""
+    return (
+        f"Scope: {many(rows['environment'].nunique(), 'environment')}, {many(len(levels), 'noise level')} (σ"
+        f" {spread}), {many(rows['checkpoint'].nunique(), 'stage')} of training,"
+        f" {many(ran['estimator'].nunique(), 'estimator')}; {len(ran):,} cells; errors{at}. In"
+        f" {int((rows['verdict'] == 'pathwise').sum() + rows['verdict'].isin(RIVALS).sum())} of {len(rows)} comparisons"
+        " with the best score function at equal samples the winner is decided."
+    )
 
 
 def _measured(verdicts: pd.DataFrame, comparison: str, criterion: str) -> pd.DataFrame:

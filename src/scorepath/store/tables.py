@@ -21,7 +21,7 @@ TEXT = (
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
     "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable", "practical", "by",
     "level", "rule", "worst_environment", "why", "sweep", "x_axis", "y_axis", "kind",
-    "mechanism", "sentence", "verdict_at_equal_seconds", "number", "part", "scope",
+    "mechanism", "sentence", "verdict_at_equal_seconds", "number", "part", "scope", "question",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
 TRUTHS = ("at_grid_edge", "proved_unbiased")
@@ -88,6 +88,18 @@ COLUMNS: dict[str, list[str]] = {
         "crossings": "sweep rival quantity x_axis y_axis y predicted exact measured measured_low measured_high",
         "claims": (
             "claim source prediction predicted measured measured_low measured_high consistency tolerance figure why"
+        ),
+        "student_limit": (
+            "estimator sigma samples gradient mean mean_low mean_high needed needed_low needed_high needed_exact"
+        ),
+        "student_theorem": (
+            "state step visited probability value_left value_right term gradient difference reinforce reinforce_low"
+            " reinforce_high reward_to_go reward_to_go_low reward_to_go_high"
+        ),
+        "student_numbers": "question quantity expected value value_low value_high",
+        "student_figure": (
+            "sigma frequency height edge mean_action estimator samples gradient boundary_term mean mean_low mean_high"
+            " quantile_5 quantile_25 quantile_50 quantile_75 quantile_95"
         ),
     }.items()
 }

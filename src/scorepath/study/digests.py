@@ -220,6 +220,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         "mechanisms": [study.environments, methods, study.seed, study.resamples],
         "sweep_tables": list(study.sweeps),
         "claims": [study.environments, methods, study.seed, study.resamples, study.claims],
+        "questions": study.seed,
         "figure": methods,
         "report": methods,
         "crate": _plugin_digests(study.plugins),

@@ -203,6 +203,12 @@ RULES = {
             reads=_tables("gradient_statistics", "references", "verdicts", "regrets"), sources=("environments",),
             numerical=True,
         ),
+        Rule(
+            "questions",
+            "Compute the numbers behind the student's questions.",
+            _tables("student_limit", "student_theorem", "student_numbers", "student_figure"),
+            torch=True, numerical=True,
+        ),
         Rule("figure", "Draw one figure from the tables.", (FIGURE,), sources=("scorepath.figures",)),
         Rule(
             "claim_figure",

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from tests.helpers.small_tables import write_tables
 
-from scorepath.reporting.answer import answer_sentences, boundaries, decisions, measured_reasons
+from scorepath.reporting.answer import boundaries, decisions, evidence, measured_reasons
 from scorepath.store.tables import Tables
 
 
 def test_answer_follows_the_data(tmp_path: Path) -> None:
-    first, where, flips, *_ = answer_sentences(Tables(write_tables(tmp_path / "one")))
+    told = evidence(Tables(write_tables(tmp_path / "one")))
+    first, where, flips = told["who"], told["where"], told["changes"]
     assert "in 4 of 8 decided comparisons" in first
     assert "2 environments, 0 undecided" in first
     assert where == (
@@ -21,10 +22,10 @@ def test_answer_follows_the_data(tmp_path: Path) -> None:
         "It loses where it is biased (up to 100 % of the gradient, in edge) every one in edge."
     )
     assert flips == "In no environment does the winner change between the noise levels tried."
-    first, where, *_ = answer_sentences(Tables(write_tables(tmp_path / "two", losers=())))
-    assert "in 8 of 8 decided comparisons" in first
-    assert where == "On the levels tried it wins every decided comparison in smooth and edge."
-    assert "in 0 of 4 decided" in answer_sentences(Tables(write_tables(tmp_path / "three", ("edge",))))[0]
+    told = evidence(Tables(write_tables(tmp_path / "two", losers=())))
+    assert "in 8 of 8 decided comparisons" in told["who"]
+    assert told["where"] == "On the levels tried it wins every decided comparison in smooth and edge."
+    assert "in 0 of 4 decided" in evidence(Tables(write_tables(tmp_path / "three", ("edge",))))["who"]
 
 
 def lose_edge_at_large_noise(tables: Path) -> None:
@@ -37,12 +38,12 @@ def lose_edge_at_large_noise(tables: Path) -> None:
 def test_answer_names_where_the_winner_changes(tmp_path: Path) -> None:
     tables = write_tables(tmp_path / "tables", losers=())
     lose_edge_at_large_noise(tables)
-    _, where, flips, *_ = answer_sentences(Tables(tables))
-    assert flips == (
+    told = evidence(Tables(tables))
+    assert told["changes"] == (
         "On the levels tried the winner changes with the noise in 1 environment, each time from pathwise at the"
         " smaller to the score function at the larger noise: between σ = 0.1 and 1."
     )
-    assert where == "On the levels tried it wins every decided comparison in smooth. It loses some in edge."
+    assert told["where"] == "On the levels tried it wins every decided comparison in smooth. It loses some in edge."
     rows, columns = decisions(Tables(tables))
     edge = next(row for row in rows if row.environment == "edge")
     assert edge.boundary == ("0.1 P → 1 S",)
@@ -67,7 +68,7 @@ def test_a_larger_variance_is_told_only_where_the_intervals_are_apart(
     assert {name: str(reason) for name, reason in measured_reasons(Tables(tables)).items()} == words
     lose_edge_at_large_noise(tables)
     told = "where its variance is the larger (at least 2.0 times its rival’s, in edge) some in edge."
-    assert (told in answer_sentences(Tables(tables))[1]) == bool(words)
+    assert (told in evidence(Tables(tables))["where"]) == bool(words)
 
 
 def test_exact_curves_tell_of_every_crossing(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_exact_curves_tell_of_every_crossing(tmp_path: Path) -> None:
         for sigma, value in ((0.6867, 1), (0.3786, -1), (1.5, -1), (0.05, -1))
     ]
     pd.concat([curves, pd.DataFrame(found)]).to_csv(tables / "exact_curves.csv", index=False)
-    (told,) = [sentence for sentence in answer_sentences(Tables(tables)) if "exact curves tell" in sentence]
+    told = evidence(Tables(tables))["curves"]
     assert told.endswith(
         "(S: leave one out) have equal errors at σ = 0.379 P → S; 0.687 S → P (edge). So pathwise does not win"
         " everywhere in edge, whatever the levels tried say."
@@ -94,9 +95,9 @@ def test_undecided_is_said_as_such(tmp_path: Path) -> None:
         table = pd.read_csv(tables / f"{name}.csv", keep_default_na=False)
         table.loc[table["verdict"] == "pathwise", "verdict"] = "undecided"
         table.to_csv(tables / f"{name}.csv", index=False)
-    sentences = answer_sentences(Tables(tables))
-    assert "none of the 4 comparisons" in sentences[0]
-    assert not any("wins" in sentence for sentence in sentences[:2])
+    told = evidence(Tables(tables))
+    assert "none of the 4 comparisons" in told["who"]
+    assert "wins" not in told["who"] + told.get("where", "")
 
 
 def test_boundaries_skip_undecided_levels() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.cut_tables import ABSENT, WITHOUT_SIDE, tables_without
 from tests.helpers.small_tables import write_tables
 
-from scorepath.reporting.answer import answer_sentences, decisions
+from scorepath.reporting.answer import answer_sentences, decisions, evidence
 from scorepath.reporting.page import render_report
 from scorepath.reporting.rows import identity_rows
 from scorepath.store.tables import UNCERTIFIED, Tables
@@ -24,7 +24,7 @@ def rendered(tables: Path) -> str:
 def test_whatever_a_study_lacks_it_has_a_report(absent: str, tmp_path: Path) -> None:
     tables = tables_without(absent, tmp_path / "tables")
     page = rendered(tables)
-    first, *_ = answer_sentences(Tables(tables))
+    first, *_ = evidence(Tables(tables)).values()
     assert first.startswith("This study makes no comparison" if absent in WITHOUT_SIDE else "Averaging")
     if absent in WITHOUT_SIDE:
         assert first.endswith(f": no {absent} in this study.")
@@ -45,10 +45,10 @@ def test_nothing_trained_is_said_and_no_curves_are_shown(tmp_path: Path) -> None
     page = rendered(write_tables(tmp_path / "tables", training=False))
     assert "Nothing is trained in this study" in page
     assert "Same optimiser" not in page
-    assert "learning_curves" not in page
+    assert "learning curves" not in page
     page = rendered(write_tables(tmp_path / "tables", training=True))
     assert "Nothing is trained" not in page
-    assert "learning_curves" in page
+    assert "learning curves" in page
 
 
 def test_a_reference_that_is_not_certified_judges_neither_side(tmp_path: Path) -> None:

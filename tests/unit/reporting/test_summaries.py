@@ -11,18 +11,18 @@ from scorepath.reporting.summaries import counted, regret_rows, summary_sentence
 from scorepath.store.tables import COLUMNS, Tables
 
 
-def sentences(folder: Path) -> list[str]:
+def sentences(folder: Path) -> dict[str, str]:
     return summary_sentences(Tables(folder))
 
 
 def test_wins_by_noise_level_are_told_with_limits(tmp_path: Path) -> None:
-    _, _, by_noise, *_ = sentences(write_tables(tmp_path))
+    by_noise = sentences(write_tables(tmp_path))["by_noise"]
     assert "4 of 5 at σ = 0.1, 4 of 5 at σ = 1; over all 80 %" in by_noise
     assert "30 to 99 %" in by_noise
 
 
 def test_rules_are_told_from_the_cheapest_up(tmp_path: Path) -> None:
-    rules = sentences(write_tables(tmp_path))[-1]
+    rules = sentences(write_tables(tmp_path))["rules"]
     order = [
         "the mixture inverse variance 1.3 [1.2, 9]",
         "pathwise where σ < 1, else",
@@ -37,7 +37,7 @@ def test_rules_are_told_from_the_cheapest_up(tmp_path: Path) -> None:
 def test_the_spread_over_policies_is_told(tmp_path: Path) -> None:
     """Of two environments with five places each the one that is measured with three policies has two that turn."""
     tables = write_tables(tmp_path)
-    assert sentences(tables)[3] == ""
+    assert sentences(tables)["by_policy"] == ""
     verdicts = pd.read_csv(tables / "verdicts.csv", keep_default_na=False, na_values=[""])
     own = verdicts["environment"].eq("edge") & verdicts["sigma"].gt(0)
     several = [verdicts[own].assign(environment=f"edge{n}") for n in ("", "_2", "_3")]
@@ -47,20 +47,20 @@ def test_the_spread_over_policies_is_told(tmp_path: Path) -> None:
     found["value_least"] = -1.0
     found["value_most"] = (edges & found["sigma"].eq(1)).map({True: 0.5, False: -0.5})
     found.to_csv(tables / "verdicts.csv", index=False)
-    said = sentences(tables)[3]
+    said = sentences(tables)["by_policy"]
     assert "of 4 places that were measured with several initial policies" in said
     assert said.endswith("at 2 (in edge, edge 2, edge 3).")
 
 
 def test_the_question_is_answered_against_all_that_need_returns_alone(tmp_path: Path) -> None:
     tables = write_tables(tmp_path)
-    assert sentences(tables)[1] == ""  # nothing of the kind was compared
+    assert sentences(tables)["backpropagate"] == ""  # nothing of the kind was compared
     verdicts = pd.read_csv(tables / "verdicts.csv", keep_default_na=False)
     own = verdicts[verdicts["comparison"] == "pathwise_vs_best_score_function"]
     own = own.assign(comparison="pathwise_vs_best_derivative_free", rival="measure_valued")
     own["verdict"] = own["verdict"].replace("score_function", "derivative_free")
     pd.concat([verdicts, own]).to_csv(tables / "verdicts.csv", index=False)
-    said = sentences(tables)[1]
+    said = sentences(tables)["backpropagate"]
     assert "in 4 of 8 decided comparisons (0 undecided)" in said
     assert "most often measure valued" in said
 
@@ -72,7 +72,7 @@ def test_samples_that_are_all_zero_are_told(tmp_path: Path) -> None:
     verdicts.loc[silent, "verdict"] = "no_signal"
     verdicts.loc[silent & (verdicts["sigma"] == 1.0), "relative_error"] = 1.0
     verdicts.to_csv(tables / "verdicts.csv", index=False)
-    said = sentences(tables)[0]
+    said = sentences(tables)["no_signal"]
     assert said.startswith("In 4 comparisons there is no signal")
     assert "(in edge); in 2 of them" in said
 
@@ -94,9 +94,9 @@ def test_the_reports_rows_are_the_tables(tmp_path: Path) -> None:
 
 
 def test_without_tables_nothing_is_said(tmp_path: Path) -> None:
-    assert set(sentences(tmp_path)) == {""}
+    assert set(sentences(tmp_path).values()) == {""}
     for name in ("wins", "regrets"):
         pd.DataFrame(columns=COLUMNS[name]).to_csv(tmp_path / f"{name}.csv", index=False)
-    assert set(sentences(tmp_path)) == {""}
+    assert set(sentences(tmp_path).values()) == {""}
     assert win_rows(Tables(tmp_path)) == ([], [])
     assert regret_rows(Tables(tmp_path)) == ([], [])

@@ -77,7 +77,7 @@ def test_reference_policies_depend_on_what_writes_their_file(
 def test_an_environment_reruns_its_own_jobs(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:
     changed = edited(monkeypatch, config, "environments/cosine.py")
     # the claims say of every environment what its knobs are
-    assert {name for name in changed if "/" not in name} <= {"claims", "exact_curves"}
+    assert {name for name in changed if "/" not in name} <= {"claims", "exact_curves", "questions"}
     assert {name.split("/")[1] for name in changed if "/" in name} == {"cosine"}
 
 
@@ -88,7 +88,7 @@ def test_an_estimator_reruns_its_own_cells_and_the_timings(
     cells = {f"gradients/{name}/pathwise" for name in ("cosine", "lqr")} | {"train/cosine/pathwise"}
     swept = {name for name in changed if name.startswith("sweep")}
     assert len(swept) == 5, "the sweep and its four points"
-    assert changed - swept == cells | {"costs/cosine", "costs/lqr"}
+    assert changed - swept == cells | {"costs/cosine", "costs/lqr", "questions"}
 
 
 def test_references_depend_on_no_estimator(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:

@@ -1,0 +1,1 @@
+"""The student's questions in numbers: small experiments of their own, the same in every study."""
