@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from scorepath import probes
 from scorepath.estimators.pathwise import Pathwise
-from scorepath.forecast import Forecast
+from scorepath.forecast import Evidence, Forecast, features_of
 from scorepath.inquiry import ERROR_MARGIN, Interval
-from scorepath.probes import PATHWISE, Evidence, Sampled, features_of
+from scorepath.probes import PATHWISE, Sampled
 from scorepath.references.jumps import Jump
 from scorepath.signals import SignalMoments
 
@@ -95,7 +95,9 @@ class Answer:
 
     def __str__(self) -> str:
         if self.verdict == NO_PATHWISE:
-            return f"sigma = {self.sigma:g}: {self.why} Use {self.recommendation}."
+            beside = f" ({self.rival}'s error is {self.ratio_at_equal_seconds} times as large at equal seconds)"
+            known = math.isfinite(self.ratio_at_equal_seconds.value)
+            return f"sigma = {self.sigma:g}: {self.why} Use {self.recommendation}{beside if known else ''}."
         lines = [
             f"sigma = {self.sigma:g}: {WORDS[self.verdict]}. Use {self.recommendation}.",
             f"  pathwise has the smaller error with probability {self.probability:.2f} at equal samples"
@@ -245,7 +247,7 @@ def answer_of(
     sigma = sampled.simulator.sigma
     rival, cheapest = probes.best_rival(sampled), probes.best_rival(sampled, seconds)
     if PATHWISE not in sampled.moments:
-        return _without_pathwise(sampled, rival, cheapest)
+        return _without_pathwise(sampled, seconds)
     found = probes.compared(sampled, rival)
     per_second = probes.compared(sampled, cheapest, (1.0, seconds[cheapest] / seconds[PATHWISE]))
     probability, timed = (model.probability(features_of(each), jumps) for each in (found, per_second))
@@ -253,7 +255,8 @@ def answer_of(
         sigma, INSUFFICIENT, False, probability, timed, rival, cheapest, _ratio(found), _ratio(per_second),
         "leave_one_out", "", "", batches=sampled.batches, evidence=found,
     )  # fmt: skip
-    verdict = _verdict(found, probability, jumps, model)
+    enough = sampled.batches >= probes.BATCHES
+    verdict = _verdict(found, probability, jumps, model) if enough else INSUFFICIENT
     at_seconds = _verdict(per_second, timed, jumps, model)
     chosen = {PATHWISE: PATHWISE, DERIVATIVE_FREE: cheapest, EQUIVALENT: PATHWISE if timed > 0.5 else cheapest}
     decided = verdict if at_seconds == INSUFFICIENT or verdict == INSUFFICIENT else at_seconds
@@ -288,14 +291,21 @@ def _power(exponent: float) -> float:
     return 10**exponent if exponent < 300 else math.inf
 
 
-def _without_pathwise(sampled: Sampled, rival: str, cheapest: str) -> Answer:
-    environment = sampled.simulator.environment
-    why = Pathwise().not_applicable(environment, sampled.simulator.sigma) or "there is no derivative"
-    best = cheapest or rival
-    return Answer(
-        sampled.simulator.sigma, NO_PATHWISE, bool(best), 0.0, 0.0, rival, cheapest, NOTHING, NOTHING,
-        best or "leave_one_out", "derivatives", f"Pathwise does not exist: {why}.", batches=sampled.batches,
+def _without_pathwise(sampled: Sampled, seconds: Mapping[str, float]) -> Answer:
+    """The two best of those that need no derivatives: the ratio is the second's error over the first's."""
+    environment, sigma = sampled.simulator.environment, sampled.simulator.sigma
+    why = Pathwise().not_applicable(environment, sigma) or "there is no derivative"
+    best = probes.best_rival(sampled, seconds)
+    others = replace(sampled, moments={name: each for name, each in sampled.moments.items() if name != best})
+    answer = Answer(
+        sigma, NO_PATHWISE, sampled.batches >= probes.BATCHES, 0.0, 0.0, "", best, NOTHING, NOTHING, best,
+        "derivatives", f"Pathwise does not exist: {why}.", batches=sampled.batches,
     )  # fmt: skip
+    if not (second := probes.best_rival(others, seconds)):
+        return answer
+    prices = seconds[best], seconds[second]
+    found = probes.beside(sampled, (best, second), (1.0, prices[1] / prices[0]))
+    return replace(answer, rival=second, ratio_at_equal_seconds=Interval(*(_power(each) for each in found)))
 
 
 def _why(
@@ -311,7 +321,7 @@ def _why(
         return "jump", f"Pathwise misses a part of the gradient, as {found.witness} show. {missed}"
     if found.reason:
         word = "signal" if "signal" in found.reason or found.blank else "tails"
-        return word, f"There is no comparison to be had: {found.reason}."
+        return word, f"A second moment cannot be measured ({found.reason})."
     if single >= 1:
         return "precision", f"In float32 rounding makes up {_percent(single)} of pathwise's error: use float64."
     if (per_second.lead > 0) != (found.lead > 0):
@@ -340,16 +350,18 @@ def _percent(share: float) -> str:
 
 def _needs(found: Evidence, sampled: Sampled, seconds: Mapping[str, float], jumps: bool, likely: bool) -> str:
     """What it would take to know."""
-    if found.blank or "signal" in found.reason:
-        return "more noise, or another starting policy: samples of a side are all exactly zero"
     if likely and jumps:
         return (
             "a return without the jump, or the same question along training: here pathwise has the smaller error, but "
             "more of the jump may be met where it leads"
         )
+    if found.blank or "signal" in found.reason:
+        return "more noise, or another starting policy: samples of a side are all exactly zero"
     width = (found.lead_high - found.lead_low) / 2
-    factor = math.inf
-    if likely and found.cautious_low <= 0:  # what goes unnoticed falls with the number of batches
+    factor = math.inf if sampled.batches >= probes.BATCHES else probes.BATCHES / sampled.batches / 1.5
+    if sampled.batches < probes.BATCHES:
+        pass
+    elif likely and found.cautious_low <= 0:  # what goes unnoticed falls with the number of batches
         slack = 1 - 10**-found.variance_lead
         factor = found.room / slack if slack > 0 else math.inf
     elif math.isfinite(width) and found.lead != 0:
@@ -371,7 +383,7 @@ def _changes(
         texts.append(f"a shorter window: truncated_pathwise with window {steps} cuts the growth off, at a bias")
     if found.bias_share > 0 and not found.agrees and found.variance_lead > 0:
         flip = (1 - 10**-found.variance_lead) / found.bias_share
-        texts.append(f"a batch {'below' if flip < 1 else 'above'} {flip:.2g} times this size")
+        texts.append(f"a batch {'below' if flip < 1 else 'above'} {float(f'{flip:.2g}'):g} times this size")
     if found.agrees and not found.reason and abs(found.lead) < NEAR:
         texts.append("a mixture: inverse_variance weighs both by their variances")
     if answer.verdict == PATHWISE and timed < 0.5:

@@ -43,6 +43,10 @@ SHARE = 0.5
 """Of the budget, what may go to audit and jump searches."""
 FIRST = 20
 """Trajectories, backward passes and branches counted, that a sample of all contestants is expected to cost."""
+LEAST_SAMPLES = 8
+"""Trajectories in a batch, however long they take."""
+FEWEST = 3
+"""Batches that have an interval."""
 SIGNAL_SAMPLES = 16
 """Trajectories in each of the batches that growth is measured by."""
 
@@ -182,6 +186,8 @@ class _Inquiry:
     findings: list[Finding] = field(default_factory=list)
     trajectory: float = 0.0
     """Seconds of one trajectory among many."""
+    samples: int = 0
+    """Trajectories of a batch that is sampled: fewer than an estimate's where these take long."""
     horizon_crossing: Interval | None = None
 
     @property
@@ -218,6 +224,10 @@ class _Inquiry:
             self.trajectory = seconds / count
         if not returns.isfinite().all():
             self.findings.append(Finding("unstable", "some returns are not finite: the simulation is unstable there"))
+        self.samples = self.batch_size
+        first = FIRST * probes.BATCHES * len(self.levels) * self.trajectory
+        while self.samples >= 2 * LEAST_SAMPLES and first * self.samples > SHARE * self.clock.left:
+            self.samples //= 2
 
     def _audit(self) -> None:
         if not auditable(self.environment) or not self._affordable(32 * 30, SHARE / 2):
@@ -246,22 +256,24 @@ class _Inquiry:
     def _sample(self) -> None:
         """Paired batches, in chunks that double, where the answer is not clear yet."""
         names = list(probes.contestants(self.environment, self.simulators[0].sigma))
-        chunk = 1
-        while chunk <= MOST_BATCHES // 2:
+        while not all(level.answer is not None and level.answer.clear for level in self.levels):
+            begun = False
             for level in self.levels:
                 if level.answer is not None and level.answer.clear:
                     continue
-                if level.sampled is None:
-                    if not self._affordable(FIRST * self.batch_size):
-                        continue
-                elif level.chunk * chunk > self.clock.left:
+                chunk = level.sampled.batches if level.sampled else 1
+                if level.sampled is None and not self._affordable(FIRST * self.samples):
                     continue
-                self.progress(f"sigma = {level.simulator.sigma:g}: {chunk} more batches of {', '.join(names)}")
+                if level.chunk * chunk > self.clock.left or 2 * chunk > MOST_BATCHES:
+                    continue
+                begun = True
+                self.progress(
+                    f"sigma = {level.simulator.sigma:g}: {chunk} more of {self.samples} by {', '.join(names)}"
+                )
                 self._take(level, chunk)
-                if level.sampled is not None and level.sampled.batches >= probes.BATCHES // 2:
+                if level.sampled is not None and level.sampled.batches >= FEWEST:
                     self._answer(level)
-            chunk *= 2
-            if all(level.answer is not None and level.answer.clear for level in self.levels):
+            if not begun:
                 break
 
     def _take(self, level: _Level, count: int) -> None:
@@ -271,17 +283,17 @@ class _Inquiry:
         moments, total = {}, 0.0
         for name in probes.contestants(self.environment, simulator.sigma):
             moments[name], seconds = timed(
-                partial(probes.sample_one, name, simulator, self.stream, batches, self.batch_size)
+                partial(probes.sample_one, name, simulator, self.stream, batches, self.samples)
             )
-            per_sample = seconds / (count * self.batch_size)
+            per_sample = seconds / (count * self.samples)
             level.seconds[name] = min(per_sample, level.seconds.get(name, math.inf))
             total += seconds
         missed = None
         if probes.can_branch(self.environment):
-            missed, seconds = timed(lambda: probes.sample_missed(simulator, self.stream, batches, self.batch_size))
+            missed, seconds = timed(lambda: probes.sample_missed(simulator, self.stream, batches, self.samples))
             total += seconds
         level.chunk = total / count
-        new = probes.Sampled(simulator, self.batch_size, moments, missed)
+        new = probes.Sampled(simulator, self.samples, self.batch_size, moments, missed)
         level.sampled = new if level.sampled is None else level.sampled.and_more(new)
 
     def _answer(self, level: _Level) -> None:
@@ -339,7 +351,7 @@ class _Inquiry:
             probes.errors_of(level.sampled, "leave_one_out")[:, :least] for level in known if level.sampled is not None
         ]
         axis = np.array([level.simulator.sigma for level in known])
-        if least < 3:
+        if least < FEWEST:
             return []
         return [Interval(*map(float, each[:3])) for each in measured_crossings(axis, np.stack(numbers))]
 
@@ -348,7 +360,7 @@ class _Inquiry:
         levels = self.levels or [_Level(each) for each in self.simulators]
         answers = []
         for level in levels:
-            if level.answer is None and level.sampled is not None and level.sampled.batches >= 3:
+            if level.answer is None and level.sampled is not None and level.sampled.batches >= FEWEST:
                 with suppress(ValueError):
                     self._answer(level)
             answers.append(level.answer or Answer.nothing(level.simulator.sigma, self._needed()))

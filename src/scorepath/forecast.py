@@ -54,6 +54,50 @@ def surety(low: float, high: float) -> float:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a comparison with the best rival rests on; errors are mean squared, of one batch, in log10.
+
+    | field | meaning |
+    |---|---|
+    | rival | the derivative-free estimator with the smallest error |
+    | lead, lead_low, lead_high | log10 of the rival's error over pathwise's, bias as estimated, with 95 % limits |
+    | cautious, cautious_low | the same if pathwise had the largest bias that could have gone unnoticed |
+    | variance_lead | log10 of the ratio of variances alone |
+    | bias_share | squared bias of pathwise as estimated, by the rival's error |
+    | room | the square of the largest bias that could have gone unnoticed, by the rival's error |
+    | agrees | whether no bias was noticed, at a false-alarm rate of 1e-4 |
+    | witness | what saw it |
+    | blank | every sample of pathwise is exactly zero |
+    | tail, rival_tail | what tails may hold unseen, as shares of the variances |
+    | trust | Suh's alpha: the weight that alpha-order batches give to pathwise |
+    | reason | why there is no comparison, if there is none |
+    """
+
+    rival: str
+    lead: float
+    lead_low: float
+    lead_high: float
+    cautious: float
+    cautious_low: float
+    variance_lead: float
+    bias_share: float
+    room: float
+    agrees: bool
+    witness: str
+    blank: bool
+    tail: float
+    rival_tail: float
+    trust: float
+    reason: str = ""
+
+
+def features_of(evidence: Evidence) -> tuple[float, float]:
+    """What a forecast is made from, as `FEATURES` names it."""
+    worst, best = evidence.cautious_low, evidence.lead_high
+    return surety(evidence.lead_low, best), surety(worst, best)
+
+
+@dataclass(frozen=True)
 class Forecast:
     """A fitted model.
 

@@ -24,7 +24,7 @@ from scorepath.estimators.leave_one_out import LeaveOneOut
 from scorepath.estimators.measure_valued import MeasureValued
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.estimators.state_value_baseline import StateValueBaseline
-from scorepath.forecast import surety
+from scorepath.forecast import Evidence
 from scorepath.measurement import sample_batches, sample_variances, steps_per_sample
 from scorepath.moments import BatchMoments, concatenate
 from scorepath.noise import Noise, Stream
@@ -73,13 +73,15 @@ class Sampled:
     | field | meaning |
     |---|---|
     | simulator | with its noise level |
-    | batch_size | N, trajectories of a batch |
+    | batch_size | trajectories of a batch that was sampled |
+    | budget | N, trajectories of an estimate whose error counts |
     | moments | of each estimator's batches, by its name |
     | missed | what derivatives miss, (batches, P); None where that cannot be told |
     """
 
     simulator: Simulator
     batch_size: int
+    budget: int
     moments: Mapping[str, BatchMoments]
     missed: Tensor | None
 
@@ -117,7 +119,7 @@ def sample(simulator: Simulator, stream: Stream, batches: range, batch_size: int
     names = contestants(environment, simulator.sigma)
     missed = sample_missed(simulator, stream, batches, batch_size) if can_branch(environment) else None
     moments = {name: sample_one(name, simulator, stream, batches, batch_size) for name in names}
-    return Sampled(simulator, batch_size, moments, missed)
+    return Sampled(simulator, batch_size, batch_size, moments, missed)
 
 
 def search_jump(simulator: Simulator, seed: int, lines: int = LINES) -> Jump | None:
@@ -132,44 +134,6 @@ def search_jump(simulator: Simulator, seed: int, lines: int = LINES) -> Jump | N
 
 
 # --- what the batches say ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a comparison with the best rival rests on; errors are mean squared, of one batch, in log10.
-
-    | field | meaning |
-    |---|---|
-    | rival | the derivative-free estimator with the smallest error |
-    | lead, lead_low, lead_high | log10 of the rival's error over pathwise's, bias as estimated, with 95 % limits |
-    | cautious, cautious_low | the same if pathwise had the largest bias that could have gone unnoticed |
-    | variance_lead | log10 of the ratio of variances alone |
-    | bias_share | squared bias of pathwise as estimated, by the rival's error |
-    | room | the square of the largest bias that could have gone unnoticed, by the rival's error |
-    | agrees | whether no bias was noticed, at a false-alarm rate of 1e-4 |
-    | witness | what saw it |
-    | blank | every sample of pathwise is exactly zero |
-    | tail, rival_tail | what tails may hold unseen, as shares of the variances |
-    | trust | Suh's alpha: the weight that alpha-order batches give to pathwise |
-    | reason | why there is no comparison, if there is none |
-    """
-
-    rival: str
-    lead: float
-    lead_low: float
-    lead_high: float
-    cautious: float
-    cautious_low: float
-    variance_lead: float
-    bias_share: float
-    room: float
-    agrees: bool
-    witness: str
-    blank: bool
-    tail: float
-    rival_tail: float
-    trust: float
-    reason: str = ""
 
 
 def components_of(sampled: Sampled, name: str, biases: np.ndarray | None = None) -> ErrorComponents:
@@ -198,6 +162,16 @@ def best_rival(sampled: Sampled, prices: Mapping[str, float] | None = None) -> s
     return "" if index is None else names[index]
 
 
+def beside(sampled: Sampled, names: tuple[str, str], prices: tuple[float, float]) -> tuple[float, float, float]:
+    """log10 of the second's error over the first's, two unbiased contestants, with 95 % limits."""
+    first, second = (
+        Side.alone(components_of(sampled, name), price, float(sampled.budget))
+        for name, price in zip(names, prices, strict=True)
+    )
+    (outcome,) = compare_errors(first, second, np.arange(sampled.batches))
+    return outcome.value, outcome.low, outcome.high
+
+
 def witnesses(sampled: Sampled) -> dict[str, Tensor]:
     """Estimates of what pathwise misses, of each batch, (batches, P), by what they are of."""
     pathwise = sampled.moments[PATHWISE].means
@@ -219,7 +193,7 @@ def compared(sampled: Sampled, rival: str, prices: tuple[float, float] = (1.0, 1
     seen = witness(who, usable[who])
     ours = components_of(sampled, PATHWISE, bias.pseudo_values.numpy())
     theirs = components_of(sampled, rival)
-    every, budget = np.arange(sampled.batches), float(sampled.batch_size)
+    every, budget = np.arange(sampled.batches), float(sampled.budget)
     other = Side.alone(theirs, prices[1], budget)
     worst = with_room(ours, seen.noticeable**2) if math.isfinite(seen.noticeable) else ours
     (outcome,), (cautious,) = (
@@ -263,7 +237,7 @@ def _alpha(sampled: Sampled) -> float:
     score = sampled.moments.get("leave_one_out", pathwise)
     first, zeroth = float(pathwise.trace_variances.mean()), float(score.trace_variances.mean())
     alpha = zeroth / (first + zeroth) if 0 < first + zeroth < math.inf else 0.0
-    count, parameters = sampled.batch_size, pathwise.means.shape[1]
+    count, parameters = sampled.budget, pathwise.means.shape[1]
     distance = float((pathwise.means - score.means).mean(0).norm())
     odds = math.log((parameters + 1) / rule.failure_probability)
     error = math.sqrt(2 * zeroth * odds / count) + 2 * rule.bound * odds / (3 * count)
@@ -277,7 +251,7 @@ def errors_of(sampled: Sampled, rival: str) -> np.ndarray:
     bias = squared_bias(
         min(witnesses(sampled).values(), key=lambda each: each.var(0).sum().item())
     ).pseudo_values.numpy()
-    ours, theirs = (components_of(sampled, name).variances / sampled.batch_size for name in (PATHWISE, rival))
+    ours, theirs = (components_of(sampled, name).variances / sampled.budget for name in (PATHWISE, rival))
     return np.stack([ours + bias if bias.mean() > 0 else ours, theirs])
 
 
@@ -320,12 +294,6 @@ def probe_steps(environment: Environment, sigma: float, batches: int = BATCHES, 
     branches = 5 * horizon if can_branch(environment) else 0
     lines = 0 if environment.discrete_actions else LINES * 33 * horizon
     return count * (own + branches) + lines
-
-
-def features_of(evidence: Evidence) -> tuple[float, float]:
-    """What a forecast is made from, as `scorepath.forecast.FEATURES` names it."""
-    worst, best = evidence.cautious_low, evidence.lead_high
-    return surety(evidence.lead_low, best), surety(worst, best)
 
 
 def horizons(environment: Environment) -> Sequence[int]:

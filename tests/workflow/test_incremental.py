@@ -16,7 +16,7 @@ ESTIMATORS = ("reinforce", "leave_one_out", "pathwise", "inverse_variance")
 
 REPORT = {"report", "crate", "all"}
 DRAWN = {f"figure {name}" for name in FIGURES} | REPORT
-GATHERED = {"tables", "claims", "cost_tables", "mechanisms"} | DRAWN
+GATHERED = {"tables", "claims", "cost_tables", "mechanisms", "advisor"} | DRAWN
 COSTS = {f"costs {name}" for name in ENVIRONMENTS}
 COMMENT = "\n# a remark\n"
 
@@ -55,7 +55,7 @@ def test_one_more_noise_level(finished: Project, base_config: dict[str, Any]) ->
     finished.configure(noise_levels=[0, 0.5, 0.1])
     new = {f"reference {place}/0.1" for place in ENVIRONMENTS}
     new |= {f"gradients {place}/{name}/0.1" for place in ENVIRONMENTS for name in ESTIMATORS}
-    new |= {f"signals {place}" for place in ENVIRONMENTS}
+    new |= {f"{rule} {place}" for rule in ("signals", "probes") for place in ENVIRONMENTS}
     assert finished.dry_run() == new | GATHERED
 
     # training that names no noise levels of its own follows the study's
@@ -69,13 +69,14 @@ def test_one_more_noise_level(finished: Project, base_config: dict[str, Any]) ->
 def test_an_edited_estimator_and_the_mixtures_of_it(finished: Project, edited: tuple[str, ...]) -> None:
     finished.append(f"src/scorepath/estimators/{edited[0]}.py", COMMENT)
     trained = {f"train lqr/{name}/0.5" for name in edited if name == "reinforce"}
-    assert finished.dry_run() == gradient_cells(ENVIRONMENTS, edited) | trained | COSTS | GATHERED
+    probed = {f"probes {place}" for place in ENVIRONMENTS if "leave_one_out" in edited}
+    assert finished.dry_run() == gradient_cells(ENVIRONMENTS, edited) | trained | probed | COSTS | GATHERED
 
 
 def test_an_edited_environment(finished: Project) -> None:
     finished.append("src/scorepath/environments/pendulum.py", COMMENT)
     own = {"reference_policies swing", "reference swing/0", "reference swing/0.5"}
-    own |= {"costs swing", "exact_curves swing", "signals swing"}
+    own |= {"costs swing", "exact_curves swing", "signals swing", "probes swing"}
     assert finished.dry_run() == own | gradient_cells(("swing",), ESTIMATORS) | GATHERED
 
 
@@ -89,6 +90,7 @@ def test_a_changed_knob(finished: Project, base_config: dict[str, Any]) -> None:
         "costs cosine",
         "exact_curves cosine",
         "signals cosine",
+        "probes cosine",
     }
     assert finished.dry_run() == own | gradient_cells(("cosine",), ESTIMATORS) | GATHERED
 

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from scorepath import forecast
-from scorepath.forecast import Forecast, held_out, probabilities, risk_threshold
+from scorepath.forecast import Evidence, Forecast, features_of, held_out, probabilities, risk_threshold
 from scorepath.forecast import fit as fit_model
-from scorepath.probes import Evidence, features_of
 from scorepath.store.tables import COLUMNS
 
 COMPARISON = "pathwise_vs_best_derivative_free"
