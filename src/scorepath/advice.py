@@ -260,11 +260,11 @@ def answer_of(
     at_seconds = _verdict(per_second, timed, jumps, model)
     chosen = {PATHWISE: PATHWISE, DERIVATIVE_FREE: cheapest, EQUIVALENT: PATHWISE if timed > 0.5 else cheapest}
     decided = verdict if at_seconds == INSUFFICIENT or verdict == INSUFFICIENT else at_seconds
-    answer = replace(
-        answer, verdict=verdict, clear=verdict != INSUFFICIENT, recommendation=chosen.get(decided, "leave_one_out")
-    )
+    # no number of batches takes a jump away
+    clear = verdict != INSUFFICIENT or (enough and jumps and found.lead_low > 0)
+    answer = replace(answer, verdict=verdict, clear=clear, recommendation=chosen.get(decided, "leave_one_out"))
     reason, why = _why(answer, found, jump, moments, slope, single, per_second)
-    needs = "" if answer.clear else _needs(found, sampled, seconds, jumps, probability >= model.threshold)
+    needs = "" if verdict != INSUFFICIENT else _needs(found, sampled, seconds, jumps, probability >= model.threshold)
     change = tuple(_changes(answer, found, moments, timed, model))
     return replace(answer, reason=reason, why=why, needs=needs, change=change)
 

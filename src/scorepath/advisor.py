@@ -10,29 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 
 from scorepath import probes
+from scorepath._subject import cut, simulators_of
+from scorepath.adjoint import backpropagate
 from scorepath.advice import Advice, Answer, Finding, answer_of
 from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.base import Environment
 from scorepath.forecast import Forecast, shipped
 from scorepath.inquiry import Interval
 from scorepath.noise import Noise, Stream
-from scorepath.policies import OpenLoop, Policy
+from scorepath.policies import Policy
 from scorepath.references.jumps import Jump
 from scorepath.rollout import Simulator
 from scorepath.signals import SignalMoments, has_signals, signal_moments
 
-NOISE_LEVELS = (0.03, 0.1, 0.3)
-"""Where none are given."""
 BUDGET = 60.0
 """Seconds."""
 GRACE = 1.8
@@ -41,8 +40,8 @@ MOST_BATCHES = 512
 """At one noise level; whoever wins by less than what so many show wins by little."""
 SHARE = 0.5
 """Of the budget, what may go to audit and jump searches."""
-FIRST = 20
-"""Trajectories, backward passes and branches counted, that a sample of all contestants is expected to cost."""
+FORWARD, BACKWARD = 8, 3
+"""Trajectories, and trajectories with derivatives, that a sample of all contestants takes."""
 LEAST_SAMPLES = 8
 """Trajectories in a batch, however long they take."""
 FEWEST = 3
@@ -105,7 +104,7 @@ def advise(
     >>> advice.answers[0].verdict, advice.answers[0].recommendation
     ('pathwise', 'pathwise')
     """
-    simulators = _simulators(subject, policy, noise_levels, horizon)
+    simulators = simulators_of(subject, policy, noise_levels, horizon)
     if not budget > 0:
         raise ValueError(f"budget must be a positive number of seconds, got {budget}")
     if batch_size < 2:
@@ -122,56 +121,6 @@ def advise(
     return inquiry.advice(stopped)
 
 
-def _simulators(
-    subject: Simulator | Environment,
-    policy: str | Policy | None,
-    noise_levels: Sequence[float] | None,
-    horizon: int | None,
-) -> list[Simulator]:
-    """One per noise level, in rising order."""
-    environment = subject.environment if isinstance(subject, Simulator) else subject
-    if horizon is not None:
-        if "horizon" not in {each.name for each in fields(environment)}:
-            raise ValueError(f"horizon is no knob of {type(environment).__name__}, whose episodes have its own length")
-        environment = _with_horizon(environment, horizon)
-    if isinstance(policy, str) or policy is None:
-        policy = make_policy(environment, policy)
-    parameters = None
-    if isinstance(subject, Simulator) and policy == subject.policy:
-        parameters = subject.parameters
-        if parameters.dim() != 1:
-            raise ValueError("advice is about one policy, but this simulator's parameters are those of a population")
-        parameters = parameters.double()
-    own = (subject.sigma,) if isinstance(subject, Simulator) and subject.sigma > 0 else NOISE_LEVELS
-    levels = sorted(set(map(float, own if noise_levels is None else noise_levels)))
-    if not levels or not all(0 < sigma < math.inf for sigma in levels):
-        raise ValueError(f"noise levels must be positive numbers, got {levels or 'none'}: a score function needs noise")
-    simulators = [Simulator(environment, policy, parameters, sigma) for sigma in levels]
-    _require_fit(simulators[0])
-    return simulators
-
-
-def _with_horizon(environment: Environment, horizon: int) -> Environment:
-    knob: dict[str, Any] = {"horizon": horizon}
-    return replace(environment, **knob)
-
-
-def _require_fit(simulator: Simulator) -> None:
-    """One trajectory's first step, so that shapes that don't fit are heard of in a sentence."""
-    environment = simulator.environment
-    observation = environment.observe(
-        environment.initial_state(torch.zeros(1, 1, environment.initial_noise_dim).double())
-    )
-    try:
-        mean = simulator.policy.mean(simulator.parameters.double(), observation, 0)
-    except RuntimeError as error:
-        raise ValueError(
-            f"the policy does not fit: the environment's observations have {observation.shape[-1]} entries ({error})"
-        ) from error
-    if mean.shape[-1] != environment.action_dim:
-        raise ValueError(f"the policy gives {mean.shape[-1]} numbers, but an action has {environment.action_dim}")
-
-
 @dataclass
 class _Inquiry:
     """The evidence as it comes in."""
@@ -186,6 +135,8 @@ class _Inquiry:
     findings: list[Finding] = field(default_factory=list)
     trajectory: float = 0.0
     """Seconds of one trajectory among many."""
+    sample: float = 0.0
+    """Seconds of a sample of all contestants, as expected."""
     samples: int = 0
     """Trajectories of a batch that is sampled: fewer than an estimate's where these take long."""
     horizon_crossing: Interval | None = None
@@ -224,8 +175,14 @@ class _Inquiry:
             self.trajectory = seconds / count
         if not returns.isfinite().all():
             self.findings.append(Finding("unstable", "some returns are not finite: the simulation is unstable there"))
+        self.sample = FORWARD * self.trajectory
+        if probes.PATHWISE in probes.contestants(self.environment, most.sigma):
+            for count in (1, 4):  # the first call has costs of its own
+                noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
+                _, seconds = timed(partial(backpropagate, most, noise.rollout))
+            self.sample += BACKWARD * seconds / 4
         self.samples = self.batch_size
-        first = FIRST * probes.BATCHES * len(self.levels) * self.trajectory
+        first = probes.BATCHES * len(self.levels) * self.sample
         while self.samples >= 2 * LEAST_SAMPLES and first * self.samples > SHARE * self.clock.left:
             self.samples //= 2
 
@@ -261,10 +218,10 @@ class _Inquiry:
             for level in self.levels:
                 if level.answer is not None and level.answer.clear:
                     continue
-                chunk = level.sampled.batches if level.sampled else 1
-                if level.sampled is None and not self._affordable(FIRST * self.samples):
-                    continue
-                if level.chunk * chunk > self.clock.left or 2 * chunk > MOST_BATCHES:
+                done = level.sampled.batches if level.sampled else 0
+                each = level.chunk or self.sample * self.samples
+                chunk = min(max(1, done), MOST_BATCHES - done, int(self.clock.left / max(each, 1e-9)))
+                if chunk < 1:
                     continue
                 begun = True
                 self.progress(
@@ -334,7 +291,7 @@ class _Inquiry:
         self.progress(f"sigma = {level.simulator.sigma:g}: shorter horizons")
         numbers = []
         for horizon in steps:
-            found = probes.sample(_cut(level.simulator, horizon), self.stream, range(probes.BATCHES), self.batch_size)
+            found = probes.sample(cut(level.simulator, horizon), self.stream, range(probes.BATCHES), self.batch_size)
             numbers.append(probes.errors_of(found, "leave_one_out"))
         crossings = measured_crossings(np.array(steps, dtype=float), np.stack(numbers))
         if crossings:
@@ -384,14 +341,4 @@ class _Inquiry:
 
     def _needed(self) -> float:
         """Seconds that a first probe of all noise levels takes, as far as can be told."""
-        return FIRST * probes.BATCHES * self.batch_size * self.trajectory * len(self.simulators)
-
-
-def _cut(simulator: Simulator, horizon: int) -> Simulator:
-    """The same over fewer steps."""
-    environment = _with_horizon(simulator.environment, horizon)
-    policy = simulator.policy
-    if isinstance(policy, OpenLoop):
-        policy = OpenLoop(horizon, environment.action_dim)
-        return Simulator(environment, policy, simulator.parameters[: policy.parameter_count], simulator.sigma)
-    return Simulator(environment, policy, simulator.parameters, simulator.sigma)
+        return 2 * probes.BATCHES * self.batch_size * self.sample * len(self.simulators)

@@ -88,7 +88,7 @@ def test_other_circumstances_are_said(finished: Project) -> None:
         path.write_text(json.dumps(content | {"processor": "an abacus"}))
     ended = finished.execute("scorepath", "verify", "--cores", "2")
     assert ended.status == 0, ended.output
-    assert "Note: 7 of these 7 results were made with torch 1.0; now it is " in ended.output
+    assert "Note: 8 of these 8 results were made with torch 1.0; now it is " in ended.output
     assert "made with processor an abacus; now it is " in ended.output
 
 
