@@ -7,7 +7,9 @@
 #   results/training/{environment}/{estimator}/sigma={sigma}.csv  learning curves
 #   results/exact_curves/{environment}.csv                        exact lines over the noise level
 #   results/signals/{environment}.csv                             moments of the pathwise action signals
+#   results/probes/{environment}.csv                              what the advisor sees of an environment
 #   results/costs/{environment}.csv                               seconds and memory per sample
+#   results/advisor/model.json                                    its model, fitted to this study
 #   results/sweeps/{sweep}/{point}.csv                            one point of a sweep, one row per replicate
 #   results/phase_diagrams/{sweep}/diagram.csv                       a sweep gathered, with the exact surface
 #   results/phase_diagrams/{sweep}/crossings.csv                  its crossings: predicted, exact, measured

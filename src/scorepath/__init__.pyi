@@ -3,6 +3,8 @@
 from scorepath import environments as environments
 from scorepath import estimators as estimators
 from scorepath.adjoint import backpropagate as backpropagate
+from scorepath.advice import Advice as Advice
+from scorepath.advisor import advise as advise
 from scorepath.environments._jacobians import StepJacobians as StepJacobians
 from scorepath.environments._tabular import TabularEnvironment as TabularEnvironment
 from scorepath.environments.base import Environment as Environment

@@ -20,6 +20,8 @@ WHERE = {
     "Trajectories": "rollout",
     "measure": "inquiry",
     "compare": "inquiry",
+    "advise": "advisor",
+    "Advice": "advice",
     "Measurement": "inquiry",
     "Comparison": "inquiry",
     "exact_reference": "references.exact",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -33,3 +34,10 @@ def html(sentence: str, figure: Figure) -> str:
     figure.savefig(buffer, format="svg")
     svg = buffer.getvalue()
     return f"<p>{escape(sentence)}</p>{svg[svg.index('<svg') :]}"
+
+
+def page(head: str, parts: Sequence[tuple[str, str]], lines: Sequence[str]) -> str:
+    """A head, parts of a title and preformatted text each, and closing lines."""
+    body = [f"<h1>{escape(head)}</h1>"]
+    body += [f"<h2>{escape(title)}</h2><pre>{escape(text)}</pre>" for title, text in parts]
+    return "\n".join([*body, *(f"<p>{escape(line)}</p>" for line in lines)])

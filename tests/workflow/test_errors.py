@@ -14,7 +14,7 @@ from scorepath.figures import FIGURES
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-GATHERED = {"tables", "claims", "cost_tables", "mechanisms", "report", "crate", "all"} | {
+GATHERED = {"tables", "claims", "cost_tables", "mechanisms", "advisor", "report", "crate", "all"} | {
     f"figure {name}" for name in FIGURES
 }
 

@@ -18,7 +18,7 @@ REPORT = {"report", "crate", "all"}
 DRAWN = {f"figure {name}" for name in FIGURES} | REPORT
 QUESTIONS = {"questions", "figure one_step"}
 """What depends on no configured environment or estimator, but on the library's own that it consists of."""
-GATHERED = {"tables", "claims", "cost_tables", "mechanisms"} | DRAWN - QUESTIONS
+GATHERED = {"tables", "claims", "cost_tables", "mechanisms", "advisor"} | DRAWN - QUESTIONS
 COSTS = {f"costs {name}" for name in ENVIRONMENTS}
 COMMENT = "\n# a remark\n"
 
@@ -57,7 +57,7 @@ def test_one_more_noise_level(finished: Project, base_config: dict[str, Any]) ->
     finished.configure(noise_levels=[0, 0.5, 0.1])
     new = {f"reference {place}/0.1" for place in ENVIRONMENTS}
     new |= {f"gradients {place}/{name}/0.1" for place in ENVIRONMENTS for name in ESTIMATORS}
-    new |= {f"signals {place}" for place in ENVIRONMENTS}
+    new |= {f"{rule} {place}" for rule in ("signals", "probes") for place in ENVIRONMENTS}
     assert finished.dry_run() == new | GATHERED
 
     # training that names no noise levels of its own follows the study's
@@ -71,14 +71,16 @@ def test_one_more_noise_level(finished: Project, base_config: dict[str, Any]) ->
 def test_an_edited_estimator_and_the_mixtures_of_it(finished: Project, edited: tuple[str, ...]) -> None:
     finished.append(f"src/scorepath/estimators/{edited[0]}.py", COMMENT)
     trained = {f"train lqr/{name}/0.5" for name in edited if name == "reinforce"}
-    own = gradient_cells(ENVIRONMENTS, edited) | trained | COSTS | QUESTIONS  # which try both of those edited first
+    probed = {f"probes {place}" for place in ENVIRONMENTS if "leave_one_out" in edited}
+    # the questions try both of those that are edited first
+    own = gradient_cells(ENVIRONMENTS, edited) | trained | probed | COSTS | QUESTIONS
     assert finished.dry_run() == own | GATHERED
 
 
 def test_an_edited_environment(finished: Project) -> None:
     finished.append("src/scorepath/environments/pendulum.py", COMMENT)
     own = {"reference_policies swing", "reference swing/0", "reference swing/0.5"}
-    own |= {"costs swing", "exact_curves swing", "signals swing"}
+    own |= {"costs swing", "exact_curves swing", "signals swing", "probes swing"}
     assert finished.dry_run() == own | gradient_cells(("swing",), ESTIMATORS) | GATHERED
 
 
@@ -92,6 +94,7 @@ def test_a_changed_knob(finished: Project, base_config: dict[str, Any]) -> None:
         "costs cosine",
         "exact_curves cosine",
         "signals cosine",
+        "probes cosine",
     }
     assert finished.dry_run() == own | gradient_cells(("cosine",), ESTIMATORS) | GATHERED
 

@@ -75,10 +75,10 @@ CONFIG: dict[str, Any] = {
 }
 OF_HELPED = {
     *("reference_policies helped", "reference helped/0.1", "costs helped", "exact_curves helped"),
-    "signals helped",
+    *("signals helped", "probes helped"),
     *(f"{rule} helped/{name}/0.1" for rule in ("gradients", "train") for name in ("reinforce", "pathwise")),
 }
-OF_CELLS = ("reference", "gradients", "train", "costs", "exact_curves", "signals")
+OF_CELLS = ("reference", "gradients", "train", "costs", "exact_curves", "signals", "probes")
 
 
 def write(project: Project, files: dict[str, str], **changes: Any) -> None:

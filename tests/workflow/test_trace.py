@@ -51,6 +51,7 @@ CHOSEN: dict[str, list[dict[str, str]]] = {
     "regrets": [{"rule": "inverse_variance"}],
     "exact_curves": [{"environment": "lqr"}],
     "signals": [{"environment": "lqr", "sigma": "0.5"}],
+    "probes": [{"environment": "lqr", "sigma": "0.5"}],
     "claims": [{}],
     "student_theorem": [{"state": "2", "step": "1"}],
 }

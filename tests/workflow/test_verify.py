@@ -49,11 +49,12 @@ def test_a_whole_study_is_verified_and_left_alone(finished: Project) -> None:
         "reference": 6,
         "exact_curves": 3,
         "signals": 3,
+        "probes": 3,
         "gradients": 15,
         "train": 2,
     }.items():
         assert f"{rule}: {count} of {count} identical (the study has {count})" in ended.output
-    assert "All 32 identical, byte for byte" in ended.output
+    assert "All 35 identical, byte for byte" in ended.output
     assert "Note:" not in ended.output
 
 
@@ -68,13 +69,13 @@ def test_a_planted_difference_is_found(finished: Project, record: bool) -> None:
     assert f"results/{CELL}: row {rows}, column variance: {new} is stored, {old} was computed" in ended.output
     assert "    scorepath gradients swing inverse_variance 0.5\n" in ended.output
     assert "gradients: 14 of 15 identical" in ended.output
-    assert "scorepath: 1 of 32 results are not what their commands compute" in ended.output
+    assert "scorepath: 1 of 35 results are not what their commands compute" in ended.output
 
 
 def test_a_sample_is_printed_and_can_be_taken_again(finished: Project) -> None:
     first = finished.execute("scorepath", "verify", "--cores", "2")
     assert first.status == 0, first.output
-    assert "Computing 7 of 32 results again: seed " in first.output
+    assert "Computing 8 of 35 results again: seed " in first.output
     seed = first.output.partition("seed ")[2].partition(",")[0]
     again = finished.execute("scorepath", "verify", "--cores", "2", "--seed", seed)
     assert again.output == first.output
@@ -87,7 +88,7 @@ def test_other_circumstances_are_said(finished: Project) -> None:
         path.write_text(json.dumps(content | {"processor": "an abacus"}))
     ended = finished.execute("scorepath", "verify", "--cores", "2")
     assert ended.status == 0, ended.output
-    assert "Note: 7 of these 7 results were made with torch 1.0; now it is " in ended.output
+    assert "Note: 8 of these 8 results were made with torch 1.0; now it is " in ended.output
     assert "made with processor an abacus; now it is " in ended.output
 
 

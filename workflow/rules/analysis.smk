@@ -57,6 +57,24 @@ rule signals:
         RULES["signals"].shell
 
 
+rule probes:
+    input:
+        RULES["probes"].reads,
+    output:
+        RULES["probes"].results,
+    log:
+        RULES["probes"].log,
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        digest=own_digest("probes"),
+    shell:
+        RULES["probes"].shell
+
+
 rule tables:
     input:
         references=reference_results,
@@ -131,6 +149,26 @@ rule questions:
         digest=plan.digests["questions"],
     shell:
         RULES["questions"].shell
+
+
+rule advisor:
+    input:
+        RULES["advisor"].reads,
+        probes=existing(map(probes_path, environments())),
+    output:
+        RULES["advisor"].results,
+    log:
+        RULES["advisor"].log,
+    priority: -20  # like the figures
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(20),
+    params:
+        digest=plan.digests["advisor"],
+    shell:
+        RULES["advisor"].shell
 
 
 rule claims:

@@ -29,6 +29,7 @@ from scorepath.store.paths import (
     diagram_path,
     point_path,
     policies_path,
+    probes_path,
     reference_path,
     signals_path,
     sweep_crossings_path,

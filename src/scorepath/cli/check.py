@@ -42,7 +42,7 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
     if beside := [place for place in _files(name) if place != Path(name).name]:
         print(f"  with   {', '.join(beside)}")
     wrong = 0
-    for summary, found in examine_class(kind, _knobs(kind, given) if given else None).items():
+    for summary, found in examine_class(kind, knobs_of(kind, given) if given else None).items():
         bad = faults(found)
         print(f"  {'wrong' if bad else 'note ' if found else 'ok   '}  {summary}")
         for finding in found:
@@ -61,7 +61,7 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
 def _audit(kind: type[Environment], given: Sequence[str]) -> None:
     """Print the audit of the instance with these knobs, or of the first that the class lists."""
     required = MISSING in registry.knobs(kind).values()
-    environment = kind(**(_knobs(kind, given) if given else kind.variants[0] if required else {}))
+    environment = kind(**(knobs_of(kind, given) if given else kind.variants[0] if required else {}))
     if auditable(environment):
         for line in audit(environment).lines():
             print(line)
@@ -81,7 +81,7 @@ def _find(name: str) -> tuple[str, type[Any]] | None:
     return registry.plugin_class(Path(name))
 
 
-def _knobs(kind: type[Any], given: Sequence[str]) -> dict[str, Any]:
+def knobs_of(kind: type[Any], given: Sequence[str]) -> dict[str, Any]:
     """Knobs as a configuration's entry would have them."""
     table = registry.knobs(kind)
     found = {}

@@ -106,6 +106,23 @@ def check(arguments: argparse.Namespace) -> None:
     check_and_report(arguments.file, arguments.knobs)
 
 
+def advise(arguments: argparse.Namespace) -> None:
+    """Say before training whether gradients through a simulator are worth it, and how sure that is."""
+    from scorepath.cli.advise import advise_and_report
+
+    advise_and_report(
+        arguments.simulator,
+        arguments.knob,
+        config=arguments.config,
+        policy=arguments.policy,
+        noise_levels=arguments.noise_levels,
+        horizon=arguments.horizon,
+        budget=arguments.budget,
+        html=arguments.html,
+        as_json=arguments.json,
+    )
+
+
 def repair(arguments: argparse.Namespace) -> None:
     """Delete results that are damaged, so that the next run makes them again."""
     from scorepath.store import records
@@ -177,6 +194,16 @@ def parser() -> argparse.ArgumentParser:
     checker = other(check, torch=True)
     checker.add_argument("file", help="a Python file, or the name of a family or method")
     checker.add_argument("knobs", nargs="*", metavar="knob=value", help="check the one instance with these knobs")
+    adviser = other(advise, torch=True)
+    adviser.add_argument("simulator", help="a Python file, a family, a MuJoCo model (.xml), or an entry of --config")
+    adviser.add_argument("--knob", action="append", default=[], metavar="knob=value", help="of the family or the file")
+    adviser.add_argument("--config", default="config.yaml", help="whose entries may be named (default: config.yaml)")
+    adviser.add_argument("--policy", help="open_loop, linear or mlp (default: the environment's own)")
+    adviser.add_argument("--noise-levels", nargs="+", type=float, metavar="sigma", help="default: 0.03 0.1 0.3")
+    adviser.add_argument("--horizon", type=int, help="number of decisions")
+    adviser.add_argument("--budget", type=float, default=60.0, help="seconds (default: 60); never more than twice that")
+    adviser.add_argument("--html", metavar="file", help="write it as a page, too")
+    adviser.add_argument("--json", metavar="file", help="write it as JSON, too")
     again = other(verify)
     again.add_argument("--fraction", type=float, default=0.1, help="of each stage's results (default: 0.1)")
     again.add_argument("--all", action="store_true", help="every result")

@@ -24,11 +24,13 @@ from scorepath.study.jobs import (
     claim_job,
     point_job,
     policies_job,
+    probes_job,
     reference_job,
     signals_job,
     sweep_job,
 )
 
+OF_PROBES = ("probes", "advisor")
 OF_SWEEPS = ("phase_diagrams", "crossings")
 SHARED = (
     "# the verdict itself, unlike the value, takes all comparisons of its criterion into account (false discoveries)"
@@ -54,7 +56,7 @@ def trace(plan: Plan, table: Path, number: int) -> list[str]:
     commands = dict.fromkeys(job.command for job in _jobs(plan, name, row))  # each once
     before = [RULES[own].by_hand(environment=row["environment"]) for own in _measured_beside(name, rule)]
     gathers = [gather.by_hand() for gather in _gathers(rule)]
-    remarks = [SHARED] if name.startswith("verdicts") or name in ("wins", "mechanisms", "roughness") else []
+    remarks = [SHARED] if name.startswith("verdicts") or name in ("wins", "mechanisms", "roughness", *OF_PROBES) else []
     return [*commands, *before, *gathers, *remarks]
 
 
@@ -89,6 +91,9 @@ def _jobs(plan: Plan, table: str, row: Mapping[str, str]) -> Iterator[Job]:
         yield from _reference(row["environment"], float(row["sigma"]))
     elif table in ("costs", "exact_curves", "signals"):
         yield policies_job(row["environment"])
+    elif table in OF_PROBES:
+        # every other family's places enter a probability
+        yield from (job for name in plan.study.environments for job in (policies_job(name), probes_job(name)))
     elif table == "roughness":
         yield from map(signals_job, plan.study.environments)
     elif table == "claims" and (name := row["claim"].replace("-", "_")) in plan.study.claims:
@@ -118,7 +123,7 @@ def _cells(plan: Plan, table: str, row: Mapping[str, str]) -> list[Cell]:
         return [cell for cell in running if not named or (cell.environment in named and cell.stage == "gradients")]
     if table in ("references", "costs", "exact_curves", "signals", *OF_SWEEPS):
         return []
-    if table == "roughness":
+    if table in ("roughness", *OF_PROBES):
         return [cell for cell in running if cell.stage == "gradients"]
     if table in ("wins", "regrets"):
         return [cell for cell in running if cell.stage == "gradients" and _counts(cell, row) and _takes_part(cell, row)]

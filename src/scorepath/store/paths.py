@@ -29,6 +29,9 @@ TRAINING = "results/training/{environment}/{estimator}/sigma={sigma}.csv"
 COSTS = "results/costs/{environment}.csv"
 CURVES = "results/exact_curves/{environment}.csv"
 SIGNALS = "results/signals/{environment}.csv"
+PROBES = "results/probes/{environment}.csv"
+ADVISOR_MODEL = RESULTS / "advisor" / "model.json"
+"""What `scorepath.forecast.shipped` would be if it were fitted to this study."""
 SWEEP_POINT = "results/sweeps/{sweep}/{point}.csv"
 PHASE_DIAGRAM = "results/phase_diagrams/{sweep}/diagram.csv"
 SWEEP_CROSSINGS = "results/phase_diagrams/{sweep}/crossings.csv"
@@ -79,6 +82,11 @@ def curves_path(environment: str) -> Path:
 def signals_path(environment: str) -> Path:
     """Where the moments of an environment's action signals lie."""
     return Path(SIGNALS.format(environment=environment))
+
+
+def probes_path(environment: str) -> Path:
+    """Where what the advisor sees of an environment lies."""
+    return Path(PROBES.format(environment=environment))
 
 
 def point_path(sweep: str, point: str) -> Path:

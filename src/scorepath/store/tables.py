@@ -21,10 +21,10 @@ TEXT = (
     "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
     "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable", "practical", "by",
     "level", "rule", "worst_environment", "why", "sweep", "x_axis", "y_axis", "kind",
-    "mechanism", "sentence", "verdict_at_equal_seconds", "number", "part", "scope", "question",
+    "mechanism", "witness", "sentence", "verdict_at_equal_seconds", "number", "part", "scope", "question",
 )  # fmt: skip
 """Columns of text; the others are numbers, and one is a truth value."""
-TRUTHS = ("at_grid_edge", "proved_unbiased")
+TRUTHS = ("at_grid_edge", "proved_unbiased", "agrees", "blank")
 UNCERTIFIED = "uncertified_monte_carlo"
 """The `reference_class` of a reference that no bias may be judged by."""
 
@@ -84,6 +84,12 @@ COLUMNS: dict[str, list[str]] = {
             "number part scope rank_correlation rank_correlation_low rank_correlation_high distance places"
             " environments choice"
         ),
+        "probes": (
+            "environment family sigma checkpoint criterion rival lead lead_low lead_high cautious cautious_low"
+            " variance_lead bias_share room agrees witness blank tail rival_tail trust reason jump declared"
+            " probe_samples lead_surety cautious_surety probability threshold verdict value"
+        ),
+        "advisor": "criterion rule quantity value value_low value_high places families environments",
         "phase_diagrams": "sweep rival quantity x_axis x y_axis y kind value value_low value_high",
         "crossings": "sweep rival quantity x_axis y_axis y predicted exact measured measured_low measured_high",
         "claims": (

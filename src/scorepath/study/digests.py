@@ -199,6 +199,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
             "costs": [study.cost_repeats, study.gradients, study.estimators],
             "exact_curves": [study.estimators, study.gradients.batch_size],
             "signals": [study.noise_levels, study.references.return_gaps, study.gradients.samples],
+            "probes": [study.noise_levels, study.references.return_gaps, study.gradients.batch_size],
         }
         for rule, settings in own.items():
             facts = [{"seed": study.seed, "environment": entry}, settings]
@@ -218,6 +219,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         "tables": analysis,
         "cost_tables": analysis,
         "mechanisms": [study.environments, methods, study.seed, study.resamples],
+        "advisor": [study.environments, study.gradients.batch_size, study.seed, study.resamples],
         "sweep_tables": list(study.sweeps),
         "claims": [study.environments, methods, study.seed, study.resamples, study.claims],
         "questions": study.seed,

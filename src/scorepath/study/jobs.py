@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Formatter
 
 from scorepath.store.paths import (
+    ADVISOR_MODEL,
     CLAIM,
     CLAIM_FIGURE,
     COSTS,
@@ -23,6 +24,7 @@ from scorepath.store.paths import (
     PHASE_DIAGRAM,
     PLAN,
     POLICIES,
+    PROBES,
     REFERENCE,
     REPORT,
     SIGNALS,
@@ -38,6 +40,7 @@ from scorepath.store.paths import (
     log_path,
     point_path,
     policies_path,
+    probes_path,
     reference_path,
     sigma_token,
     signals_path,
@@ -153,6 +156,12 @@ RULES = {
             reads=(POLICIES,), sources=("environment",), torch=True, numerical=True, many=True,
         ),
         Rule(
+            "probes",
+            "Probe an environment as the advisor does.",
+            (PROBES,),
+            reads=(POLICIES,), sources=("environment",), torch=True, numerical=True, many=True,
+        ),
+        Rule(
             "tables",
             "Gather cells and references into tables.",
             _tables(
@@ -171,6 +180,12 @@ RULES = {
             "Name what decides each comparison, from the tables and the signals.",
             _tables("signals", "mechanisms", "roughness"),
             reads=_tables("gradient_statistics", "references", "verdicts", "costs", "verdicts_compute"), numerical=True,
+        ),
+        Rule(
+            "advisor",
+            "Fit the advisor's model to the probes and the verdicts, and score it beside simpler rules.",
+            (*_tables("probes", "advisor"), str(ADVISOR_MODEL)),
+            reads=_tables("verdicts"), numerical=True,
         ),
         Rule(
             "sweep_point",
@@ -273,6 +288,12 @@ def signals_job(environment: str) -> Job:
     return Job(rule, signals_path(environment), rule.by_hand(environment=environment), inputs, environment)
 
 
+def probes_job(environment: str) -> Job:
+    """The job that probes an environment."""
+    rule, inputs = RULES["probes"], (policies_path(environment),)
+    return Job(rule, probes_path(environment), rule.by_hand(environment=environment), inputs, environment)
+
+
 def point_job(sweep: str, point: str) -> Job:
     """The job that measures one point of a sweep."""
     rule = RULES["sweep_point"]
@@ -310,6 +331,7 @@ FOLDERS = frozenset(
         "reference",
         "exact_curves",
         "signals",
+        "probes",
         "gradients",
         "train",
         "sweep_point",
@@ -330,6 +352,7 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
             yield reference_job(name, sigma)
         yield curves_job(name)
         yield signals_job(name)
+        yield probes_job(name)
     for cell in plan.cells:
         if cell.status == "run":
             yield cell_job(cell)

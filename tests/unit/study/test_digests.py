@@ -88,7 +88,8 @@ def test_an_estimator_reruns_its_own_cells_and_the_timings(
     cells = {f"gradients/{name}/pathwise" for name in ("cosine", "lqr")} | {"train/cosine/pathwise"}
     swept = {name for name in changed if name.startswith("sweep")}
     assert len(swept) == 5, "the sweep and its four points"
-    assert changed - swept == cells | {"costs/cosine", "costs/lqr", "questions"}
+    own = {f"{rule}/{name}" for rule in ("costs", "probes") for name in ("cosine", "lqr")}
+    assert changed - swept == cells | own | {"questions"}
 
 
 def test_references_depend_on_no_estimator(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:

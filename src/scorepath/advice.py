@@ -1,0 +1,393 @@
+"""What `advise` answers, and in what words: a verdict with its probability at every noise level, a reason, a way out.
+
+"Pathwise" is said only if it would hold as well with the largest bias that could have gone unnoticed. Everything else
+that is not clear is insufficient evidence, with what it would take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from scorepath import probes
+from scorepath.estimators.pathwise import Pathwise
+from scorepath.forecast import Evidence, Forecast, features_of
+from scorepath.inquiry import ERROR_MARGIN, Interval
+from scorepath.probes import PATHWISE, Sampled
+from scorepath.references.jumps import Jump
+from scorepath.signals import SignalMoments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+"""Of the JSON."""
+DERIVATIVE_FREE, EQUIVALENT, INSUFFICIENT = "derivative_free", "equivalent", "insufficient_evidence"
+NO_PATHWISE = "no_pathwise"
+WORDS = {
+    PATHWISE: "pathwise",
+    DERIVATIVE_FREE: "no derivatives",
+    EQUIVALENT: "no difference that matters",
+    INSUFFICIENT: "insufficient evidence",
+    NO_PATHWISE: "pathwise does not exist here",
+}
+NOTHING = Interval(math.nan, math.nan, math.nan)
+GROWN = 1.0
+"""Decades over the horizon from which on growth is named."""
+NEAR = 1.0
+"""Error ratios within so many decades: a mixture of both may be better than either."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know of the simulator as a whole: its kind, and a sentence."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is advised at one noise level.
+
+    | field | meaning |
+    |---|---|
+    | sigma | the noise level |
+    | verdict | pathwise, derivative_free, equivalent, insufficient_evidence or no_pathwise |
+    | clear | whether more batches would be a waste |
+    | probability | that pathwise has the smaller error at equal samples |
+    | probability_at_equal_seconds | the same per second, as timed in this run |
+    | rival, rival_at_equal_seconds | the best derivative-free estimator |
+    | ratio, ratio_at_equal_seconds | its mean squared error over pathwise's, with 95 % limits |
+    | recommendation | an estimator by name |
+    | reason, why | jump, roughness, growth, tails, precision, cost, noise, signal or nothing; and in a sentence |
+    | change | what would change the answer |
+    | needs | what it would take to know; "" if the answer is known |
+    | batches, evidence | what it rests on |
+    """
+
+    sigma: float
+    verdict: str
+    clear: bool
+    probability: float
+    probability_at_equal_seconds: float
+    rival: str
+    rival_at_equal_seconds: str
+    ratio: Interval
+    ratio_at_equal_seconds: Interval
+    recommendation: str
+    reason: str
+    why: str
+    change: tuple[str, ...] = ()
+    needs: str = ""
+    batches: int = 0
+    evidence: Evidence | None = None
+
+    @classmethod
+    def nothing(cls, sigma: float, seconds: float) -> Answer:
+        """Where there was no time to probe."""
+        return cls(
+            sigma, INSUFFICIENT, False, 0.5, 0.5, "", "", NOTHING, NOTHING, "leave_one_out", "nothing",
+            "There was no time for a probe.", needs=f"a budget of at least {max(1.0, seconds):.2g} seconds",
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        if self.verdict == NO_PATHWISE:
+            beside = f" ({self.rival}'s error is {self.ratio_at_equal_seconds} times as large at equal seconds)"
+            known = math.isfinite(self.ratio_at_equal_seconds.value)
+            return f"sigma = {self.sigma:g}: {self.why} Use {self.recommendation}{beside if known else ''}."
+        lines = [
+            f"sigma = {self.sigma:g}: {WORDS[self.verdict]}. Use {self.recommendation}.",
+            f"  pathwise has the smaller error with probability {self.probability:.2f} at equal samples"
+            + (f", {self.probability_at_equal_seconds:.2f} at equal seconds" if self.rival_at_equal_seconds else ""),
+        ]
+        if self.rival and math.isfinite(self.ratio.value):
+            lines.append(
+                f"  error of {self.rival} / error of pathwise: {self.ratio}"
+                + (f"; at equal seconds, of {self.rival_at_equal_seconds}: {self.ratio_at_equal_seconds}"
+                   if math.isfinite(self.ratio_at_equal_seconds.value) else "")
+                + f" (95 % intervals, {self.batches} batches)"
+            )  # fmt: skip
+        lines.append(f"  why ({self.reason}): {self.why}")
+        lines += [f"  what would change it: {text}" for text in self.change]
+        if self.needs:
+            lines.append(f"  to know, it takes {self.needs}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, repr=False)
+class Advice:
+    """The answers at all noise levels, and what they have in common; prints as text.
+
+    | field | meaning |
+    |---|---|
+    | environment, policy, parameters, horizon | what was probed |
+    | batch_size | trajectories that one estimate averages |
+    | budget, seconds | asked for, and spent |
+    | stopped | why it ended early, or "" |
+    | answers | one per noise level |
+    | noise_crossings | noise levels at which the winner against leave_one_out changes, with 95 % limits |
+    | horizon_crossing | likewise the horizon, at the middle noise level, or None |
+    | findings | of the simulator as a whole |
+    | model | checksum of the model behind the probabilities |
+    | contact | whether it is MuJoCo, whose contacts have a setting for their jump |
+    """
+
+    environment: str
+    policy: str
+    parameters: int
+    horizon: int
+    batch_size: int
+    budget: float
+    seconds: float
+    stopped: str
+    answers: tuple[Answer, ...]
+    noise_crossings: tuple[Interval, ...]
+    horizon_crossing: Interval | None
+    findings: tuple[Finding, ...]
+    model: str
+    contact: bool = False
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [self.head, *(finding_line(each) for each in self.findings), *map(str, self.answers), *self.tail]
+        )
+
+    __repr__ = __str__
+
+    @property
+    def head(self) -> str:
+        """What was probed."""
+        early = f" ({self.stopped}: the answer so far)" if self.stopped else ""
+        return (
+            f"{self.environment}, {self.horizon} {'step' if self.horizon == 1 else 'steps'}, {self.policy} of "
+            f"{self.parameters} parameters, batches of {self.batch_size}, {self.seconds:.1f} s{early}"
+        )
+
+    @property
+    def tail(self) -> list[str]:
+        """What holds of all noise levels."""
+        lines = [f"the winner changes at sigma = {each}" for each in self.noise_crossings]
+        if self.horizon_crossing:
+            lines.append(f"the winner changes at a horizon of {self.horizon_crossing}")
+        if self.contact and any(each.reason == "jump" for each in self.answers):
+            lines.append("MuJoCo's contacts jump at their onset: solimp_d0=0 makes them continuous, at more variance")
+        lines.append("this is about the error of gradients; how that turns into learning, docs/advisor.md says")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it: no number that is not finite."""
+        found: dict[str, Any] = _plain({"format": FORMAT, **asdict(self)})
+        return found
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per noise level."""
+        import pandas as pd
+
+        rows = []
+        for each in self.answers:
+            row = {k: v for k, v in asdict(each).items() if k not in ("evidence", "change")}
+            for name in ("ratio", "ratio_at_equal_seconds"):
+                row |= dict(zip((name, f"{name}_low", f"{name}_high"), row.pop(name), strict=True))
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def to_html(self) -> str:
+        """A page that needs nothing else."""
+        head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Advice</title>'
+        return f"{head}\n{self._repr_html_()}\n</html>\n"
+
+    def _repr_html_(self) -> str:
+        from scorepath._notebook import page
+
+        return page(self.head, [(WORDS[each.verdict], str(each)) for each in self.answers], [
+            *map(finding_line, self.findings), *self.tail,
+        ])  # fmt: skip
+
+
+def finding_line(finding: Finding) -> str:
+    """A finding as a line."""
+    return f"{finding.kind}: {finding.text}"
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, intervals by their parts, and None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, Interval):
+        return {name: _plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# --- from evidence to an answer ---------------------------------------------------------------------------------------
+
+
+def answer_of(
+    sampled: Sampled, seconds: Mapping[str, float], jump: Jump | None, jumps: bool, moments: SignalMoments | None,
+    slope: float, single: float, model: Forecast,
+) -> Answer:  # fmt: skip
+    """The answer at one noise level.
+
+    Args:
+        sampled: paired batches.
+        seconds: of one sample, by contestant.
+        jump: what was found at this noise level.
+        jumps: whether a jump was found at any.
+        moments: of the action signals, if they were measured.
+        slope: of the variogram; nan if it was not measured.
+        single: what float32 does to pathwise, by its own error; nan if not measured.
+        model: what makes probabilities of evidence.
+    """
+    sigma = sampled.simulator.sigma
+    rival, cheapest = probes.best_rival(sampled), probes.best_rival(sampled, seconds)
+    if PATHWISE not in sampled.moments:
+        return _without_pathwise(sampled, seconds)
+    found = probes.compared(sampled, rival)
+    per_second = probes.compared(sampled, cheapest, (1.0, seconds[cheapest] / seconds[PATHWISE]))
+    probability, timed = (model.probability(features_of(each), jumps) for each in (found, per_second))
+    answer = Answer(
+        sigma, INSUFFICIENT, False, probability, timed, rival, cheapest, _ratio(found), _ratio(per_second),
+        "leave_one_out", "", "", batches=sampled.batches, evidence=found,
+    )  # fmt: skip
+    enough = sampled.batches >= probes.BATCHES
+    verdict = _verdict(found, probability, jumps, model) if enough else INSUFFICIENT
+    at_seconds = _verdict(per_second, timed, jumps, model)
+    chosen = {PATHWISE: PATHWISE, DERIVATIVE_FREE: cheapest, EQUIVALENT: PATHWISE if timed > 0.5 else cheapest}
+    decided = verdict if at_seconds == INSUFFICIENT or verdict == INSUFFICIENT else at_seconds
+    # no number of batches takes a jump away
+    clear = verdict != INSUFFICIENT or (enough and jumps and found.lead_low > 0)
+    answer = replace(answer, verdict=verdict, clear=clear, recommendation=chosen.get(decided, "leave_one_out"))
+    reason, why = _why(answer, found, jump, moments, slope, single, per_second)
+    needs = "" if verdict != INSUFFICIENT else _needs(found, sampled, seconds, jumps, probability >= model.threshold)
+    change = tuple(_changes(answer, found, moments, timed, model))
+    return replace(answer, reason=reason, why=why, needs=needs, change=change)
+
+
+def _verdict(found: Evidence, probability: float, jumps: bool, model: Forecast) -> str:
+    """What is said of a comparison.
+
+    Never pathwise where a bias that could have gone unnoticed would turn it round, or the return is known to jump: more
+    of it may be missed where training leads.
+    """
+    margin = math.log10(ERROR_MARGIN)
+    if -margin <= min(found.lead_low, found.cautious) and found.lead_high <= margin and not found.reason:
+        return EQUIVALENT
+    if probability >= model.threshold and found.cautious_low > 0 and not jumps:
+        return PATHWISE
+    return DERIVATIVE_FREE if probability <= 1 - model.threshold else INSUFFICIENT
+
+
+def _ratio(evidence: Evidence) -> Interval:
+    return Interval(*(_power(each) for each in (evidence.lead, evidence.lead_low, evidence.lead_high)))
+
+
+def _power(exponent: float) -> float:
+    return 10**exponent if exponent < 300 else math.inf
+
+
+def _without_pathwise(sampled: Sampled, seconds: Mapping[str, float]) -> Answer:
+    """The two best of those that need no derivatives: the ratio is the second's error over the first's."""
+    environment, sigma = sampled.simulator.environment, sampled.simulator.sigma
+    why = Pathwise().not_applicable(environment, sigma) or "there is no derivative"
+    best = probes.best_rival(sampled, seconds)
+    others = replace(sampled, moments={name: each for name, each in sampled.moments.items() if name != best})
+    answer = Answer(
+        sigma, NO_PATHWISE, sampled.batches >= probes.BATCHES, 0.0, 0.0, "", best, NOTHING, NOTHING, best,
+        "derivatives", f"Pathwise does not exist: {why}.", batches=sampled.batches,
+    )  # fmt: skip
+    if not (second := probes.best_rival(others, seconds)):
+        return answer
+    prices = seconds[best], seconds[second]
+    found = probes.beside(sampled, (best, second), (1.0, prices[1] / prices[0]))
+    return replace(answer, rival=second, ratio_at_equal_seconds=Interval(*(_power(each) for each in found)))
+
+
+def _why(
+    answer: Answer, found: Evidence, jump: Jump | None, moments: SignalMoments | None, slope: float, single: float,
+    per_second: Evidence,
+) -> tuple[str, str]:  # fmt: skip
+    """What decides, in a word and a sentence."""
+    missed = f"Its bias makes up {_percent(found.bias_share)} of {answer.rival}'s whole error."
+    if jump is not None:
+        text = f"The return jumps by {jump.size:.3g} at step {jump.step}, which pathwise does not see."
+        return "jump", f"{text} {missed}" if found.bias_share > 0.1 else text
+    if not found.agrees and found.bias_share > 0.1:
+        return "jump", f"Pathwise misses a part of the gradient, as {found.witness} show. {missed}"
+    if found.reason:
+        word = "signal" if "signal" in found.reason or found.blank else "tails"
+        return word, f"A second moment cannot be measured ({found.reason})."
+    if single >= 1:
+        return "precision", f"In float32 rounding makes up {_percent(single)} of pathwise's error: use float64."
+    if (per_second.lead > 0) != (found.lead > 0):
+        return "cost", "At equal samples one is better, at equal seconds the other: what a sample costs decides."
+    if found.lead < 0:
+        if moments is not None and _grown(moments):
+            factor = f"{math.exp(moments.growth_rate / 2):.3g}"
+            return "growth", f"Pathwise's signal grows by a factor {factor} per step backwards in time."
+        text = "The return is rough at the scale of the noise: its derivatives vary more than it does itself"
+        numbers = []
+        if moments is not None and moments.return_variance > 0:
+            numbers.append(f"mean degree {moments.slope / moments.return_variance:.3g}, where a linear return has 1")
+        if math.isfinite(slope):
+            numbers.append(f"variogram slope {slope:.2g}, where a smooth one has 2")
+        return "roughness", f"{text} ({'; '.join(numbers)})." if numbers else f"{text}."
+    return "noise", "Derivatives hold at the scale of the noise, and a rival pays for the noise in every coordinate."
+
+
+def _grown(moments: SignalMoments) -> bool:
+    return moments.growth_rate_low * (moments.steps - 1) / math.log(10) >= GROWN
+
+
+def _percent(share: float) -> str:
+    return f"{float(f'{100 * share:.2g}'):g} %"
+
+
+def _needs(found: Evidence, sampled: Sampled, seconds: Mapping[str, float], jumps: bool, likely: bool) -> str:
+    """What it would take to know."""
+    if likely and jumps:
+        return (
+            "a return without the jump, or the same question along training: here pathwise has the smaller error, but "
+            "more of the jump may be met where it leads"
+        )
+    if found.blank or "signal" in found.reason:
+        return "more noise, or another starting policy: samples of a side are all exactly zero"
+    width = (found.lead_high - found.lead_low) / 2
+    factor = math.inf if sampled.batches >= probes.BATCHES else probes.BATCHES / sampled.batches / 1.5
+    if sampled.batches < probes.BATCHES:
+        pass
+    elif likely and found.cautious_low <= 0:  # what goes unnoticed falls with the number of batches
+        slack = 1 - 10**-found.variance_lead
+        factor = found.room / slack if slack > 0 else math.inf
+    elif math.isfinite(width) and found.lead != 0:
+        factor = (width / abs(found.lead)) ** 2
+    if not math.isfinite(factor):
+        return "lighter tails, or far more samples than could be afforded here"
+    batches = math.ceil(sampled.batches * max(2.0, 1.5 * factor))
+    total = float(f"{max(1.0, 1.5 * batches * sampled.batch_size * sum(seconds.values())):.2g}")
+    return f"about {batches} batches instead of {sampled.batches}: some {total:g} seconds more"
+
+
+def _changes(
+    answer: Answer, found: Evidence, moments: SignalMoments | None, timed: float, model: Forecast
+) -> list[str]:
+    """What would turn the answer round, of what was measured."""
+    texts = []
+    if moments is not None and _grown(moments) and answer.verdict != PATHWISE:
+        steps = max(1, round(math.log(10) * GROWN / moments.growth_rate))
+        texts.append(f"a shorter window: truncated_pathwise with window {steps} cuts the growth off, at a bias")
+    if found.bias_share > 0 and not found.agrees and found.variance_lead > 0:
+        flip = (1 - 10**-found.variance_lead) / found.bias_share
+        texts.append(f"a batch {'below' if flip < 1 else 'above'} {float(f'{flip:.2g}'):g} times this size")
+    if found.agrees and not found.reason and abs(found.lead) < NEAR:
+        texts.append("a mixture: inverse_variance weighs both by their variances")
+    if answer.verdict == PATHWISE and timed < 0.5:
+        texts.append(f"counting seconds: {answer.rival_at_equal_seconds} is the better one then")
+    if found.rival != "leave_one_out" and found.lead < 0 and answer.verdict == DERIVATIVE_FREE:
+        texts.append(f"without {found.rival}: leave_one_out is a weaker rival")
+    return texts

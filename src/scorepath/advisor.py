@@ -1,0 +1,344 @@
+"""Before training: are gradients through this simulator worth it? `advise` probes until the answer is clear.
+
+In order: the audit of derivatives, the search for jumps in closed loop, paired batches of pathwise and its rivals with
+a test of their mean difference, growth over time, roughness over scales. Batches come in chunks that double, so that a
+simple case takes a second; nothing is begun that would not end within the budget, and an alarm stops what does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+
+from scorepath import probes
+from scorepath._subject import cut, simulators_of
+from scorepath.adjoint import backpropagate
+from scorepath.advice import Advice, Answer, Finding, answer_of
+from scorepath.boundaries import measured_crossings
+from scorepath.clock import Clock, TimeIsUp, alarm, timed
+from scorepath.conformance.audit import audit, auditable
+from scorepath.environments.base import Environment
+from scorepath.forecast import Forecast, shipped
+from scorepath.inquiry import Interval
+from scorepath.noise import Noise, Stream
+from scorepath.policies import Policy
+from scorepath.references.jumps import Jump
+from scorepath.rollout import Simulator
+from scorepath.signals import SignalMoments, has_signals, signal_moments
+
+BUDGET = 60.0
+"""Seconds."""
+GRACE = 1.8
+"""So many budgets after the start an alarm stops whatever still runs."""
+MOST_BATCHES = 512
+"""At one noise level; whoever wins by less than what so many show wins by little."""
+SHARE = 0.5
+"""Of the budget, what may go to audit and jump searches."""
+FORWARD, BACKWARD = 8, 3
+"""Trajectories, and trajectories with derivatives, that a sample of all contestants takes."""
+LEAST_SAMPLES = 8
+"""Trajectories in a batch, however long they take."""
+FEWEST = 3
+"""Batches that have an interval."""
+SIGNAL_SAMPLES = 16
+"""Trajectories in each of the batches that growth is measured by."""
+
+
+@dataclass
+class _Level:
+    """What is known at one noise level."""
+
+    simulator: Simulator
+    sampled: probes.Sampled | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of one sample, the least seen, by contestant."""
+    chunk: float = 0.0
+    """Seconds that the last batch took, all contestants together."""
+    jump: Jump | None = None
+    searched: bool = False
+    moments: SignalMoments | None = None
+    slope: float = math.nan
+    single: float = math.nan
+    """Relative error of pathwise's first batch in float32."""
+    answer: Answer | None = None
+
+
+def advise(
+    subject: Simulator | Environment,
+    *,
+    policy: str | Policy | None = None,
+    noise_levels: Sequence[float] | None = None,
+    horizon: int | None = None,
+    budget: float = BUDGET,
+    batch_size: int = probes.BATCH_SIZE,
+    seed: int = 0,
+    model: Forecast | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Advice:
+    """Say whether pathwise gradients are worth it here, at each noise level; or that the evidence is insufficient.
+
+    Ctrl-C gives the answer so far.
+
+    Args:
+        subject: a simulator (then its policy, parameters and, by default, noise level are used), or an environment.
+        policy: `open_loop`, `linear`, `mlp`, or one of your own that fits; by default the environment's.
+        noise_levels: standard deviations of the action noise, above 0; by default 0.03, 0.1 and 0.3.
+        horizon: of the environment, where that is a knob.
+        budget: seconds. Nothing runs longer than twice as long (in the main thread, where there are alarms).
+        batch_size: trajectories that one estimate averages; the errors compared are those of such estimates.
+        seed: of all random numbers.
+        model: what makes probabilities of evidence; by default the one that is shipped.
+        progress: is told what is being done, in a line.
+
+    Raises:
+        ValueError: for a noise level, horizon, policy, budget or batch size that cannot be.
+
+    >>> import scorepath as sp
+    >>> advice = sp.advise(sp.environments.Quadratic(dimension=1, offset=1.0), noise_levels=[0.1], budget=5)
+    >>> advice.answers[0].verdict, advice.answers[0].recommendation
+    ('pathwise', 'pathwise')
+    """
+    simulators = simulators_of(subject, policy, noise_levels, horizon)
+    if not budget > 0:
+        raise ValueError(f"budget must be a positive number of seconds, got {budget}")
+    if batch_size < 2:
+        raise ValueError(f"batch_size must be at least 2, got {batch_size}")
+    inquiry = _Inquiry(simulators, batch_size, seed, model or shipped(), Clock(budget), progress or (lambda line: None))
+    stopped = ""
+    with alarm(GRACE * budget):
+        try:
+            inquiry.run()
+        except KeyboardInterrupt:
+            stopped = "stopped by Ctrl-C"
+        except TimeIsUp:
+            stopped = f"stopped after {GRACE:g} times the budget"
+    return inquiry.advice(stopped)
+
+
+@dataclass
+class _Inquiry:
+    """The evidence as it comes in."""
+
+    simulators: list[Simulator]
+    batch_size: int
+    seed: int
+    model: Forecast
+    clock: Clock
+    progress: Callable[[str], None]
+    levels: list[_Level] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    trajectory: float = 0.0
+    """Seconds of one trajectory among many."""
+    sample: float = 0.0
+    """Seconds of a sample of all contestants, as expected."""
+    samples: int = 0
+    """Trajectories of a batch that is sampled: fewer than an estimate's where these take long."""
+    horizon_crossing: Interval | None = None
+
+    @property
+    def environment(self) -> Environment:
+        return self.simulators[0].environment
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.seed, "", "advice")
+
+    def run(self) -> None:
+        """All stages, in order."""
+        self.levels = [_Level(each) for each in self.simulators]
+        self.progress(f"{type(self.environment).__name__}: how long does a trajectory take?")
+        self._time()
+        self._audit()
+        self._search_jumps()
+        self._sample()
+        self._explain()
+        self._shorten()
+
+    def _affordable(self, trajectories: float, part: float = 1.0) -> bool:
+        """Whether so many trajectories fit into a part of what is left."""
+        return trajectories * self.trajectory <= part * self.clock.left
+
+    def _time(self) -> None:
+        """A trajectory alone, four, and then as many as a batch if that is likely to fit."""
+        most = self.levels[-1].simulator
+        for count in (1, 4, self.batch_size):
+            if count > 4 and self.trajectory * count > self.clock.left / 8:
+                break
+            noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
+            returns, seconds = timed(partial(most.returns, noise.rollout))
+            self.trajectory = seconds / count
+        if not returns.isfinite().all():
+            self.findings.append(Finding("unstable", "some returns are not finite: the simulation is unstable there"))
+        self.sample = FORWARD * self.trajectory
+        if probes.PATHWISE in probes.contestants(self.environment, most.sigma):
+            for count in (1, 4):  # the first call has costs of its own
+                noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
+                _, seconds = timed(partial(backpropagate, most, noise.rollout))
+            self.sample += BACKWARD * seconds / 4
+        self.samples = self.batch_size
+        first = probes.BATCHES * len(self.levels) * self.sample
+        while self.samples >= 2 * LEAST_SAMPLES and first * self.samples > SHARE * self.clock.left:
+            self.samples //= 2
+
+    def _audit(self) -> None:
+        if not auditable(self.environment) or not self._affordable(32 * 30, SHARE / 2):
+            return
+        self.progress("audit: do its derivatives agree with differences?")
+        with suppress(RuntimeError):  # what breaks here is heard of where batches are sampled
+            found = audit(self.environment)
+            self.findings.append(Finding("audit", found.verdict))
+            if found.unrepeatable > 0:
+                text = f"equal steps have different results, by {found.unrepeatable:.1e}: no step is pure"
+                self.findings.append(Finding("impure", text))
+
+    def _search_jumps(self) -> None:
+        if self.environment.discrete_actions:
+            return
+        for level in reversed(self.levels):  # the widest noise finds most
+            lines = probes.LINES
+            while lines >= 4 and not self._affordable(lines * 200, SHARE / len(self.levels)):
+                lines //= 2
+            if lines < 4:
+                continue
+            self.progress(f"sigma = {level.simulator.sigma:g}: does the return jump?")
+            level.jump = probes.search_jump(level.simulator, self.seed, lines)
+            level.searched = True
+
+    def _sample(self) -> None:
+        """Paired batches, in chunks that double, where the answer is not clear yet."""
+        names = list(probes.contestants(self.environment, self.simulators[0].sigma))
+        while not all(level.answer is not None and level.answer.clear for level in self.levels):
+            begun = False
+            for level in self.levels:
+                if level.answer is not None and level.answer.clear:
+                    continue
+                done = level.sampled.batches if level.sampled else 0
+                each = level.chunk or self.sample * self.samples
+                chunk = min(max(1, done), MOST_BATCHES - done, int(self.clock.left / max(each, 1e-9)))
+                if chunk < 1:
+                    continue
+                begun = True
+                self.progress(
+                    f"sigma = {level.simulator.sigma:g}: {chunk} more of {self.samples} by {', '.join(names)}"
+                )
+                self._take(level, chunk)
+                if level.sampled is not None and level.sampled.batches >= FEWEST:
+                    self._answer(level)
+            if not begun:
+                break
+
+    def _take(self, level: _Level, count: int) -> None:
+        """So many more batches."""
+        start = 0 if level.sampled is None else level.sampled.batches
+        batches, simulator = range(start, start + count), level.simulator
+        moments, total = {}, 0.0
+        for name in probes.contestants(self.environment, simulator.sigma):
+            moments[name], seconds = timed(
+                partial(probes.sample_one, name, simulator, self.stream, batches, self.samples)
+            )
+            per_sample = seconds / (count * self.samples)
+            level.seconds[name] = min(per_sample, level.seconds.get(name, math.inf))
+            total += seconds
+        missed = None
+        if probes.can_branch(self.environment):
+            missed, seconds = timed(lambda: probes.sample_missed(simulator, self.stream, batches, self.samples))
+            total += seconds
+        level.chunk = total / count
+        new = probes.Sampled(simulator, self.samples, self.batch_size, moments, missed)
+        level.sampled = new if level.sampled is None else level.sampled.and_more(new)
+
+    def _answer(self, level: _Level) -> None:
+        assert level.sampled is not None
+        level.answer = answer_of(
+            level.sampled, level.seconds, level.jump, self._jumps, level.moments, level.slope, level.single, self.model
+        )
+
+    @property
+    def _jumps(self) -> bool:
+        """Whether a jump was found at any noise level."""
+        return any(level.jump is not None for level in self.levels)
+
+    def _explain(self) -> None:
+        """Growth, roughness and precision: why the winner wins."""
+        for level in self.levels:
+            if level.sampled is None or level.answer is None or not has_signals(self.environment):
+                continue
+            if not self._affordable(6 * probes.BATCHES * SIGNAL_SAMPLES + 64 * probes.SCALES):
+                continue
+            sigma = level.simulator.sigma
+            self.progress(f"sigma = {sigma:g}: growth over time, roughness over scales")
+            stream = Stream(self.seed, "", "advice/signals")
+            noise = Noise(self.environment, stream, range(probes.BATCHES), SIGNAL_SAMPLES, torch.float64)
+            level.moments = signal_moments(level.simulator, noise)
+            level.slope = probes.variogram_slope(level.simulator, stream)
+            level.single = probes.single_precision_error(level.simulator, level.sampled, self.stream)
+            self._answer(level)
+
+    def _shorten(self) -> None:
+        """The horizon at which the winner changes, at the middle noise level."""
+        level = self.levels[len(self.levels) // 2]
+        steps = probes.horizons(self.environment)
+        if not steps or level.answer is None or level.sampled is None or probes.PATHWISE not in level.sampled.moments:
+            return
+        if level.chunk * probes.BATCHES * 2 > self.clock.left or not level.answer.rival:
+            return
+        self.progress(f"sigma = {level.simulator.sigma:g}: shorter horizons")
+        numbers = []
+        for horizon in steps:
+            found = probes.sample(cut(level.simulator, horizon), self.stream, range(probes.BATCHES), self.batch_size)
+            numbers.append(probes.errors_of(found, "leave_one_out"))
+        crossings = measured_crossings(np.array(steps, dtype=float), np.stack(numbers))
+        if crossings:
+            self.horizon_crossing = Interval(*(float(each) for each in crossings[0][:3]))
+
+    def noise_crossings(self) -> list[Interval]:
+        """The noise levels at which the winner changes, between those probed."""
+        known = [level for level in self.levels if level.sampled is not None and level.answer is not None]
+        known = [level for level in known if level.sampled and probes.PATHWISE in level.sampled.moments]
+        if len(known) < 2:
+            return []
+        least = min(level.sampled.batches for level in known if level.sampled)
+        numbers = [
+            probes.errors_of(level.sampled, "leave_one_out")[:, :least] for level in known if level.sampled is not None
+        ]
+        axis = np.array([level.simulator.sigma for level in known])
+        if least < FEWEST:
+            return []
+        return [Interval(*map(float, each[:3])) for each in measured_crossings(axis, np.stack(numbers))]
+
+    def advice(self, stopped: str) -> Advice:
+        """What is known so far."""
+        levels = self.levels or [_Level(each) for each in self.simulators]
+        answers = []
+        for level in levels:
+            if level.answer is None and level.sampled is not None and level.sampled.batches >= FEWEST:
+                with suppress(ValueError):
+                    self._answer(level)
+            answers.append(level.answer or Answer.nothing(level.simulator.sigma, self._needed()))
+        environment = self.environment
+        return Advice(
+            environment=type(environment).__name__,
+            policy=type(self.simulators[0].policy).__name__,
+            parameters=self.simulators[0].policy.parameter_count,
+            horizon=environment.horizon,
+            batch_size=self.batch_size,
+            budget=self.clock.budget,
+            seconds=self.clock.spent,
+            stopped=stopped,
+            answers=tuple(answers),
+            noise_crossings=tuple(self.noise_crossings()),
+            horizon_crossing=self.horizon_crossing,
+            findings=tuple(self.findings),
+            model=self.model.sha256,
+            contact="MuJoCo" in {kind.__name__ for kind in type(environment).__mro__},
+        )
+
+    def _needed(self) -> float:
+        """Seconds that a first probe of all noise levels takes, as far as can be told."""
+        return 2 * probes.BATCHES * self.batch_size * self.sample * len(self.simulators)

@@ -1,0 +1,51 @@
+"""What the advisor would see of an environment: a short probe at every noise level above 0 and every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from scorepath.estimators.pathwise import Pathwise
+from scorepath.measurement import steps_per_sample
+from scorepath.noise import Stream
+from scorepath.probes import BATCHES, best_rival, compared, contestants, probe_steps, sample, search_jump
+from scorepath.rollout import Simulator
+from scorepath.stages._instances import make_environment
+from scorepath.stages._references import load_policies
+from scorepath.store.files import write_rows
+from scorepath.store.paths import probes_path
+from scorepath.store.tables import COLUMNS
+
+if TYPE_CHECKING:
+    from scorepath.study.cells import Plan
+
+
+def probes(plan: Plan, environment: str) -> None:
+    """Probe an environment as the advisor does.
+
+    No rows where there is no pathwise gradient. At equal samples and at equal environment steps; of seconds nothing
+    enters, so that the rows are the same every time.
+    """
+    study = plan.study
+    instance, policy = make_environment(study.environments[environment])
+    exists = Pathwise().not_applicable(instance, 1.0) is None
+    rows: list[dict[str, Any]] = []
+    for sigma in study.noise_levels if exists else ():
+        for index, parameters in enumerate(load_policies(environment).parameters if sigma > 0 else ()):
+            simulator = Simulator(instance, policy, parameters, sigma)
+            jump = search_jump(simulator, seed=index)
+            stream = Stream(study.seed, environment, f"probes/{index}")
+            sampled = sample(simulator, stream, range(BATCHES), study.gradients.batch_size)
+            steps = {name: steps_per_sample(each, instance) for name, each in contestants(instance, sigma).items()}
+            prices = {name: each / instance.horizon for name, each in steps.items()}
+            place = {
+                "environment": environment, "sigma": sigma, "checkpoint": study.references.return_gaps[index],
+                "jump": 0.0 if jump is None else jump.size, "declared": float(instance.continuous),
+                "probe_samples": probe_steps(instance, sigma, BATCHES, study.gradients.batch_size) / instance.horizon,
+            }  # fmt: skip
+            for criterion in ("equal_samples", "equal_steps"):
+                own = prices if criterion == "equal_steps" else dict.fromkeys(prices, 1.0)
+                rival = best_rival(sampled, own)
+                found = asdict(compared(sampled, rival, (own["pathwise"], own[rival])))
+                rows.append({**place, "criterion": criterion, **found})
+    write_rows(probes_path(environment), rows, COLUMNS["probes"])

@@ -1,0 +1,144 @@
+"""Simulators that nobody here wrote for the study, and what is true of them by brute force."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from scorepath import probes
+from scorepath.environments._jacobians import StepJacobians
+from scorepath.environments.base import Environment
+from scorepath.measurement import sample_batches, sample_variances
+from scorepath.noise import Stream
+from scorepath.rollout import Simulator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm(Environment):
+    """Two joints that reach for a point: smooth everywhere."""
+
+    horizon: int = 15
+
+    source: ClassVar[str] = "test"
+    reference_class: ClassVar[Any] = "certified_monte_carlo"
+    default_policy: ClassVar[str] = "linear"
+    state_dim: ClassVar[int] = 4
+    action_dim: ClassVar[int] = 2
+    initial_noise_dim: ClassVar[int] = 2
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return torch.cat([0.2 * noise + 0.5, torch.zeros_like(noise)], -1)
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        angles, speeds = state[..., :2], state[..., 2:]
+        speeds = 0.95 * speeds + 0.1 * (action - torch.sin(angles))
+        angles = angles + 0.1 * speeds
+        whole = angles.cumsum(-1)
+        hand = torch.stack([whole.cos().sum(-1), whole.sin().sum(-1)], -1)
+        reward = -(hand - hand.new_tensor([1.0, 1.0])).square().sum(-1) - 0.01 * action.square().sum(-1)
+        return torch.cat([angles, speeds], -1), reward
+
+
+@dataclass(frozen=True, kw_only=True)
+class RareJump(Environment):
+    """A cart that loses `fine` beyond a cliff, which it seldom reaches: declared continuous, wrongly."""
+
+    horizon: int = 12
+    cliff: float = 0.5
+    fine: float = 20.0
+
+    source: ClassVar[str] = "test"
+    reference_class: ClassVar[Any] = "certified_monte_carlo"
+    default_policy: ClassVar[str] = "linear"
+    state_dim: ClassVar[int] = 2
+    initial_noise_dim: ClassVar[int] = 1
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return torch.cat([0.05 * noise, torch.zeros_like(noise)], -1)
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        speed = state[..., 1] + 0.2 * action[..., 0]
+        place = state[..., 0] + 0.2 * speed
+        fallen = (place > self.cliff).to(place)
+        return torch.stack([place, speed], -1), -((place + 0.2) ** 2) - self.fine * fallen
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticMap(Environment):
+    """`x' = 3.9 x (1 - x)`, nudged: chaos."""
+
+    horizon: int = 20
+
+    source: ClassVar[str] = "test"
+    reference_class: ClassVar[Any] = "certified_monte_carlo"
+    default_policy: ClassVar[str] = "open_loop"
+    initial_noise_dim: ClassVar[int] = 1
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return torch.sigmoid(0.5 * noise)
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        moved = torch.sigmoid(torch.logit(state.clamp(1e-6, 1 - 1e-6)) + action)
+        following = 3.9 * moved * (1 - moved)
+        return following, -((following - 0.6) ** 2).sum(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeavyReward(Environment):
+    """A walk whose reward is the exponential of where it is: moments live in the tail."""
+
+    horizon: int = 10
+    steepness: float = 4.0
+
+    source: ClassVar[str] = "test"
+    reference_class: ClassVar[Any] = "certified_monte_carlo"
+    default_policy: ClassVar[str] = "open_loop"
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        following = state + action
+        return following, torch.exp(self.steepness * following[..., 0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numpy(Environment):
+    """Dynamics in numpy with their Jacobians written out: what a simulator of another system looks like."""
+
+    horizon: int = 10
+
+    source: ClassVar[str] = "test"
+    reference_class: ClassVar[Any] = "certified_monte_carlo"
+    default_policy: ClassVar[str] = "linear"
+    initial_noise_dim: ClassVar[int] = 1
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return 1.0 + 0.1 * noise
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        x, a = state.numpy(), action.numpy()
+        return torch.from_numpy(x + 0.1 * (a - x**3)).to(state), torch.from_numpy(-(x**2).sum(-1)).to(state)
+
+    def step_jacobians(self, state: Tensor, action: Tensor, process_noise: Tensor) -> StepJacobians:
+        x = state.numpy()
+        by_state = torch.from_numpy(1 - 0.3 * x**2).to(state)[..., None]
+        by_reward = torch.from_numpy(-2 * x).to(state)
+        return StepJacobians(by_state, torch.full_like(by_state, 0.1), by_reward, torch.zeros_like(by_reward))
+
+
+def log10_ratio(simulator: Simulator, rival: str, batches: int = 200, budget: int = 64) -> float:
+    """log10 of a rival's mean squared error over pathwise's, from batches that no advice has seen.
+
+    The bias is that of pathwise's mean against the mean of the rival, its own noise taken off.
+    """
+    stream = Stream(99, "", "brute force")
+    found, variances = {}, {}
+    for name in (probes.PATHWISE, rival):
+        estimator = probes.contestants(simulator.environment, simulator.sigma)[name]
+        found[name] = sample_batches(estimator, simulator, stream, range(batches), 256, torch.float64)
+        variances[name] = float(sample_variances(estimator, simulator, found[name]).mean())
+    errors = found[probes.PATHWISE].means - found[rival].means
+    square = float(errors.mean(0).square().sum() - errors.var(0).sum() / batches)
+    return math.log10(variances[rival] / budget / (max(0.0, square) + variances[probes.PATHWISE] / budget))
