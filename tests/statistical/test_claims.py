@@ -73,7 +73,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
         found = Tables(Path.cwd() / TABLES)
         yield Evidence(
             found.read("gradient_statistics"), found.read("references"), found.read("verdicts"),
-            found.read("regrets"), (),
+            found.read("regrets"), {},
             tuple(
                 {"name": name, "family": entry.family, "knobs": asdict(make_environment(entry)[0])}
                 for name, entry in plan.study.environments.items()

@@ -7,7 +7,7 @@ with everything and within nothing; a narrow one may lie within the tolerance an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,8 @@ class Evidence:
     references: pd.DataFrame
     verdicts: pd.DataFrame
     regrets: pd.DataFrame
-    mixtures: tuple[str, ...]
-    """The study's names of estimators that mix the two sides."""
+    mixtures: Mapping[str, str]
+    """The methods of the study's estimators that mix the two sides, by name."""
     environments: tuple[dict[str, Any], ...]
     seed: int
     resamples: int

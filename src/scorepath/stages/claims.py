@@ -234,7 +234,7 @@ def mix_when_in_doubt(evidence: Evidence) -> Iterator[dict[str, Any]]:
     equal = evidence.regrets[evidence.regrets["criterion"] == "equal_steps"]
     for rule in equal[equal["rule"].isin(evidence.mixtures)].itertuples():
         rival = {BEST: "the best score function", BEST_OF_ALL: "the best derivative-free estimator"}[rule.comparison]
-        where = f"{rule.rule} everywhere, at equal environment steps"
+        where = f"{evidence.mixtures[rule.rule]} everywhere, at equal environment steps"
         prediction = (
             f"{where}: its error over that of the better of always pathwise and always {rival} is below 1 (geometric"
             f" mean over {rule.environments:.0f} environments, which are the clusters)"
@@ -253,8 +253,8 @@ def mixing_arena(evidence: Evidence) -> Iterator[dict[str, Any]]:
     ]
     for rule in equal[equal["rule"].isin(evidence.mixtures)].sort_values("regret").itertuples():
         prediction = (
-            f"{rule.rule}, at equal environment steps: its error over that of the better of pathwise and the best score"
-            f" function is at least 1 (geometric mean over {rule.environments:.0f} environments)"
+            f"{evidence.mixtures[rule.rule]}, at equal environment steps: its error over that of the better of pathwise"
+            f" and the best score function is at least 1 (geometric mean over {rule.environments:.0f} environments)"
         )
         measured = _with_limits(rule.regret, rule.regret_low, rule.regret_high)
         source = "Suh 2022 lemma 4.4; Parmas 2018"
@@ -303,7 +303,7 @@ def claims(plan: Plan) -> None:
         references=tables.read("references"),
         verdicts=tables.read("verdicts"),
         regrets=tables.read("regrets"),
-        mixtures=tuple({cell.estimator: None for cell in plan.cells if cell.family == "mixture"}),
+        mixtures={cell.estimator: cell.method for cell in plan.cells if cell.family == "mixture"},
         environments=tuple(
             {"name": name, "family": entry.family, "knobs": asdict(make_environment(entry)[0])}
             for name, entry in plan.study.environments.items()

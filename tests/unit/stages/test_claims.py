@@ -100,7 +100,7 @@ def evidence() -> Evidence:
         pd.DataFrame(places.values()),
         pd.DataFrame(verdicts),
         pd.DataFrame(regrets),
-        ("inverse_variance",),
+        {"inverse_variance": "inverse_variance"},
         ENVIRONMENTS,
         1,
         100,
