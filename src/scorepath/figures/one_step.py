@@ -87,8 +87,14 @@ def _share_limits(facets: list[Axes]) -> None:
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """Every column in a sentence."""
-    parts = []
+    """First whose mean is right where, then every column in a sentence."""
+    inside = (rows["mean_low"] <= rows["gradient"]) & (rows["gradient"] <= rows["mean_high"])
+    held = [
+        f"{label(name)}’s in {inside[rows['estimator'] == name].sum()}"
+        + ("" if place else f" of {rows['height'].nunique()} worlds")
+        for place, name in enumerate(SIDES)
+    ]
+    parts = [f"95 % limits of the mean hold the exact gradient: {', '.join(held)}."]
     for height, group in rows.groupby("height"):
         own = group.set_index("estimator")
         means = "; ".join(

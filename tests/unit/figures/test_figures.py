@@ -51,9 +51,7 @@ def test_empty_tables_give_a_figure_that_says_so(name: str, tmp_path: Path) -> N
     assert "no data yet" in (tmp_path / "out.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "name", sorted(set(FIGURES) - {"headline", "one_step", "profiles"})
-)  # they name no environment
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - {"headline", "one_step", "profiles"}))  # no names in them
 def test_names_that_look_like_markup_are_text(name: str, tmp_path: Path) -> None:
     hostile = "<script>$x^{&"
     tables = write_tables(tmp_path / "tables", (hostile, "edge"), losers=(hostile, "edge"))
