@@ -18,8 +18,6 @@ from scorepath.store.records import require_intact
 from scorepath.store.tables import COLUMNS, Tables
 
 SVG = "{http://www.w3.org/2000/svg}"
-NAMELESS = {"headline", "one_step", "profiles"}
-"""Figures that name no environment."""
 
 
 @pytest.fixture(scope="module")
