@@ -86,11 +86,11 @@ class Answer:
     evidence: Evidence | None = None
 
     @classmethod
-    def nothing(cls, sigma: float, seconds: float) -> Answer:
-        """Where there was no time to probe."""
+    def nothing(cls, sigma: float, needs: str) -> Answer:
+        """Where there was no probe."""
         return cls(
             sigma, INSUFFICIENT, False, 0.5, 0.5, "", "", NOTHING, NOTHING, "leave_one_out", "nothing",
-            "There was no time for a probe.", needs=f"a budget of at least {max(1.0, seconds):.2g} seconds",
+            "There was no probe.", needs=needs,
         )  # fmt: skip
 
     def __str__(self) -> str:
