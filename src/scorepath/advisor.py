@@ -19,7 +19,7 @@ import torch
 from scorepath import probes
 from scorepath._subject import cut, simulators_of
 from scorepath.adjoint import backpropagate
-from scorepath.advice import Advice, Answer, Finding, answer_of
+from scorepath.advice import Advice, Answer, Finding, answer_of, percent
 from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
@@ -114,7 +114,7 @@ def advise(
     with alarm(GRACE * budget):
         try:
             inquiry.run()
-        except torch.linalg.LinAlgError as error:  # a regression on states or returns that are not finite
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             inquiry.unstable = True
             inquiry.findings.append(Finding("unstable", f"states are not finite, or too large ({error})"))
         except KeyboardInterrupt:
@@ -181,7 +181,7 @@ class _Inquiry:
             self.trajectory = seconds / count
         if lost := 1 - returns.isfinite().double().mean().item():
             self.unstable = True
-            self.findings.append(Finding("unstable", f"{100 * lost:.2g} % of the returns are not finite"))
+            self.findings.append(Finding("unstable", f"{percent(lost)} of the returns are not finite"))
             return
         self.sample = FORWARD * self.trajectory
         if probes.PATHWISE in probes.contestants(self.environment, most.sigma):
