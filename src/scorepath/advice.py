@@ -86,11 +86,11 @@ class Answer:
     evidence: Evidence | None = None
 
     @classmethod
-    def nothing(cls, sigma: float, seconds: float) -> Answer:
-        """Where there was no time to probe."""
+    def nothing(cls, sigma: float, needs: str) -> Answer:
+        """Where there was no probe."""
         return cls(
             sigma, INSUFFICIENT, False, 0.5, 0.5, "", "", NOTHING, NOTHING, "leave_one_out", "nothing",
-            "There was no time for a probe.", needs=f"a budget of at least {max(1.0, seconds):.2g} seconds",
+            "There was no probe.", needs=needs,
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -313,7 +313,7 @@ def _why(
     per_second: Evidence,
 ) -> tuple[str, str]:  # fmt: skip
     """What decides, in a word and a sentence."""
-    missed = f"Its bias makes up {_percent(found.bias_share)} of {answer.rival}'s whole error."
+    missed = f"Its bias makes up {percent(found.bias_share)} of {answer.rival}'s whole error."
     if jump is not None:
         text = f"The return jumps by {jump.size:.3g} at step {jump.step}, which pathwise does not see."
         return "jump", f"{text} {missed}" if found.bias_share > 0.1 else text
@@ -323,7 +323,7 @@ def _why(
         word = "signal" if "signal" in found.reason or found.blank else "tails"
         return word, f"A second moment cannot be measured ({found.reason})."
     if single >= 1:
-        return "precision", f"In float32 rounding makes up {_percent(single)} of pathwise's error: use float64."
+        return "precision", f"In float32 rounding makes up {percent(single)} of pathwise's error: use float64."
     if (per_second.lead > 0) != (found.lead > 0):
         return "cost", "At equal samples one is better, at equal seconds the other: what a sample costs decides."
     if found.lead < 0:
@@ -344,7 +344,8 @@ def _grown(moments: SignalMoments) -> bool:
     return moments.growth_rate_low * (moments.steps - 1) / math.log(10) >= GROWN
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Of two digits, without powers of ten."""
     return f"{float(f'{100 * share:.2g}'):g} %"
 
 

@@ -19,7 +19,7 @@ import torch
 from scorepath import probes
 from scorepath._subject import cut, simulators_of
 from scorepath.adjoint import backpropagate
-from scorepath.advice import Advice, Answer, Finding, answer_of
+from scorepath.advice import Advice, Answer, Finding, answer_of, percent
 from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
@@ -114,6 +114,9 @@ def advise(
     with alarm(GRACE * budget):
         try:
             inquiry.run()
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+            inquiry.unstable = True
+            inquiry.findings.append(Finding("unstable", f"states are not finite, or too large ({error})"))
         except KeyboardInterrupt:
             stopped = "stopped by Ctrl-C"
         except TimeIsUp:
@@ -137,6 +140,7 @@ class _Inquiry:
     """Seconds of one trajectory among many."""
     sample: float = 0.0
     """Seconds of a sample of all contestants, as expected."""
+    unstable: bool = False
     samples: int = 0
     """Trajectories of a batch that is sampled: fewer than an estimate's where these take long."""
     horizon_crossing: Interval | None = None
@@ -154,6 +158,8 @@ class _Inquiry:
         self.levels = [_Level(each) for each in self.simulators]
         self.progress(f"{type(self.environment).__name__}: how long does a trajectory take?")
         self._time()
+        if self.unstable:
+            return
         self._audit()
         self._search_jumps()
         self._sample()
@@ -173,8 +179,10 @@ class _Inquiry:
             noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
             returns, seconds = timed(partial(most.returns, noise.rollout))
             self.trajectory = seconds / count
-        if not returns.isfinite().all():
-            self.findings.append(Finding("unstable", "some returns are not finite: the simulation is unstable there"))
+        if lost := 1 - returns.isfinite().double().mean().item():
+            self.unstable = True
+            self.findings.append(Finding("unstable", f"{percent(lost)} of the returns are not finite"))
+            return
         self.sample = FORWARD * self.trajectory
         if probes.PATHWISE in probes.contestants(self.environment, most.sigma):
             for count in (1, 4):  # the first call has costs of its own
@@ -320,7 +328,8 @@ class _Inquiry:
             if level.answer is None and level.sampled is not None and level.sampled.batches >= FEWEST:
                 with suppress(ValueError):
                     self._answer(level)
-            answers.append(level.answer or Answer.nothing(level.simulator.sigma, self._needed()))
+            needs = "a simulation that is stable under this noise" if self.unstable else self._needed()
+            answers.append(level.answer or Answer.nothing(level.simulator.sigma, needs))
         environment = self.environment
         return Advice(
             environment=type(environment).__name__,
@@ -339,6 +348,7 @@ class _Inquiry:
             contact="MuJoCo" in {kind.__name__ for kind in type(environment).__mro__},
         )
 
-    def _needed(self) -> float:
-        """Seconds that a first probe of all noise levels takes, as far as can be told."""
-        return 2 * probes.BATCHES * self.batch_size * self.sample * len(self.simulators)
+    def _needed(self) -> str:
+        """What a first probe of all noise levels takes, as far as can be told."""
+        seconds = 2 * probes.BATCHES * self.batch_size * self.sample * len(self.simulators)
+        return f"a budget of at least {float(f'{max(1.0, seconds):.2g}'):g} seconds"

@@ -45,7 +45,7 @@ PATHWISE = "pathwise"
 MISSED = "branches"
 """The witness of what derivatives miss."""
 SCALES = 6
-"""Distances of the variogram, each twice the one before; the largest is the noise level itself."""
+"""Distances of the variogram, each twice the one before; the largest is one to two times the noise level."""
 
 
 def rivals(environment: Environment, sigma: float) -> dict[str, Estimator]:
@@ -270,13 +270,14 @@ def variogram_slope(simulator: Simulator, stream: Stream, lines: int = 64) -> fl
     """The slope, log-log, of mean squared increments of the return along random lines of action noise.
 
     2 where it is smooth at the scale of the noise, 1 where jumps decide, 0 where it is as rough as white noise or has
-    saturated. Distances are `2^-k` of the noise level, `SCALES` of them; nan where the return does not change.
+    saturated; nan where the return does not change. Distances are `2^-k` of up to twice the noise level.
     """
     noise = Noise(simulator.environment, stream, range(1), lines, torch.float64)
     start = noise.rollout
     direction = torch.nn.functional.normalize(noise.draw("direction", start.action.shape[2:]).flatten(2), dim=-1)
     direction = direction.reshape(start.action.shape) * math.sqrt(start.action.shape[2:].numel())
     here = simulator.returns(start)
+    direction = direction * 2 ** noise.draw("distance", (1, 1), "uniform")  # no period of the return fits them all
     distances = 2.0 ** -np.arange(SCALES)
     squares = []
     for distance in distances:

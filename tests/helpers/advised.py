@@ -1,20 +1,15 @@
-"""Simulators that nobody here wrote for the study, and what is true of them by brute force."""
+"""Simulators as strangers write them, none of which the advisor's model was fitted to."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from scorepath import probes
 from scorepath.environments._jacobians import StepJacobians
 from scorepath.environments.base import Environment
-from scorepath.measurement import sample_batches, sample_variances
-from scorepath.noise import Stream
-from scorepath.rollout import Simulator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,17 +123,26 @@ class Numpy(Environment):
         return StepJacobians(by_state, torch.full_like(by_state, 0.1), by_reward, torch.zeros_like(by_reward))
 
 
-def log10_ratio(simulator: Simulator, rival: str, batches: int = 200, budget: int = 64) -> float:
-    """log10 of a rival's mean squared error over pathwise's, from batches that no advice has seen.
+@dataclass(frozen=True, kw_only=True)
+class Standing(Environment):
+    """A pole with a bonus for every step that it stands, so that the return jumps: not declared, and seldom met."""
 
-    The bias is that of pathwise's mean against the mean of the rival, its own noise taken off.
-    """
-    stream = Stream(99, "", "brute force")
-    found, variances = {}, {}
-    for name in (probes.PATHWISE, rival):
-        estimator = probes.contestants(simulator.environment, simulator.sigma)[name]
-        found[name] = sample_batches(estimator, simulator, stream, range(batches), 256, torch.float64)
-        variances[name] = float(sample_variances(estimator, simulator, found[name]).mean())
-    errors = found[probes.PATHWISE].means - found[rival].means
-    square = float(errors.mean(0).square().sum() - errors.var(0).sum() / batches)
-    return math.log10(variances[rival] / budget / (max(0.0, square) + variances[probes.PATHWISE] / budget))
+    horizon: int = 30
+
+    source: ClassVar[str] = "test"
+    reference_class: ClassVar[Any] = "certified_monte_carlo"
+    default_policy: ClassVar[str] = "linear"
+    state_dim: ClassVar[int] = 2
+    initial_noise_dim: ClassVar[int] = 1
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return torch.cat([0.1 * noise, torch.zeros_like(noise)], -1)
+
+    def active(self, state: Tensor) -> Tensor:
+        return state[..., 0].abs() <= 1.0
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        speed = state[..., 1] + 0.1 * (state[..., 0] + 0.3 * action[..., 0])
+        moved = torch.stack([state[..., 0] + 0.15 * speed, speed], -1)
+        going = self.active(state)
+        return torch.where(going[..., None], moved, state), going * (1.0 - 0.1 * state[..., 0] ** 2)

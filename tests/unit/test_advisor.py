@@ -1,0 +1,167 @@
+"""`sp.advise`: right where it answers, silent where it cannot know, within its budget, and stopped at any time."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from benchmarks.advisor_truth import log10_ratio
+from tests.helpers.advised import Arm, HeavyReward, LogisticMap, Numpy, RareJump, Standing
+from torch import Tensor
+
+import scorepath as sp
+from scorepath import forecast
+from scorepath.advice import DERIVATIVE_FREE, INSUFFICIENT, NO_PATHWISE
+
+
+@pytest.mark.parametrize(
+    "environment", [Arm(), RareJump(), LogisticMap(), HeavyReward(), Numpy()], ids=lambda e: type(e).__name__
+)
+def test_answers_about_strangers_simulators_are_those_of_brute_force(environment: sp.Environment) -> None:
+    """Each answer against 12,800 trajectories that it has not seen; none is nearer than a tenth of a decade."""
+    answered = 0
+    for answer in sp.advise(environment, noise_levels=[0.1, 0.3], budget=20).answers:
+        if answer.verdict in ("pathwise", DERIVATIVE_FREE):
+            truth = log10_ratio(sp.Simulator(environment, sigma=answer.sigma), answer.rival, batches=50)
+            assert (truth > 0) == (answer.verdict == "pathwise"), answer
+            answered += 1
+    assert answered
+
+
+def test_an_undeclared_jump_never_ends_in_pathwise() -> None:
+    """At little noise the jump is out of the batches' sight and pathwise looks excellent."""
+    advice = sp.advise(Standing(), noise_levels=[0.1, 1.0], budget=20)
+    small, large = advice.answers
+    assert small.verdict == INSUFFICIENT
+    assert small.ratio.low > 1, "what the batches alone would have said"
+    assert small.probability <= forecast.CAP < 0.9
+    assert "jump" in small.needs
+    assert large.verdict != "pathwise"
+    assert large.reason == "jump"
+
+
+def test_pathwise_is_not_said_while_a_bias_could_hide() -> None:
+    """A cosine finer than branches resolve: variances alone may favour pathwise, the room for a bias does not."""
+    for sigma in (0.01, 0.03, 0.1):
+        (answer,) = sp.advise(
+            sp.environments.Ripple(frequency=20.0, amplitude=0.1, offset=1.0), noise_levels=[sigma], budget=5
+        ).answers
+        if answer.verdict == "pathwise":
+            assert answer.evidence is not None
+            assert answer.evidence.cautious_low > 0
+
+
+def test_where_the_winner_changes() -> None:
+    environment = sp.environments.Cosine(frequency=10.0, phase=1.0)
+    advice = sp.advise(environment, noise_levels=[0.03, 0.1, 0.3], budget=10)
+    assert [each.verdict for each in advice.answers] == ["pathwise", DERIVATIVE_FREE, DERIVATIVE_FREE]
+    (crossing,) = advice.noise_crossings
+    assert 0.03 < crossing.low <= crossing.value <= crossing.high <= 0.3
+    chaos = sp.advise(LogisticMap(), noise_levels=[0.03], budget=10)
+    assert chaos.horizon_crossing is not None
+    assert 2 <= chaos.horizon_crossing.value <= 20
+
+
+@pytest.mark.parametrize(
+    "environment", [sp.environments.Chain(), sp.environments.Grid()], ids=lambda e: type(e).__name__
+)
+def test_without_derivatives_the_best_of_the_others_is_named(environment: sp.Environment) -> None:
+    (answer,) = sp.advise(environment, noise_levels=[1.0], budget=5).answers
+    assert answer.verdict == NO_PATHWISE
+    assert answer.recommendation in ("leave_one_out", "state_value_baseline")
+    assert "actions are discrete" in answer.why
+    assert answer.ratio_at_equal_seconds.value > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Arm):
+    """As a simulator that takes its time, and counts it."""
+
+    pause: float = 0.02
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        time.sleep(self.pause)
+        return super().step(state, action, process_noise)
+
+
+@pytest.mark.parametrize("pause", [0.02, 3.0])
+def test_no_users_code_runs_twice_as_long_as_the_budget(pause: float) -> None:
+    start = time.monotonic()
+    advice = sp.advise(Slow(pause=pause), budget=2)
+    assert time.monotonic() - start < 4
+    assert len(advice.answers) == 3
+    if pause > 1:
+        assert "times the budget" in advice.stopped
+        assert {each.verdict for each in advice.answers} == {INSUFFICIENT}
+
+
+def test_ctrl_c_gives_the_answer_so_far() -> None:
+    told: list[str] = []
+
+    def progress(line: str) -> None:
+        told.append(line)
+        if " 4 more of " in line or len(told) > 60:
+            raise KeyboardInterrupt
+
+    advice = sp.advise(sp.environments.LQR(horizon=10), noise_levels=[0.1], budget=30, progress=progress)
+    assert advice.stopped == "stopped by Ctrl-C"
+    assert advice.answers[0].batches == 4
+    assert "about 8 batches instead of 4" in advice.answers[0].needs
+    assert "the answer so far" in str(advice)
+    assert told[0].startswith("LQR: how long")
+
+
+def test_the_json_holds_everything_and_nothing_that_json_has_not() -> None:
+    advice = sp.advise(sp.environments.Step(edge=0.1), noise_levels=[0.01, 0.3], budget=5)
+    content: dict[str, Any] = json.loads(json.dumps(advice.to_dict(), allow_nan=False))
+    assert content["format"] == 1
+    assert content["model"] == forecast.shipped().sha256
+    assert {"environment", "policy", "horizon", "answers", "noise_crossings", "findings", "seconds"} <= set(content)
+    first, second = content["answers"]
+    assert (first["verdict"], second["verdict"]) == (INSUFFICIENT, DERIVATIVE_FREE)
+    assert second["ratio"]["low"] <= second["ratio"]["value"] <= second["ratio"]["high"] < 1
+    assert list(advice.to_frame()["sigma"]) == [0.01, 0.3]
+    assert "<pre>sigma = 0.3" in advice.to_html()
+
+
+def test_the_same_seed_gives_the_same_evidence() -> None:
+    first, again = (sp.advise(sp.environments.Quadratic(), noise_levels=[0.1], budget=5, seed=3) for _ in range(2))
+    assert first.answers[0].evidence == again.answers[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"noise_levels": [0.0]}, "noise levels must be positive"),
+        ({"noise_levels": []}, "noise levels must be positive"),
+        ({"budget": 0}, "budget must be a positive number of seconds"),
+        ({"batch_size": 1}, "batch_size must be at least 2"),
+        ({"horizon": 3}, "horizon is no knob of Quadratic"),
+        ({"policy": "mpl"}, "policy kind 'mpl' is unknown"),
+        ({"policy": sp.Network((7, 1))}, "the policy does not fit"),
+        ({"policy": sp.Network((1, 7))}, "the policy gives 7 numbers, but an action has 1"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sp.advise(sp.environments.Quadratic(dimension=1), **arguments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exploding(Arm):
+    """Unstable: it overflows."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        following = 1e40 * (state + 1)
+        return following, torch.exp(following.sum(-1))
+
+
+def test_an_unstable_simulation_is_named() -> None:
+    advice = sp.advise(Exploding(), noise_levels=[0.1], budget=5)
+    assert "unstable: 100 % of the returns are not finite" in str(advice)
+    assert advice.answers[0].needs == "a simulation that is stable under this noise"
+    assert advice.answers[0].verdict == INSUFFICIENT
