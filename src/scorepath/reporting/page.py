@@ -24,6 +24,7 @@ from scorepath.figures.wording import BIAS_SEEN, label, wants
 from scorepath.provenance import findings
 from scorepath.provenance.efficiency import latest_run
 from scorepath.reporting import calibration
+from scorepath.reporting.advisor import QUANTITIES, advisor_rows, advisor_sentences
 from scorepath.reporting.answer import CRITERIA, decisions, evidence
 from scorepath.reporting.bibliography import WORKS, bibtex_address
 from scorepath.reporting.cards import cards
@@ -142,6 +143,9 @@ def render_report(
         cure=cure_sentence(tables),
         cures=cure_rows(tables),
         tree=questions(tables),
+        advisor=advisor_rows(tables),
+        advisor_columns=QUANTITIES,
+        advisor_sentences=advisor_sentences(tables),
         coverage=coverage_rows(tables),
         works=WORKS,
         bibtex=bibtex_address(),
