@@ -68,6 +68,18 @@ def test_documented_environment_is_pushed_towards_the_origin(tmp_path: Path) -> 
     assert (means < 0).all()  # a negative gain pushes towards the origin
 
 
+def test_documented_advice_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (DOCS / "advisor.md").read_text()
+    (tmp_path / "drone.py").write_text(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[0])
+    assert cli.run_here(["advise", str(tmp_path / "drone.py"), "--noise-levels", "0.3", "--budget", "20"]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].startswith("Drone, 20 steps, Network of 2 parameters")
+    for line in ("audit: Over 20 steps derivatives hold to 10% up to a scale of 0.1.", "  why (noise): "):
+        assert line in said
+        assert line in text
+    assert "sigma = 0.3: pathwise. Use pathwise." in said
+
+
 def test_documented_estimator_uses_its_option(tmp_path: Path) -> None:
     """With the mean return as the baseline its variance on a linear return is the smallest."""
     kind = registry.load_plugin(documented("add-an-estimator.md", tmp_path))[1]
