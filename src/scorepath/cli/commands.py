@@ -112,7 +112,7 @@ def advise(arguments: argparse.Namespace) -> None:
 
     advise_and_report(
         arguments.simulator,
-        arguments.knob,
+        arguments.knobs,
         config=arguments.config,
         policy=arguments.policy,
         noise_levels=arguments.noise_levels,
@@ -196,7 +196,7 @@ def parser() -> argparse.ArgumentParser:
     checker.add_argument("knobs", nargs="*", metavar="knob=value", help="check the one instance with these knobs")
     adviser = other(advise, torch=True)
     adviser.add_argument("simulator", help="a Python file, a family, a MuJoCo model (.xml), or an entry of --config")
-    adviser.add_argument("--knob", action="append", default=[], metavar="knob=value", help="of the family or the file")
+    adviser.add_argument("knobs", nargs="*", metavar="knob=value", help="of the family or the file")
     adviser.add_argument("--config", default="config.yaml", help="whose entries may be named (default: config.yaml)")
     adviser.add_argument("--policy", help="open_loop, linear or mlp (default: the environment's own)")
     adviser.add_argument("--noise-levels", nargs="+", type=float, metavar="sigma", help="default: 0.03 0.1 0.3")

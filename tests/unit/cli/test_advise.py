@@ -57,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_with_knobs_is_advised_about_and_the_advice_written(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["point.py", "--knob", "time_step=0.2", "--noise-levels", "0.1", "0.03", "--horizon", "4"]
+    asked = ["point.py", "time_step=0.2", "--noise-levels", "0.1", "0.03", "--horizon", "4"]
     assert advise(*asked, "--json", "a.json", "--html", "out/a.html") == 0
     said = capsys.readouterr()
     assert "Point, 4 steps" in said.out
@@ -74,7 +74,7 @@ def test_an_entry_of_the_configuration_is_meant_before_a_family(capsys: pytest.C
 
 
 def test_a_policy_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
-    assert advise("lqr", "--knob", "horizon=3", "--policy", "open_loop", "--noise-levels", "0.1") == 0
+    assert advise("lqr", "horizon=3", "--policy", "open_loop", "--noise-levels", "0.1") == 0
     assert "LQR, 3 steps, OpenLoop of 3 parameters" in capsys.readouterr().out
 
 
@@ -82,7 +82,7 @@ def test_a_policy_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "sentence"),
     [
         (["cosin"], "there is no environment family 'cosin', and no such entry of config.yaml. Did you mean 'cosine'?"),
-        (["cosine", "--knob", "frequancy=3"], "Did you mean 'frequency'?"),
+        (["cosine", "frequancy=3"], "Did you mean 'frequency'?"),
         (["cosine", "--policy", "mpl"], "there is no policy 'mpl'. Did you mean 'mlp'?"),
         (["cosine", "--horizon", "3"], "horizon is no knob of Cosine"),
         (["cosine", "--noise-levels", "-1"], "noise levels must be positive numbers"),
