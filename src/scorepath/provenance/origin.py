@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from scorepath.store.paths import PACKAGE, PLAN, PLANS
@@ -14,10 +14,10 @@ from scorepath.store.records import Record, all_records, jobs_by_stage, load_rec
 
 
 def collect() -> dict[str, Any]:
-    """Everything the report states about its own making, as nested mappings ready to show."""
+    """Everything the report states about its own making, as nested mappings ready to show. No clock: rebuilt it is the
+    same to the byte."""
     return {
         "Commit": commit(),
-        "Report made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Machine": {
             "Processor": processor(),
             "Cores": os.cpu_count(),
