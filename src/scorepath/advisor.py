@@ -206,8 +206,8 @@ class _Inquiry:
                 self.findings.append(Finding("impure", text))
 
     def _search_jumps(self) -> None:
-        if self.environment.discrete_actions:
-            return
+        if probes.PATHWISE not in probes.contestants(self.environment, self.simulators[0].sigma):
+            return  # nothing else is blind to them
         for level in reversed(self.levels):  # the widest noise finds most
             lines = probes.LINES
             while lines >= 4 and not self._affordable(lines * 200, SHARE / len(self.levels)):

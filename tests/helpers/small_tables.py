@@ -218,9 +218,24 @@ def write_tables(
         }
         for height in (0.0, 1.0) for estimator in ("reinforce", "pathwise")
     ]  # fmt: skip
+    probes = [
+        {
+            "environment": environment, "family": environment, "sigma": sigma, "checkpoint": checkpoint,
+            "criterion": "equal_samples", "rival": "leave_one_out", "lead": 1.0, "jump": 0.0, "probability": 0.9,
+            "threshold": 0.8, "verdict": "pathwise", "value": 1.0,
+        }
+        for environment in environments for sigma in SIGMAS if sigma > 0 for checkpoint in CHECKPOINTS
+    ]  # fmt: skip
+    advisor = [
+        {
+            "criterion": "equal_samples", "rule": rule, "quantity": quantity, "value": 0.2, "value_low": 0.1,
+            "value_high": 0.3, "places": 4, "families": 3, "environments": 3,
+        }
+        for rule in ("advisor", "always pathwise") for quantity in ("brier", "coverage", "accuracy_answered")
+    ]  # fmt: skip
     for name, rows in {
         "student_limit": limit, "student_theorem": theorem, "student_numbers": numbers, "student_figure": one_step,
-        "signals": signals, "mechanisms": mechanisms, "roughness": roughness,
+        "probes": probes, "advisor": advisor, "signals": signals, "mechanisms": mechanisms, "roughness": roughness,
         "phase_diagrams": diagram, "crossings": crossings,
         "wins": wins, "regrets": regrets,
         "cells": cells, "references": references, "gradient_statistics": statistics, "training": runs, "costs": costs,
