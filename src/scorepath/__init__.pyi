@@ -4,6 +4,7 @@ from scorepath import environments as environments
 from scorepath import estimators as estimators
 from scorepath.adjoint import backpropagate as backpropagate
 from scorepath.environments._jacobians import StepJacobians as StepJacobians
+from scorepath.environments._squashed import squashed as squashed
 from scorepath.environments._tabular import TabularEnvironment as TabularEnvironment
 from scorepath.environments.base import Environment as Environment
 from scorepath.environments.base import SequentialEnvironment as SequentialEnvironment
@@ -15,8 +16,10 @@ from scorepath.inquiry import Comparison as Comparison
 from scorepath.inquiry import Measurement as Measurement
 from scorepath.inquiry import compare as compare
 from scorepath.inquiry import measure as measure
+from scorepath.modules import ModulePolicy as ModulePolicy
 from scorepath.noise import Noise as Noise
 from scorepath.noise import Stream as Stream
+from scorepath.policies import LearnedStd as LearnedStd
 from scorepath.policies import Network as Network
 from scorepath.policies import OpenLoop as OpenLoop
 from scorepath.policies import Policy as Policy

@@ -6,9 +6,10 @@
         lambda_t = d_s rho_t + f_s^T lambda_{t+1} + mu_s^T delta_t
 
 with `rho_t = gamma^t r_t(s_t, a_t, w_t)`, `s_{t+1} = f(s_t, a_t, w_t)`, the terminal reward `rho_T` and `a_t` as a
-function of the policy's output `mu_t`. A step does not depend on the step before once its state is known, so one call
-of the environment's step with all of them side by side, and a backward pass for the reward and for each coordinate of
-the state, take the place of a graph of the whole simulation; what remains to be done in order of time is little.
+function of the policy's output `mu_t`, which holds log s as well where the policy has a standard deviation s. A step
+does not depend on the step before once its state is known, so one call of the environment's step with all of them side
+by side, and a backward pass for the reward and for each coordinate of the state, take the place of a graph of the whole
+simulation; what remains to be done in order of time is little.
 
 A product with a derivative that is not finite is not finite, but a graph's operations may stop it: backwards through
 `relu` nothing passes where nothing came forward, not even nan. So where a signal comes out not finite, the recursion is
@@ -68,10 +69,10 @@ class Linearisation:
     | batches | which of the rollout's batches they are | |
     | trajectories | those, and no others | |
     | reward_by_state | `d_s rho` | (horizon, state_dim, batches, samples) |
-    | reward_by_mean | `d_mu rho` | (horizon, action_dim, batches, samples) |
+    | reward_by_mean | `d_mu rho` | (horizon, output_dim, batches, samples) |
     | next_by_state | `f_s`: of coordinate i by coordinate j | (horizon, state_dim, state_dim, batches, samples) |
-    | next_by_mean | `f_mu` | (horizon, state_dim, action_dim, batches, samples) |
-    | mean_by_state | `mu_s` | (horizon, action_dim, state_dim, batches, samples) |
+    | next_by_mean | `f_mu` | (horizon, state_dim, output_dim, batches, samples) |
+    | mean_by_state | `mu_s` | (horizon, output_dim, state_dim, batches, samples) |
     | terminal_by_state | `d rho_T / ds` | (state_dim, batches, samples) |
     | graphs | forms the graphs of the same steps | |
     """
@@ -87,7 +88,7 @@ class Linearisation:
     graphs: Callable[[], StepGraphs]
 
     def pathwise(self, window: int | None = None, bridge: Tensor | None = None) -> Tensor:
-        """The action signal of backpropagation through time, (batches, samples, horizon, action_dim).
+        """The action signal of backpropagation through time, (batches, samples, horizon, output_dim).
 
         Args:
             window: cut at every `window`-th state: what comes after is taken as given.
@@ -216,7 +217,7 @@ class StepGraphs:
 
 
 def _in_time(signals: Sequence[Tensor]) -> Tensor:
-    """Signals of the steps, each (action_dim, batches, samples): (batches, samples, horizon, action_dim)."""
+    """Signals of the steps, each (output_dim, batches, samples): (batches, samples, horizon, output_dim)."""
     return torch.stack(list(signals)).permute(2, 3, 0, 1)
 
 
@@ -263,7 +264,7 @@ def _linearise(
     of_next = [_gradients(coordinate, (state, mean)) for coordinate in next_state.unbind(-1)]
     slopes = torch.stack(list(trajectories.slopes)) if trajectories.slopes else None
     answers: list[Tensor] = []
-    for coordinate in range(environment.action_dim):
+    for coordinate in range(policy.output_dim):
         if slopes is not None:
             answer = slopes[..., coordinate, :]
         else:
@@ -312,7 +313,7 @@ def backpropagate(
     value: Callable[[Tensor], Tensor] | None = None,
     relax: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Trajectories, Tensor]:
-    """A rollout and `dR / dmu_t` on it, (batches, samples, horizon, action_dim): by the action, where noise is added.
+    """A rollout and `dR / dmu_t` on it, (batches, samples, horizon, output_dim): by the action, where noise is added.
 
     Over one step, or for many trajectories of wide states, a graph of the whole rollout takes less time.
 

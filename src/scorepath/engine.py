@@ -1,8 +1,9 @@
 """The engine behind rollout and pull-back: which policies have compiled kernels, and how these are called.
 
-A `Network` with hidden layers goes through `scorepath.kernels` on the CPU. Open-loop and linear policies have no
-activations that these would spare; they, a user's own module, and what lies on a CUDA device go through torch. Which it
-is depends on the policy, never on the machine: results differ in rounding.
+A `Network` with hidden layers of tanh goes through `scorepath.kernels` on the CPU. Open-loop and linear policies have
+no activations that these would spare; they, other activations, a learned standard deviation, a user's own module, and
+what lies on a CUDA device go through torch. Which it is depends on the policy, never on the machine: results differ in
+rounding.
 
 Kernels are compiled once and kept on disk, for the processor and the sources that they were compiled for: in the folder
 `scorepath` of the user's cache ($XDG_CACHE_HOME or ~/.cache), or of the temporary files where that cannot be written;
@@ -181,9 +182,9 @@ def engine(policy: Policy, parameters: Tensor, backwards: bool = True) -> Engine
 
     Without `backwards` they are ready for outputs alone, sooner where there is a policy per trajectory.
     """
-    if type(policy) is not Network or len(policy.sizes) == 2 or parameters.device.type != "cpu":
+    if type(policy) is not Network or len(policy.sizes) == 2 or policy.activation != "tanh":
         return None
-    if parameters.dtype not in KINDS:
+    if parameters.device.type != "cpu" or parameters.dtype not in KINDS:
         return None
     kernels = load(parameters.dtype)
     layout, working_memory = _layout(policy, kernels)

@@ -317,7 +317,8 @@ def _measure(
     dtype: torch.dtype,
 ) -> Measurement:
     name = _name(estimator)
-    if reason := estimator.not_applicable(simulator.environment, simulator.sigma):
+    environment, policy = simulator.environment, simulator.policy
+    if reason := estimator.not_applicable(environment, simulator.sigma) or estimator.not_applicable_to(policy):
         raise ValueError(f"{name} does not exist here: {reason}")
     found = batch_statistics(
         estimator, simulator, judge.gradients, Stream(seed, "", "measure"), batches, batch_size, dtype

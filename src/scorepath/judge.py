@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from scorepath.noise import Stream
-from scorepath.references.exact import exact_reference
+from scorepath.references.exact import exact_reference, reference_class
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
 
@@ -54,7 +54,7 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
     """
     if batches < 3 or batch_size < 2:
         raise ValueError(f"an interval needs at least 3 batches of 2 samples, got {batches} of {batch_size}")
-    if simulator.environment.reference_class != "certified_monte_carlo":
+    if reference_class(simulator.environment, simulator.policy) != "certified_monte_carlo":
         exact = exact_reference(simulator)
         return Judge(exact.gradient[None], True, "exact")
     stream = Stream(seed, "", "reference")

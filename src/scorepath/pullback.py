@@ -27,7 +27,7 @@ LAYER_WIDTH = 64
 class Gradients(Iterable[Tensor]):
     """The gradients of single trajectories, formed a few batches at a time by whoever asks for them.
 
-    The signal is (batches, samples, horizon, action_dim).
+    The signal is (batches, samples, horizon, output_dim).
     """
 
     trajectories: Trajectories
@@ -37,13 +37,13 @@ class Gradients(Iterable[Tensor]):
         """As chunks (some batches, samples, P)."""
         policy = self.trajectories.simulator.policy
         if not (compiled := _compiled(self.trajectories, self.signal)):
-            for inputs, signals in _chunks(self.trajectories, self.signal, policy.parameter_count):
-                yield policy.pull_back(inputs, signals)
+            for chunk in _chunks(self.trajectories, self.signal, policy.parameter_count):
+                yield policy.pull_back(*chunk)
             return
         observations, signal = _rows(self.trajectories, self.signal)
         batches, samples = signal.shape[:2]
-        for chunk in chunks_of_batches(batches, samples * policy.parameter_count):
-            yield compiled.select(chunk).gradients(observations[chunk], signal[chunk])
+        for some in chunks_of_batches(batches, samples * policy.parameter_count):
+            yield compiled.select(some).gradients(observations[some], signal[some])
 
     def moments(self) -> BatchMoments:
         """What is kept of them."""
@@ -69,13 +69,14 @@ def mean_gradients(trajectories: Trajectories, signal: Tensor) -> Tensor:
     policy = trajectories.simulator.policy
     if compiled := _compiled(trajectories, signal):
         return compiled.mean_gradients(*_rows(trajectories, signal))
-    return torch.cat([policy.pull_back_mean(inputs, signals) for inputs, signals in _chunks(trajectories, signal, 0)])
+    return torch.cat([policy.pull_back_mean(*chunk) for chunk in _chunks(trajectories, signal, 0)])
 
 
 def unit_signals(trajectories: Trajectories, coordinate: int) -> list[Tensor]:
     """Every layer's signal of 1 on one coordinate of the policy's output, each (batches, samples, horizon, width)."""
     simulator = trajectories.simulator
-    signal = torch.zeros_like(trajectories.actions)
+    observations = trajectories.observations
+    signal = observations.new_zeros(*observations.shape[:3], simulator.policy.output_dim)
     signal[..., coordinate] = 1
     parameters = simulator.parameters.detach().to(signal)
     return simulator.policy.layer_signals(parameters, trajectories.layer_inputs, signal)
@@ -83,8 +84,8 @@ def unit_signals(trajectories: Trajectories, coordinate: int) -> list[Tensor]:
 
 def _chunks(
     trajectories: Trajectories, signal: Tensor, entries_per_sample: int
-) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
-    """Some batches at a time, the inputs of the policy's layers and the signals on their outputs.
+) -> Iterator[tuple[Tensor, list[Tensor], list[Tensor]]]:
+    """Some batches at a time, the policy's parameters, the inputs of its layers and the signals on their outputs.
 
     The numbers have the signal's dtype.
     """
@@ -94,11 +95,21 @@ def _chunks(
     for chunk in chunks_of_batches(batches, samples * max(entries_per_sample, horizon * LAYER_WIDTH)):
         inputs = [each[chunk].to(signal) for each in trajectories.layer_inputs]
         parameters = simulator.select(chunk).parameters.detach().to(signal)
-        yield inputs, simulator.policy.layer_signals(parameters, inputs, signal[chunk])
+        yield parameters, inputs, simulator.policy.layer_signals(parameters, inputs, signal[chunk])
 
 
 def _while_active(trajectories: Trajectories, signal: Tensor) -> Tensor:
-    """The signal without what is on actions after an episode's end."""
+    """The signal without what is on actions after an episode's end.
+
+    Raises:
+        ValueError: for one that is not as wide as the policy's output.
+    """
+    width = trajectories.simulator.policy.output_dim
+    if signal.shape[-1] != width:
+        raise ValueError(
+            f"the signal is {signal.shape[-1]} wide, but the policy's output {width}: Trajectories.through_action() "
+            "makes one of a signal on the action, or the estimator declares needs_fixed_std"
+        )
     return signal if trajectories.active is None else torch.where(trajectories.active[..., None], signal, 0.0)
 
 
@@ -120,7 +131,7 @@ def trace_variances(trajectories: Trajectories, signal: Tensor) -> Tensor:
 def step_trace_variances(trajectories: Trajectories, signal: Tensor, first: int = 0) -> Tensor:
     """The same for each step's own term `J_mu(o_t)^T delta_t`, (batches, steps) in float64.
 
-    The signal is on the steps `first`, `first + 1` and so on: (batches, samples, steps, action_dim).
+    The signal is on the steps `first`, `first + 1` and so on: (batches, samples, steps, output_dim).
     """
     samples, steps = signal.shape[1:3]
     window = slice(first, first + steps)
@@ -135,4 +146,4 @@ def step_trace_variances(trajectories: Trajectories, signal: Tensor, first: int 
         return compiled.step_trace_variances(*_rows(trajectories, signal.double()))
     # one mean per step and batch, of P entries, is all that is formed
     chunks = _chunks(trajectories, signal.double(), steps * policy.parameter_count // samples)
-    return torch.cat([policy.step_trace_variances(inputs, signals) for inputs, signals in chunks])
+    return torch.cat([policy.step_trace_variances(*chunk) for chunk in chunks])

@@ -1,5 +1,9 @@
 """Many trajectories at once: `a_t = mu_theta(o_t) + sigma * eps_t`, then the environment's step.
 
+A policy with a standard deviation of its own acts by `mu_theta(o_t) + sigma * s_theta(o_t) * eps_t`: the noise level
+multiplies it, and 0 is the deterministic policy as ever. Signals live on the policy's output, which is then mu and
+log s; what is a signal on the action becomes one on both here (`Trajectories.through_action`), and nowhere else.
+
 The rollout needs no parameter gradients. With `differentiable=True` the policy's outputs are kept with their graph, and
 the derivative of any function of the rewards with respect to one of them is the total derivative with respect to the
 action: through the reward, the dynamics and every later evaluation of the policy. `scorepath.adjoint` has that of the
@@ -31,12 +35,13 @@ class Trajectories:
     |---|---|---|
     | observations | what the policy saw (differentiably) | (batches, samples, horizon, observation_dim) |
     | hidden | activations of each hidden layer, if kept | each (batches, samples, horizon, width) |
-    | slopes | outputs by observation, if kept | horizon × (batches, samples, action_dim, observation_dim) |
+    | slopes | outputs by observation, if kept | horizon × (batches, samples, output_dim, observation_dim) |
     | rewards | `gamma^t r_t`; the last one includes the terminal reward | (batches, samples, horizon) |
     | action_noise | `eps` as drawn, before any clipping | (batches, samples, horizon, action_dim) |
     | choice_probabilities | softmax(logits / sigma), discrete actions only | (batches, samples, horizon, action_dim) |
     | actions | as taken | (batches, samples, horizon, action_dim) |
-    | means | the policy's outputs, if kept or differentiable | horizon × (batches, samples, action_dim) |
+    | means | the policy's outputs, if kept or differentiable | horizon × (batches, samples, output_dim) |
+    | stds | the policy's own standard deviations s, or None if it has none | (batches, samples, horizon, action_dim) |
     | states | before each step and after the last one, if kept | (horizon + 1) × (batches, samples, state_dim) |
     | active | whether the episode still went on, or None if it never ends early | (batches, samples, horizon) |
     """
@@ -52,6 +57,7 @@ class Trajectories:
     hidden: Sequence[Tensor] = ()
     slopes: Sequence[Tensor] = ()
     active: Tensor | None = None
+    stds: Tensor | None = None
 
     @property
     def returns(self) -> Tensor:
@@ -70,8 +76,9 @@ class Trajectories:
 
     @cached_property
     def score(self) -> Tensor:
-        """`d log pi(a_t | o_t) / d mu`, (batches, samples, horizon, action_dim): `eps / sigma` for Gaussian noise.
+        """`d log pi(a_t | o_t) / d output`, (batches, samples, horizon, output_dim): `eps / sigma` for Gaussian noise.
 
+        With a standard deviation s of the policy's own, `eps / (sigma s)` by mu and `eps^2 - 1` by log s.
         For discrete actions it is the score with respect to the logits, `(onehot(a) - pi) / sigma`. Where the support
         moves, it is that of the density inside the support, `1 / (2 sqrt 3 sigma |1 + mu|)`, namely `-1 / (1 + mu)`.
 
@@ -85,12 +92,23 @@ class Trajectories:
             return (self.actions - self.choice_probabilities) / sigma
         if self.simulator.environment.moving_support:
             return -(1 + sigma * self.action_noise) / self.actions
+        if self.stds is not None:
+            return torch.cat([self.action_noise / (sigma * self.stds), self.action_noise.square() - 1], -1)
         return self.action_noise / sigma
 
-    def action_gradient(self, objective: Tensor) -> Tensor:
-        """Total derivative of an objective's sum by each action: (batches, samples, horizon, action_dim).
+    def through_action(self, signal: Tensor) -> Tensor:
+        """The signal on the policy's output that a signal on the action is, (..., action_dim) to (..., output_dim).
 
-        It frees the graph: call it once per rollout.
+        That is `delta` by mu and, if the policy has a standard deviation s, `delta * sigma * s * eps` by log s.
+        """
+        if self.stds is None:
+            return signal
+        return torch.cat([signal, signal * self.simulator.sigma * self.stds * self.action_noise], -1)
+
+    def action_gradient(self, objective: Tensor) -> Tensor:
+        """Total derivative of an objective's sum by each output: (batches, samples, horizon, output_dim).
+
+        By mu it is that by the action, to which mu is added. It frees the graph: call it once per rollout.
         """
         gradients = torch.autograd.grad(objective.sum(), list(self.means), materialize_grads=True)
         return torch.stack(gradients, dim=-2)
@@ -115,6 +133,7 @@ class Trajectories:
             hidden=[each[batches] for each in self.hidden],
             slopes=[each[batches] for each in self.slopes],
             active=None if self.active is None else self.active[batches],
+            stds=None if self.stds is None else self.stds[batches],
         )
 
 
@@ -210,6 +229,7 @@ class Simulator:
         step = environment.differentiable_step if differentiable else environment.step
         parameters = self.parameters.to(noise.action)
         observations, actions, rewards, probabilities, means, states, active = [], [], [], [], [], [], []
+        stds: list[Tensor] = []
         hidden: list[Tensor] = []
         slopes: list[Tensor] = []
         rooms: list[tuple[Tensor, ...]] = []
@@ -228,11 +248,11 @@ class Simulator:
                 observations.append(observation)
                 activations: list[Tensor] = []
                 if policy is not None:
-                    *activations, mean = policy(observation, t)
+                    *activations, output = policy(observation, t)
                 elif compiled and differentiable:
-                    mean = Answer.apply(observation, compiled)
+                    output = Answer.apply(observation, compiled)
                 elif compiled:
-                    mean, slope = compiled.step(observation, keep_steps)
+                    output, slope = compiled.step(observation, keep_steps)
                     if slope is not None:
                         slopes.append(slope)
                 if keep_hidden and not hidden:
@@ -242,12 +262,14 @@ class Simulator:
                     steps[t].copy_(values.detach())
                 if differentiable:
                     # the first depends on nothing, unless it is the parameters that are differentiated
-                    means.append(mean if mean.requires_grad else mean.requires_grad_())
+                    means.append(output if output.requires_grad else output.requires_grad_())
                 elif keep_steps:
-                    means.append(mean)
-                action = self.act(mean, action_noise[t], relax)
+                    means.append(output)
+                action = self.act(output, action_noise[t], relax)
                 if environment.discrete_actions and sigma > 0:
-                    probabilities.append(torch.softmax(mean.detach() / sigma, -1))
+                    probabilities.append(torch.softmax(output.detach() / sigma, -1))
+                if (log_std := self.policy.split(output.detach())[1]) is not None:
+                    stds.append(log_std.exp())
                 if (going := environment.active(state)) is not None:
                     active.append(going)
                 state, reward = step(state, action, process_noise[t])
@@ -271,10 +293,14 @@ class Simulator:
                 hidden=hidden,
                 slopes=slopes,
                 active=torch.stack(active, dim=-1) if active else None,
+                stds=torch.stack(stds, dim=-2) if stds else None,
             )
 
-    def act(self, mean: Tensor, eps: Tensor, relax: Callable[[Tensor], Tensor] | None) -> Tensor:
-        """The action for the policy's output and the noise, both (..., action_dim)."""
+    def act(self, output: Tensor, eps: Tensor, relax: Callable[[Tensor], Tensor] | None) -> Tensor:
+        """The action (..., action_dim) for the policy's output, (..., output_dim), and the noise, (..., action_dim)."""
+        mean, log_std = self.policy.split(output)
+        if log_std is not None:
+            eps = log_std.exp() * eps
         if self.environment.moving_support:
             return (1 + mean) * (1 + self.sigma * eps)
         perturbed = torch.add(mean, eps, alpha=self.sigma)

@@ -74,6 +74,8 @@ def signal_moments(simulator: Simulator, noise: Noise) -> SignalMoments:
     trajectories, signal = backpropagate(simulator, noise.rollout)
     if trajectories.active is not None:
         signal = torch.where(trajectories.active[..., None], signal, 0.0)
+    if trajectories.stds is not None:  # by the noise sigma eps, which the policy's own standard deviation multiplies
+        signal = signal[..., : trajectories.stds.shape[-1]] * trajectories.stds
     sigma = simulator.sigma
     still = replace(simulator, sigma=0.0).rollout(noise.rollout)
     samples, dimension = signal.shape[:2].numel(), signal.shape[-1]

@@ -36,7 +36,8 @@ def proved(declared: bool, family: str, *, own_estimator: bool, own_environment:
 
 def proved_of(estimator: Estimator, simulator: Simulator) -> bool:
     """The same of instances: Scorepath's own are those whose classes it defines."""
-    own = [type(each).__module__.startswith("scorepath.") for each in (estimator, simulator.environment)]
+    physics = getattr(simulator.environment, "inner", simulator.environment)  # squashing it changes nothing
+    own = [type(each).__module__.startswith("scorepath.") for each in (estimator, physics)]
     declared = simulator.sigma > 0 and estimator.unbiased(simulator.environment)
     return proved(declared, estimator.family, own_estimator=own[0], own_environment=own[1])
 

@@ -57,11 +57,11 @@ def test_every_pass_is_that_of_torch(network: Network, batches: int | None) -> N
     parameters, x, signal = problem(network, batches)
     inputs = layer_inputs(network, parameters, x)
     signals = network.layer_signals(parameters, inputs, signal)
-    gradients = network.pull_back(inputs, signals)
+    gradients = network.pull_back(parameters, inputs, signals)
     kernels = compiled(network, parameters)
     assert_close(kernels.gradients(x, signal), gradients)
-    assert_close(kernels.mean_gradients(x, signal), network.pull_back_mean(inputs, signals))
-    assert_close(kernels.step_trace_variances(x, signal), network.step_trace_variances(inputs, signals))
+    assert_close(kernels.mean_gradients(x, signal), network.pull_back_mean(parameters, inputs, signals))
+    assert_close(kernels.step_trace_variances(x, signal), network.step_trace_variances(parameters, inputs, signals))
     found, expected = batch_moments(*kernels.moments(x, signal)), reduce_chunk(gradients)
     for name in ("means", "squared_deviations", "trace_variances", "nonfinite", "zeros"):
         assert_close(getattr(found, name), getattr(expected, name))
@@ -89,7 +89,9 @@ def test_outputs_and_their_derivatives_are_those_of_torch(network: Network, batc
 def test_single_precision_is_off_by_rounding(network: Network) -> None:
     parameters, x, signal = (each.float() for each in problem(network, None))
     inputs = layer_inputs(network, parameters.double(), x.double())
-    expected = network.pull_back(inputs, network.layer_signals(parameters.double(), inputs, signal.double()))
+    expected = network.pull_back(
+        parameters, inputs, network.layer_signals(parameters.double(), inputs, signal.double())
+    )
     found = compiled(network, parameters).gradients(x, signal)
     assert found.dtype == torch.float32
     assert (found - expected).abs().max() <= 2e-6 * expected.abs().max()
@@ -120,7 +122,7 @@ def test_what_is_not_finite_is_so_where_it_is_in_torch(dtype: torch.dtype) -> No
     signal[0, 1] = 0.0
     x[0, 2, 3, 0], signal[1, 0, 0, 1], x[2, 1, 5, 1] = torch.nan, torch.inf, torch.inf
     inputs = layer_inputs(network, parameters, x)
-    expected = network.pull_back(inputs, network.layer_signals(parameters, inputs, signal))
+    expected = network.pull_back(parameters, inputs, network.layer_signals(parameters, inputs, signal))
     kernels = compiled(network, parameters)
     found = kernels.gradients(x, signal)
     assert torch.equal(found.isfinite(), expected.isfinite())

@@ -52,7 +52,7 @@ def test_variances_of_some_steps_in_chunks(kind: str, monkeypatch: pytest.Monkey
     ended = signal * active[:, 1:3, None]
     inputs = layer_inputs(start.policy, start.parameters, trajectories.observations[:, :, 1:3])
     signals = start.policy.layer_signals(start.parameters, inputs, ended)
-    expected = start.policy.step_trace_variances(inputs, signals)
+    expected = start.policy.step_trace_variances(start.parameters, inputs, signals)
     assert_close(pullback.step_trace_variances(trajectories, signal, 1), expected)
     monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
     assert_close(pullback.step_trace_variances(trajectories, signal, 1), expected)

@@ -149,7 +149,7 @@ def test_gradients_of_returns_are_finite_differences(environment: Environment) -
     trajectories = start.rollout(draws, differentiable=True)
     inputs = trajectories.layer_inputs
     signals = start.policy.layer_signals(start.parameters, inputs, trajectories.action_gradient(trajectories.returns))
-    found = start.policy.pull_back(inputs, signals)
+    found = start.policy.pull_back(start.parameters, inputs, signals)
 
     def returns(parameters: Tensor) -> Tensor:
         return replace(start, parameters=parameters).rollout(draws).returns[0]

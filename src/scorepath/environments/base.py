@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from scorepath.environments._jacobians import StepJacobians, by_torch, with_jacobians
-from scorepath.policies import Network, OpenLoop, Policy
+from scorepath.policies import LearnedStd, Network, OpenLoop, Policy
 
 if TYPE_CHECKING:
     from scorepath.policies import Policy
@@ -210,18 +210,36 @@ class Environment:
         """The probability that a sample's pathwise gradient is exactly zero; None if not known."""
         return None
 
-    def first_mean(self, policy: Policy, parameters: Tensor) -> Tensor:
-        """The policy's mean action at a fixed start, (action_dim,): all that a one-decision objective depends on."""
+    def first_output(self, policy: Policy, parameters: Tensor) -> Tensor:
+        """The policy's output at a fixed start, (output_dim,): all that a one-decision objective depends on."""
         state = self.initial_state(parameters.new_zeros(1, self.initial_noise_dim))
-        return policy.mean(parameters, self.observe(state), 0)[0]
+        return policy.output(parameters, self.observe(state), 0)[0]
+
+    def first_mean(self, policy: Policy, parameters: Tensor) -> Tensor:
+        """The same of a policy whose standard deviation is the noise level: its mean action, (action_dim,).
+
+        Raises:
+            ValueError: for a policy with a standard deviation of its own.
+        """
+        self._require_mean_only(policy)
+        return self.first_output(policy, parameters)
+
+    def _require_mean_only(self, policy: Policy) -> None:
+        if policy.log_std:
+            raise ValueError(
+                f"the exact objective of {type(self).__name__} is that of the noise level alone, but the policy has a "
+                "standard deviation of its own"
+            )
 
     def open_loop_means(self, policy: Policy, parameters: Tensor) -> Tensor:
         """The mean actions of a policy without feedback, (horizon, action_dim), from a fixed start.
 
         Raises:
-            ValueError: for a policy that looks at the state over more than one step.
+            ValueError: for a policy that looks at the state over more than one step, or with a standard deviation of
+                its own.
         """
-        if self.horizon > 1 and hasattr(policy, "sizes"):
+        self._require_mean_only(policy)
+        if self.horizon > 1 and not isinstance(policy, OpenLoop):
             raise ValueError(f"the exact objective of {type(self).__name__} needs an open_loop policy")
         observation = self.observe(self.initial_state(parameters.new_zeros(1, self.initial_noise_dim)))
         return torch.cat([policy.mean(parameters, observation, t) for t in range(self.horizon)])
@@ -269,18 +287,43 @@ def require_positive(environment: Environment, *knobs: str) -> None:
             raise ValueError(f"{knob} must be positive, got {getattr(environment, knob)}")
 
 
-def make_policy(environment: Environment, kind: str | None = None, hidden: tuple[int, ...] = (32, 32)) -> Policy:
+StandardDeviation = Literal["fixed", "learned", "state_dependent"]
+"""Of a policy, in units of the noise level: 1, a parameter per action coordinate, or an output of the network."""
+
+
+def make_policy(
+    environment: Environment,
+    kind: str | None = None,
+    hidden: tuple[int, ...] = (32, 32),
+    activation: str = "tanh",
+    standard_deviation: StandardDeviation = "fixed",
+) -> Policy:
     """The policy of this kind (`open_loop`, `linear` or `mlp`; by default the environment's own) that fits.
 
     Raises:
-        ValueError: for an unknown kind.
+        ValueError: for an unknown kind or activation, or a standard deviation that the kind or environment cannot have.
     """
     kind = kind or environment.default_policy
+    require_own_std(environment, standard_deviation)
+    log_std = standard_deviation == "state_dependent"
+    outputs = environment.action_dim * (2 if log_std else 1)
+    policy: Policy
     match kind:
         case "open_loop":
-            return OpenLoop(environment.horizon, environment.action_dim)
+            if log_std:
+                raise ValueError("standard_deviation is state_dependent, but an open_loop policy sees no state")
+            policy = OpenLoop(environment.horizon, environment.action_dim)
         case "linear":
-            return Network((environment.observation_dim, environment.action_dim), bias=False)
+            policy = Network((environment.observation_dim, outputs), bias=False, log_std=log_std)
         case "mlp":
-            return Network((environment.observation_dim, *hidden, environment.action_dim))
-    raise ValueError(f"policy kind {kind!r} is unknown; choose open_loop, linear or mlp")
+            policy = Network((environment.observation_dim, *hidden, outputs), True, activation, log_std)
+        case _:
+            raise ValueError(f"policy kind {kind!r} is unknown; choose open_loop, linear or mlp")
+    return LearnedStd(policy) if standard_deviation == "learned" else policy
+
+
+def require_own_std(environment: Environment, standard_deviation: StandardDeviation) -> None:
+    """Raises ValueError where action noise has no standard deviation that a policy could choose."""
+    if standard_deviation != "fixed" and (environment.discrete_actions or environment.moving_support):
+        kind = "actions are discrete" if environment.discrete_actions else "action noise is not normal"
+        raise ValueError(f"standard_deviation is {standard_deviation}, but here {kind}: it must be fixed")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scorepath.environments.base import ReferenceClass, SequentialEnvironment, require_not_negative
+from scorepath.policies import Network, OpenLoop
 
 if TYPE_CHECKING:
     from scorepath.policies import Policy
@@ -107,10 +108,14 @@ class LQR(SequentialEnvironment):
         `C' = F C F^T + sigma^2 B B^T + process_noise^2 I`, and `E |s|^2 = |m|^2 + tr C`.
 
         Raises:
-            ValueError: for a policy with hidden layers.
+            ValueError: for any other policy.
         """
-        if len(getattr(policy, "sizes", ())) > 2:
-            raise ValueError("the exact objective of lqr needs a policy affine in the state: open_loop or linear")
+        affine = isinstance(policy, OpenLoop) or (isinstance(policy, Network) and len(policy.sizes) == 2)
+        if not affine or policy.log_std:
+            raise ValueError(
+                "the exact objective of lqr needs a policy affine in the state: open_loop or linear, without "
+                "a standard deviation of its own"
+            )
         dynamics, control = parameters.new_tensor(self.dynamics), parameters.new_tensor(self.control)
         identity = torch.eye(self.state_dim).to(parameters)
         mean = parameters.new_full((self.state_dim,), self.initial_mean)

@@ -11,6 +11,10 @@ score. Those that perturb parameters override `gradients`.
 | credit | what multiplies the score | (batches, samples, horizon) |
 | delta | action signal | (batches, samples, horizon, action_dim) |
 | g | per-trajectory gradient | (batches, samples, P) |
+
+Scores and action signals live on the policy's output, which is as wide as an action, or twice as wide where the policy
+has a standard deviation s of its own: mu, then log s. What multiplies a score or mixes signals need not know;
+`Trajectories.through_action` turns a signal on the action into one on both.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from torch import Tensor
 from scorepath import pullback
 from scorepath.environments.base import Environment
 from scorepath.noise import Noise, RolloutNoise
+from scorepath.policies import Policy
 from scorepath.rollout import Simulator, Trajectories
 
 
@@ -45,6 +50,8 @@ class Estimator:
     needs_discrete_actions: ClassVar[bool] = False
     needs_gaussian_noise: ClassVar[bool] = False
     """It uses that the action noise is normal: neither discrete actions nor a moving support will do."""
+    needs_fixed_std: ClassVar[bool] = False
+    """Its signal is by the mean alone: the standard deviation has to be the noise level, not the policy's own."""
     needs_relaxed_actions: ClassVar[bool] = False
     """It puts convex combinations in the place of discrete actions and differentiates by them."""
     needs_past: ClassVar[bool] = False
@@ -97,6 +104,12 @@ class Estimator:
             return "no relaxation of discrete actions"
         if self.needs_differentiable_dynamics and not environment.differentiable:
             return "dynamics not differentiable"
+        return None
+
+    def not_applicable_to(self, policy: Policy) -> str | None:
+        """Why this estimator does not exist for this policy, or None."""
+        if self.needs_fixed_std and policy.log_std:
+            return "the policy has a standard deviation of its own"
         return None
 
     def identical_to(self, environment: Environment, sigma: float) -> str | None:

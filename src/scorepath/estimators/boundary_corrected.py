@@ -40,6 +40,7 @@ class BoundaryCorrected(ActionSignalEstimator):
     bias: ClassVar[str] = "unbiased where the places of all jumps are known"
     needs_differentiable_dynamics: ClassVar[bool] = True
     needs_gaussian_noise: ClassVar[bool] = True
+    needs_fixed_std: ClassVar[bool] = True
 
     def unbiased(self, environment: Environment) -> bool:
         return super().unbiased(environment) and _known_jumps(environment) is not None

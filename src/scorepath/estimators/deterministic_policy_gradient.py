@@ -57,8 +57,8 @@ class DeterministicPolicyGradient(ActionSignalEstimator):
     ) -> tuple[Trajectories, Tensor]:
         trajectories = simulator.rollout(noise.rollout)
         if past is None:
-            return trajectories, torch.zeros_like(trajectories.actions)
+            return trajectories, trajectories.through_action(torch.zeros_like(trajectories.actions))
         actions = trajectories.actions.clone().requires_grad_()
         values = fitted_action_values(past, trajectories.observations, actions, self.ridge)
         (slope,) = torch.autograd.grad(values.sum(), actions)
-        return trajectories, slope
+        return trajectories, trajectories.through_action(slope)

@@ -38,6 +38,7 @@ class MeasureValued(ActionSignalEstimator):
     family: ClassVar[str] = "measure_valued"
     bias: ClassVar[str] = "unbiased for every return, continuous or not"
     needs_gaussian_noise: ClassVar[bool] = True
+    needs_fixed_std: ClassVar[bool] = True
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"coupled": False},)
 
     def environment_steps(self, environment: Environment) -> float:

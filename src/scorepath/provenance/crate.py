@@ -95,7 +95,7 @@ def _fill(stage: Path, plan: Plan, records: Iterable[Record]) -> list[str]:
             shutil.copy2(CHECKOUT / name, stage / name)
     configs = [place for name in config_files(PLAN) if (place := _copy(Path(name), stage))]
     outcome = [PLAN, REPORT, *sorted(TABLES.glob("*.csv"))]
-    for path in outcome:
+    for path in (*outcome, *map(Path, plan.study.files)):
         _copy(path, stage)
     for plugin in filter(Path.is_file, map(Path, plan.study.plugins)):
         for place, path in plugins.read(plugin).files.items():

@@ -65,7 +65,7 @@ def verify(fraction: float, seed: int, cores: int) -> None:
         raise ValueError("there are no results to verify; `make run` computes the study")
     chosen = [job for stage in there.values() for job in sample(stage, fraction, seed)]
     print(f"Computing {len(chosen)} of {sum(map(len, there.values()))} results again: seed {seed}, {cores} cores")
-    outcomes = list(_computed_again(chosen, plan.study.plugins, cores))
+    outcomes = list(_computed_again(chosen, plan.study.files, cores))
     for stage, jobs in stages.items():
         own = [outcome for outcome in outcomes if outcome.job.rule.name == stage]
         same = sum(not outcome.difference for outcome in own)
@@ -131,12 +131,12 @@ def _require_its_sources(plan: Plan) -> None:
 # --- computing again --------------------------------------------------------------------------------------------------
 
 
-def _computed_again(jobs: Sequence[Job], plugins: Sequence[str], cores: int) -> Iterator[Outcome]:
+def _computed_again(jobs: Sequence[Job], files: Sequence[str], cores: int) -> Iterator[Outcome]:
     """Every job's outcome, in the order of the jobs."""
     start_worker(cores, lazy=True)
     study = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="scorepath-verify-") as scratch, ThreadPoolExecutor(cores) as pool:
-        folders = [*_folders(Path(scratch), len(jobs), study, plugins)]
+        folders = [*_folders(Path(scratch), len(jobs), study, files)]
         try:
             yield from pool.map(lambda job, folder: _outcome(job, study, folder), jobs, folders)
         except BaseException:
@@ -144,15 +144,15 @@ def _computed_again(jobs: Sequence[Job], plugins: Sequence[str], cores: int) -> 
             raise
 
 
-def _folders(scratch: Path, count: int, study: Path, plugins: Sequence[str]) -> Iterator[Path]:
-    """Scratch folders from which plugins that lie above the study's folder are found by the same relative paths."""
-    above = [plugin for plugin in map(os.path.normpath, plugins) if Path(plugin).parts[0] == os.pardir]
-    top = scratch.joinpath(*["above"] * max((Path(plugin).parts.count(os.pardir) for plugin in above), default=0))
+def _folders(scratch: Path, count: int, study: Path, files: Sequence[str]) -> Iterator[Path]:
+    """Scratch folders from which a user's files above the study's folder are found by the same relative paths."""
+    above = [file for file in map(os.path.normpath, files) if Path(file).parts[0] == os.pardir]
+    top = scratch.joinpath(*["above"] * max((Path(file).parts.count(os.pardir) for file in above), default=0))
     top.mkdir(exist_ok=True, parents=True)
-    for plugin in above:
-        link = Path(os.path.normpath(top / "study" / plugin))
+    for file in above:
+        link = Path(os.path.normpath(top / "study" / file))
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(study / plugin)
+        link.symlink_to(study / file)
     for number in range(count):
         yield top / str(number)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from scorepath.environments.base import Environment
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
-from scorepath.references.exact import exact_reference
+from scorepath.references.exact import exact_reference, reference_class
 from scorepath.rollout import Simulator
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def reference_policies(
     Where the initial policy's return is not finite all of them are that policy, and returns are nan.
     """
     start = policy.initial_parameters(stream.generator(0, "initial parameters"))
-    if environment.reference_class == "certified_monte_carlo":
+    if reference_class(environment, policy) == "certified_monte_carlo":
         path = climb_simulated(environment, policy, start, sigma, stream)
         noise = Noise(environment, stream, ["evaluation"], EVALUATION_TRAJECTORIES).rollout
 

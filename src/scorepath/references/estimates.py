@@ -99,7 +99,7 @@ def mean_derivatives(
 
 def step_lengths(simulator: Simulator, stream: Stream, directions: Tensor) -> Tensor:
     """How far to go along each direction (K, P) so that the actions of a trajectory move by `STEP` of their noise."""
-    environment, policy, sigma = simulator.environment, simulator.policy, simulator.sigma
+    environment, sigma = simulator.environment, simulator.sigma
     if sigma == 0:
         return torch.full((len(directions),), PERTURBATION, dtype=torch.float64)
     noise = Noise(environment, stream, range(1), 64, torch.float64)
@@ -107,10 +107,16 @@ def step_lengths(simulator: Simulator, stream: Stream, directions: Tensor) -> Te
     lengths = []
     for direction in directions:
         moved = [simulator.parameters.double() + side * 1e-4 * direction for side in (1, -1)]
-        means = ([policy.mean(each, observation, t) for t, observation in enumerate(seen)] for each in moved)
+        means = ([_center(simulator, each, observation, t) for t, observation in enumerate(seen)] for each in moved)
         shift = sum((plus - minus).square().sum(-1).mean() for plus, minus in zip(*means, strict=True)) ** 0.5 / 2e-4
         lengths.append(min(LONGEST_STEP, float(STEP * sigma / shift)) if shift > 0 else LONGEST_STEP)
     return torch.tensor(lengths, dtype=torch.float64)
+
+
+def _center(simulator: Simulator, parameters: Tensor, observation: Tensor, t: int) -> Tensor:
+    """What moves an action: its mean and, times sigma, the logarithm of the policy's own standard deviation if any."""
+    mean, log_std = simulator.policy.split(simulator.policy.output(parameters, observation, t))
+    return mean if log_std is None else torch.cat([mean, simulator.sigma * log_std], -1)
 
 
 def measure_valued(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
@@ -118,6 +124,8 @@ def measure_valued(simulator: Simulator, stream: Stream, batches: int, samples: 
 
     Gaussian noise: `d E[R] / d mu = E[R(mu + sigma rho) - R(mu - sigma rho)] / (sigma sqrt(2 pi))` for each coordinate,
     with rho Rayleigh (Pflug 1989). Discrete actions: `d E[R] / d logit_k = pi_k / sigma (Q_k - sum_a pi_a Q_a)`.
+    A standard deviation s of the policy's own: sigma s takes the place of sigma, and `d E[R] / d log s = E[R(mu + sigma
+    s m)] - E[R]`, with m of the double-sided Maxwell density `m^2 phi(m)`.
     """
     environment, sigma = simulator.environment, simulator.sigma
 
@@ -141,6 +149,13 @@ def measure_valued(simulator: Simulator, stream: Stream, batches: int, samples: 
             distance = _distance(noise)
             difference = returns(noise, chosen, distance) - returns(noise, chosen, -distance)
             signal = difference / (sigma * math.sqrt(2 * math.pi))
+            if trajectories.stds is not None:
+                maxwell = noise.draw("branch scale", (1, 3)).norm(dim=-1, keepdim=True)
+                maxwell = maxwell * torch.where(noise.draw("branch side", (1, 1), "uniform") < 0.5, -1.0, 1.0)
+                by_std = returns(noise, chosen, maxwell) - trajectories.returns[..., None, None]
+                signal = torch.cat([chosen * signal / trajectories.stds, chosen * by_std], -1)
+                results.append(pullback.mean_gradients(trajectories, entries * signal).double())
+                continue
         results.append(pullback.mean_gradients(trajectories, entries * chosen * signal).double())
     return torch.cat(results)
 
@@ -171,7 +186,10 @@ def missed(simulator: Simulator, stream: Stream, batches: int, samples: int) -> 
             (slope,) = torch.autograd.grad(total, within)
             signal = signal + side * moved.returns(end)[..., None, None] - distance * slope
         weight = entries / (scale * math.sqrt(2 * math.pi))
-        results.append(pullback.mean_gradients(moved.rollout(drawn), weight * chosen * signal))
+        trajectories, signal = moved.rollout(drawn), weight * chosen * signal
+        if trajectories.stds is not None:  # by the mean alone
+            signal = torch.cat([signal / trajectories.stds, torch.zeros_like(signal)], -1)
+        results.append(pullback.mean_gradients(trajectories, signal))
     return torch.cat(results)
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from scorepath.environments.base import Environment, ReferenceClass
+from scorepath.policies import Policy
 from scorepath.references import quadrature, tabular
 from scorepath.rollout import Simulator
 
@@ -19,8 +21,19 @@ class ExactReference(NamedTuple):
     error: float  # estimated numerical error of the gradient's norm; 0 where nothing but rounding is left
 
 
+def reference_class(environment: Environment, policy: Policy) -> ReferenceClass:
+    """How the exact gradient is obtained for this policy: as the environment says.
+
+    But for a policy with a standard deviation of its own, of which no family's formula knows: by quadrature if it is
+    one decision in one direction, else by certified Monte Carlo.
+    """
+    if not policy.log_std:
+        return environment.reference_class
+    return "quadrature" if quadrature.is_scalar_decision(environment) else "certified_monte_carlo"
+
+
 def exact_reference(simulator: Simulator, tolerance: float = 1e-10) -> ExactReference:
-    """The exact objective and gradient, by the method that the environment's `reference_class` names.
+    """The exact objective and gradient, by the method that `reference_class` names.
 
     Args:
         simulator: any environment but those of the class certified_monte_carlo, its policy, one vector of parameters
@@ -38,11 +51,12 @@ def exact_reference(simulator: Simulator, tolerance: float = 1e-10) -> ExactRefe
             f"parameters must be a float64 vector of length {policy.parameter_count}, "
             f"got {parameters.dtype} of shape {tuple(parameters.shape)}"
         )
-    if environment.reference_class == "quadrature":
+    kind = reference_class(environment, policy)
+    if kind == "quadrature":
         return ExactReference(*quadrature.objective_and_gradient(environment, policy, parameters, sigma, tolerance))
 
     theta = parameters.detach().requires_grad_()
-    match environment.reference_class:
+    match kind:
         case "closed_form" | "recursion":
             objective = environment.expected_return(policy, theta, sigma)
         case "linear_solve":

@@ -147,7 +147,7 @@ def _estimated(
 
         methods[DERIVATIVE] = derivative, 1 / PREFERENCE
     if _has_score(simulator):
-        branches = environment.action_dim if environment.discrete_actions else 2
+        branches = environment.action_dim if environment.discrete_actions else 3 if simulator.policy.log_std else 2
         methods |= {
             "score function": (estimates.score_function, 1),
             "measure-valued derivative": (estimates.measure_valued, 1 + branches),

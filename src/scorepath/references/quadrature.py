@@ -3,7 +3,8 @@
 The gradient is the integral of the return against the score, so no derivative of the return is used and jumps do no
 harm: `J = ∫ R(mu + sigma e) phi(e) de`, `dJ/dmu = ∫ R(mu + sigma e) (e / sigma) phi(e) de`. The midpoint rule converges
 faster than any power on smooth returns, because the integrand and all its derivatives vanish at the ends, and like
-1 / nodes where the return jumps.
+1 / nodes where the return jumps. Of a policy with a standard deviation s of its own, sigma s takes the place of sigma,
+and `dJ/dlog s = ∫ R(mu + sigma s e) (e^2 - 1) phi(e) de`.
 """
 
 from __future__ import annotations
@@ -42,22 +43,34 @@ def objective_and_gradient(
     """
     require_scalar_decision(environment)
     theta = parameters.detach().requires_grad_()
-    mean = position(environment, environment.first_mean(policy, theta))
+    mean, log_std = _along(environment, *policy.split(environment.first_output(policy, theta)))
     if sigma == 0:
         noiseless = decision_return(environment, mean.reshape(1))[0]
         return noiseless.item(), torch.autograd.grad(noiseless, theta, materialize_grads=True)[0], 0.0
 
     center = mean.detach()
+    scale = sigma * math.exp(log_std.item())
 
     def moments(eps: Tensor) -> Tensor:
-        returns = decision_return(environment, center + sigma * eps)
-        return torch.stack([returns, returns * eps / sigma])
+        returns = decision_return(environment, center + scale * eps)
+        by_mean = returns * eps / scale
+        return torch.stack([returns, by_mean, returns * (eps.square() - 1)] if policy.log_std else [returns, by_mean])
 
-    (direction,) = torch.autograd.grad(mean, theta, materialize_grads=True)
-    scale = direction.norm().item()
     integrals, changes = normal_expectation(moments, tolerance)
-    objective, slope = integrals.tolist()
-    return objective, slope * direction, scale * changes[1].item()
+    objective, *slopes = integrals.tolist()
+    quantities = (mean, log_std)[: len(slopes)]
+    directions = [torch.autograd.grad(each, theta, retain_graph=True, materialize_grads=True)[0] for each in quantities]
+    parts = [slope * direction for slope, direction in zip(slopes, directions, strict=True)]
+    errors = zip(directions, changes[1:].tolist(), strict=True)
+    return objective, sum(parts[1:], parts[0]), sum(direction.norm().item() * change for direction, change in errors)
+
+
+def _along(environment: Environment, mean: Tensor, log_std: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Where the mean action lies along the environment's direction, and log s of the noise along it: scalars."""
+    if log_std is None:
+        return position(environment, mean), mean.new_zeros(())
+    shares = _direction(environment).to(mean) * log_std.exp()
+    return position(environment, mean), shares.square().sum().log() / 2
 
 
 def normal_expectation(function: Callable[[Tensor], Tensor], tolerance: float = 1e-10) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scorepath.references.curves import exact_curves
+from scorepath.references.exact import reference_class
 from scorepath.rollout import Simulator
 
 NODES = 2**14
@@ -45,7 +46,7 @@ def exact_quantities(
         found = [environment.exact_second_moments(sigma, averaged) for sigma in sigmas]
         if all(each is not None and set(methods) <= set(each) for each in found):
             return {method: np.array([each[method] for each in found if each]) for method in methods}
-    if drawn or environment.reference_class == "certified_monte_carlo":
+    if drawn or reference_class(environment, members[0].policy) == "certified_monte_carlo":
         return None
     parts = [exact_curves(member, sigmas, methods, batch_size, NODES) for member in members]
     if not set(methods) <= set(parts[0].variances):

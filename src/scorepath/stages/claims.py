@@ -307,6 +307,7 @@ def claims(plan: Plan) -> None:
         environments=tuple(
             {"name": name, "family": entry.family, "knobs": asdict(make_environment(entry)[0])}
             for name, entry in plan.study.environments.items()
+            if entry.is_plain
         ),
         seed=plan.study.seed,
         resamples=plan.study.resamples,

@@ -11,6 +11,7 @@ import numpy as np
 
 from scorepath.references import curves
 from scorepath.references.crossings import variance_crossings
+from scorepath.references.exact import reference_class
 from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment
 from scorepath.stages._references import load_policies
@@ -33,7 +34,7 @@ def exact_curves(plan: Plan, environment: str) -> None:
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
     rows = []
-    if instance.reference_class != "certified_monte_carlo":
+    if reference_class(instance, policy) != "certified_monte_carlo":
         # the formulas are those of the methods' defaults
         methods = {name: entry.method for name, entry in study.estimators.items() if not entry.options}
         simulator = Simulator(instance, policy, load_policies(environment).parameters[0], NOISE_LEVELS[0])

@@ -17,12 +17,14 @@ import torch
 
 from scorepath import registry
 from scorepath.conformance import quick_findings
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments._squashed import Squashed
+from scorepath.environments.base import Environment
 from scorepath.estimators.base import Estimator
 from scorepath.measurement import steps_per_sample
 from scorepath.plugins import Plugin, clash, read
 from scorepath.policies import Policy
-from scorepath.stages._instances import make_environment, make_estimator
+from scorepath.references.exact import reference_class
+from scorepath.stages._instances import make_environment, make_estimator, policy_of
 from scorepath.stages._sweep_checks import check_sweep
 from scorepath.store.paths import Stage, plan_path
 from scorepath.study.cells import Cell, Plan
@@ -63,11 +65,13 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
         entry["plugin"] = plugins.get(entry.get("family", entry.get("method")), "")
     config["module_plugins"] = list(modules.values())
     study = Study.from_config(config)
-    environments = {}
+    environments, policies = {}, {}
     keys = _keys(study.environments.values())
     for name, place in study.environments.items():
+        _check_module(keys[name], place, study)
         environments[name], policy = _instance(make_environment, place, keys[name])
-        _check_policy(keys[name], place, environments[name])
+        policies[name] = policy
+        _check_policy(keys[name], place, environments[name], policy)
         _check_memory(f"{keys[name]} ({name})", study, environments[name], policy, name in study.training.environments)
         _check_policies(keys[name], place, environments[name], policy)
     estimators = {
@@ -80,7 +84,7 @@ def make_plan(raw: Mapping[str, Any], files: Iterable[Path] = ()) -> Plan:
         _check_plugin(f"estimators[{position}]", method, estimators[name])
     for position, sweep in enumerate(study.sweeps.values()):
         check_sweep(f"sweeps[{position}]", study, sweep, plugins)
-    cells = tuple(_cells(study, environments, estimators))
+    cells = tuple(_cells(study, environments, policies, estimators))
     return Plan(plan_key(raw, files), config, cells, digests(study, cells))
 
 
@@ -171,7 +175,7 @@ def _keys(entries: Iterable[EnvironmentEntry]) -> dict[str, str]:
 
 def _check_policies(key: str, entry: EnvironmentEntry, environment: Environment, policy: Policy) -> None:
     """Other initial policies have to be others, or the ways up from them."""
-    if not entry.like or environment.reference_class == "certified_monte_carlo":
+    if not entry.like or reference_class(environment, policy) == "certified_monte_carlo":
         return
     if torch.equal(*(policy.initial_parameters(np.random.default_rng(seed)) for seed in range(2))):
         raise ConfigError(
@@ -180,14 +184,23 @@ def _check_policies(key: str, entry: EnvironmentEntry, environment: Environment,
         )
 
 
-def _check_policy(key: str, entry: EnvironmentEntry, environment: Environment) -> None:
+def _check_module(key: str, entry: EnvironmentEntry, study: Study) -> None:
+    """A file is imported because `plugins` lists it, and for no other reason."""
+    if entry.module and os.path.normpath(entry.module) not in map(os.path.normpath, study.plugins):
+        raise ConfigError(
+            f"{key}.policy.module ({entry.name}) is in {entry.module}, which plugins does not list; add "
+            f"`plugins: [{entry.module}]`."
+        )
+
+
+def _check_policy(key: str, entry: EnvironmentEntry, environment: Environment, policy: Policy) -> None:
     """Exact objectives exist under some kinds of policy only; the family's own kind is one of them."""
-    if entry.policy is None or environment.reference_class not in ("closed_form", "recursion"):
+    if entry.policy is None or reference_class(environment, policy) not in ("closed_form", "recursion"):
         return
     long = any(field.name == "horizon" for field in fields(environment)) and environment.horizon > 2
     changes: dict[str, Any] = {"horizon": 2} if long else {}  # what it says does not depend on how long it is
     shorter = replace(environment, **changes)
-    policy = make_policy(shorter, entry.policy["kind"])
+    policy = policy_of(entry, shorter)
     try:
         shorter.expected_return(policy, torch.zeros(policy.parameter_count, dtype=torch.float64), 1.0)
     except ValueError as error:
@@ -211,6 +224,8 @@ def _check_memory(key: str, study: Study, environment: Environment, policy: Poli
 
 def _check_plugin(key: str, entry: EnvironmentEntry | EstimatorEntry, instance: Environment | Estimator) -> None:
     """A user's own class has to conform before anything is computed with it."""
+    if isinstance(instance, Squashed):
+        instance = instance.inner
     if entry.plugin and (wrong := quick_findings(instance)):
         knobs = entry.knobs if isinstance(entry, EnvironmentEntry) else entry.options
         words = [entry.plugin, *(f"{name}={json.dumps(value)}" for name, value in knobs.items())]
@@ -219,7 +234,10 @@ def _check_plugin(key: str, entry: EnvironmentEntry | EstimatorEntry, instance: 
 
 
 def _cells(
-    study: Study, environments: Mapping[str, Environment], estimators: Mapping[str, Estimator]
+    study: Study,
+    environments: Mapping[str, Environment],
+    policies: Mapping[str, Policy],
+    estimators: Mapping[str, Estimator],
 ) -> Iterator[Cell]:
     """Every cell of both stages, those that do not run included."""
     wanted: dict[Stage, tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]]] = {
@@ -231,7 +249,8 @@ def _cells(
             for estimator in estimator_names:
                 for sigma in noise_levels:
                     instance, method = environments[environment], estimators[estimator]
-                    status, reason = _status(instance, method, estimators, estimator_names, sigma)
+                    present = {name: estimators[name] for name in estimator_names}
+                    status, reason = _status(instance, policies[environment], method, present, sigma)
                     trains = stage == "training"  # without a pilot
                     yield Cell(
                         stage=stage,
@@ -251,18 +270,18 @@ def _cells(
 
 def _status(
     environment: Environment,
+    policy: Policy,
     estimator: Estimator,
-    estimators: Mapping[str, Estimator],
-    present: tuple[str, ...],
+    present: Mapping[str, Estimator],
     sigma: float,
 ) -> tuple[str, str]:
     """`run`, or `not_applicable` or `identical_to:<estimator>` with the reason."""
-    reason = estimator.not_applicable(environment, sigma)
+    reason = estimator.not_applicable(environment, sigma) or estimator.not_applicable_to(policy)
     if reason:
         return "not_applicable", reason
     twin = estimator.identical_to(environment, sigma)
-    for name in present:
-        if twin and _is_twin(estimator, estimators[name], _method(twin)):
+    for name, other in present.items():
+        if twin and _is_twin(estimator, other, _method(twin)):
             return f"identical_to:{name}", f"{name} gives the same numbers here"
     return "run", ""
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from scorepath.noise import Stream
-from scorepath.references.exact import exact_reference
+from scorepath.references.exact import exact_reference, reference_class
 from scorepath.references.monte_carlo import OVERFLOWS, certified_reference, found_jump
 from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment
@@ -27,12 +27,13 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
     study = plan.study
     settings = study.references
     instance, policy = make_environment(study.environments[environment])
+    kind = reference_class(instance, policy)
     gradients, errors, certified, certified_by, noticeable, findings = [], [], [], [], [], []
     samples = 0
     for index, parameters in enumerate(load_policies(environment).parameters):
         simulator = Simulator(instance, policy, parameters, sigma)
         stream = Stream(study.seed, environment, f"reference/{index}")
-        if instance.reference_class == "certified_monte_carlo":
+        if kind == "certified_monte_carlo":
             samples = settings.samples
             found = certified_reference(simulator, stream, samples, study.gradients.batches, settings.error_budget)
             gradients.append(found.gradients)
@@ -55,7 +56,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
     stored = Reference(
         torch.stack(gradients),
         np.array(errors),
-        instance.reference_class,
+        kind,
         certified,
         certified_by,
         np.array(noticeable),

@@ -20,7 +20,7 @@ from scorepath import plugins, registry
 from scorepath.store.paths import PACKAGE, Stage
 from scorepath.study.cells import Cell, Plan
 from scorepath.study.jobs import RULES, Rule, rule_of_stage
-from scorepath.study.settings import Study
+from scorepath.study.settings import EnvironmentEntry, Study
 from scorepath.study.sweeps import Sweep
 
 STAGES = "scorepath.stages"
@@ -118,7 +118,8 @@ def _models(config: Mapping[str, Any]) -> Iterable[Path]:
     listed = [config.get(section) for section in ("environments", "sweeps")]
     entries = [entry for part in listed if isinstance(part, list) for entry in part if isinstance(entry, Mapping)]
     entries += [over for entry in entries if isinstance(over := entry.get("over"), Mapping)]
-    for value in (entry.get(knob) for entry in entries for knob in FILE_KNOBS.values()):
+    entries += [policy for entry in entries if isinstance(policy := entry.get("policy"), Mapping)]
+    for value in (entry.get(knob) for entry in entries for knob in (*FILE_KNOBS.values(), "weights")):
         named = value if isinstance(value, list) else [value]
         yield from (Path(name) for name in named if isinstance(name, str) and os.path.isfile(name))
 
@@ -154,8 +155,7 @@ def rule_digest(
         match source:
             case "environment":
                 origins.extend(_environment_sources(study, environment))
-                entry = study.environments[environment]
-                files.extend(_named_files(entry.family, entry.knobs))
+                files.extend(_files_of(study.environments[environment]))
             case "estimator":
                 origins.append(_estimator_source(study, estimator))
             case "claim":
@@ -166,7 +166,7 @@ def rule_digest(
             case "environments":
                 origins.extend(source for name in study.environments for source in _environment_sources(study, name))
                 for entry in study.environments.values():
-                    files.extend(_named_files(entry.family, entry.knobs))
+                    files.extend(_files_of(entry))
             case "estimators":
                 origins.extend(_estimator_source(study, name) for name in study.estimators)
             case package:
@@ -272,8 +272,17 @@ def require_planned_plugins(plan: Plan) -> None:
 def _environment_sources(study: Study, name: str) -> Iterable[str | Path]:
     entry = study.environments[name]
     yield Path(entry.plugin) if entry.plugin else f"{registry.ENVIRONMENTS}.{entry.family}"
+    if entry.module:
+        yield Path(entry.module)
     if entry.family in LOOKED_UP:
         yield from map(Path, study.plugins)
+
+
+def _files_of(entry: EnvironmentEntry) -> Iterable[Path]:
+    """Files that an entry names, as far as they are there."""
+    yield from _named_files(entry.family, entry.knobs)
+    if entry.weights and (path := Path(entry.weights)).is_file():
+        yield path
 
 
 def _named_files(family: str, *knobs: Mapping[str, Any]) -> Iterable[Path]:

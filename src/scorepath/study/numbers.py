@@ -14,6 +14,10 @@ from scorepath.study.wording import ConfigError, dotted, kind_of, shown
 EXPONENT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 
 
+OF_ONE_KIND = ("hidden", "activation")
+"""Keys of a policy that have a default where its kind has them."""
+
+
 def as_float(value: object) -> object:
     """A numeric string or whole number as a float; anything else unchanged."""
     if isinstance(value, str):
@@ -45,6 +49,8 @@ def as_integer(value: object) -> object:
 def by_schema(value: Any, schema: Mapping[str, Any]) -> Any:
     """The value with numbers converted where the schema wants them and defaults filled in; a copy."""
     match schema.get("type"):
+        case ["boolean", "number"]:
+            return value if isinstance(value, bool) else by_schema(value, {"type": "number"})
         case "number":
             number = as_float(value)
             return number + 0.0 if isinstance(number, float) else number  # -0.0 becomes 0.0
@@ -58,7 +64,7 @@ def by_schema(value: Any, schema: Mapping[str, Any]) -> Any:
             properties = schema.get("properties", {})
             filled = {key: by_schema(item, properties.get(key, {})) for key, item in value.items()}
             for key, inner in properties.items():
-                if key not in filled and "default" in inner and key != "hidden":
+                if key not in filled and "default" in inner and key not in OF_ONE_KIND:
                     filled[key] = by_schema(copy.deepcopy(inner["default"]), inner)
             return filled
     return copy.deepcopy(value)

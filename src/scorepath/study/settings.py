@@ -21,6 +21,23 @@ class EnvironmentEntry:
     """The name of the same environment with another initial policy; "" for the first of them."""
     plugin: str = ""
     """The user's file that defines the family; "" for those of this package."""
+    squash: float | None = None
+    """Actions are `squash * tanh(a)`; None where they are taken as they are."""
+
+    @property
+    def module(self) -> str:
+        """The user's file that defines the policy's module; "" for policies of this package."""
+        return str((self.policy or {}).get("module", "")).partition(":")[0]
+
+    @property
+    def weights(self) -> str:
+        """The file of the policy's weights; "" if there is none."""
+        return (self.policy or {}).get("weights", "")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether formulas of the family hold: noise of the noise level, and actions that are taken as they are."""
+        return self.squash is None and (self.policy or {}).get("standard_deviation", "fixed") == "fixed"
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,12 @@ class Study:
     """The claims of the ledger that are tried by an experiment of their own."""
     module_plugins: tuple[str, ...] = ()
     """Those of them that define neither: they are imported for what else they do."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The user's files that the configuration names: plugins, and weights of policies."""
+        weights = (entry.weights for entry in self.environments.values() if entry.weights)
+        return tuple(dict.fromkeys((*self.plugins, *weights)))
 
     def original(self, environment: str) -> str:
         """The environment itself, whatever the initial policy that it is measured with."""

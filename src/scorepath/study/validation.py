@@ -19,7 +19,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from scorepath import registry
-from scorepath.study.numbers import by_schema, knob, leaves
+from scorepath.study.numbers import by_schema, exponents, knob, leaves
 from scorepath.study.sweep_validation import checked_sweep
 from scorepath.study.wording import ConfigError, dotted, listing, shown, suggestion, translated, unknown_key
 from scorepath.study.yaml import check_plain
@@ -36,6 +36,8 @@ VALUE = re.compile(r"[-+.\d]+(e[-+]?\d+)?|na|nan|null|none|inf|infinity|true|fal
 """Names that a reader of the tables would take for a number, a boolean or a gap."""
 MOMENTUM = {"rmsprop": 0.0, "sgd": 0.9}
 """The momentum of the optimisers that have one, where the configuration says nothing."""
+KEYS_OF_KINDS = {"mlp": ("hidden", "activation"), "module": ("module", "weights", "options")}
+"""Of a policy: what one kind alone has."""
 MOST_CELLS = 250_000
 """Environments times estimators times noise levels."""
 
@@ -85,19 +87,43 @@ def _policy(path: Sequence[object], policy: Mapping[str, Any] | None) -> dict[st
     if policy is None:
         return None
     kind = policy["kind"]
-    if kind != "mlp" and "hidden" in policy:
-        raise ConfigError(f"{dotted([*path, 'hidden'])} belongs to the policy kind 'mlp', but the kind is {kind!r}.")
+    for owner, keys in KEYS_OF_KINDS.items():
+        if misplaced := [key for key in keys if key in policy and kind != owner]:
+            raise ConfigError(
+                f"{dotted([*path, misplaced[0]])} belongs to the policy kind {owner!r}, but the kind is {kind!r}."
+            )
+    std = {"standard_deviation": policy.get("standard_deviation", "fixed")}
+    if kind == "module":
+        file, _, name = policy.get("module", "").rpartition(":")
+        if not (file.endswith(".py") and name.isidentifier()):
+            raise ConfigError(
+                f"{dotted([*path, 'module'])} must name a file and a class or function in it, such as "
+                f"mine/policy.py:Actor, not {shown(policy.get('module'))}."
+            )
+        options = exponents(policy.get("options", {}))
+        return {
+            "kind": kind,
+            "module": policy["module"],
+            "weights": policy.get("weights", ""),
+            "options": options,
+            **std,
+        }
     if kind != "mlp":
-        return {"kind": kind, "hidden": []}
-    entry = _schema()["properties"]["environments"]["items"]["properties"]
-    return {"kind": kind, "hidden": list(policy.get("hidden", entry["policy"]["properties"]["hidden"]["default"]))}
+        return {"kind": kind, "hidden": [], **std}
+    known = _schema()["properties"]["environments"]["items"]["properties"]["policy"]["properties"]
+    chosen = {key: policy.get(key, known[key]["default"]) for key in KEYS_OF_KINDS[kind]}
+    return {"kind": kind, **chosen, **std}
 
 
 def _environment(path: Sequence[object], entry: Mapping[str, Any], families: Mapping[str, KnobTable]) -> dict[str, Any]:
-    reserved = frozenset({"name", "family", "policy", "policies"})
+    reserved = frozenset({"name", "family", "policy", "policies", "squash"})
     family, knobs = _entry(path, entry, "family", "environment family", families, reserved)
     policy = _policy([*path, "policy"], entry.get("policy"))
-    return {"name": entry["name"], "family": family, "policy": policy, "knobs": knobs}
+    squash = entry.get("squash", False)
+    if not isinstance(squash, bool) and not squash > 0:
+        raise ConfigError(f"{dotted([*path, 'squash'])} is {shown(squash)}, but must be positive, or true or false.")
+    bound = float(squash) if squash else None  # true is 1
+    return {"name": entry["name"], "family": family, "policy": policy, "knobs": knobs, "squash": bound}
 
 
 def _with_policies(entries: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> list[dict[str, Any]]:

@@ -118,6 +118,9 @@ def translated(error: ValidationError) -> ConfigError:
             return ConfigError(f"{dotted([*path, missing])} is missing; it must be given.")
         case "type" if isinstance(value, float) and limit == "integer":
             return ConfigError(f"{where} must be {TYPES[limit]}, not {shown(value)}.")
+        case "type" if isinstance(limit, list):
+            wanted = ", or ".join(TYPES[each] for each in limit)
+            return ConfigError(f"{where} must be {wanted}, not {kind_of(value)}: {shown(value)}.")
         case "type":
             return ConfigError(f"{where} must be {TYPES[limit]}, not {kind_of(value)}: {shown(value)}.")
         case "enum":

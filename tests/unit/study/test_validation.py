@@ -103,6 +103,23 @@ BAD: list[tuple[Edit, list[str]]] = [
     (setting("environments", 2, "policy", "hidden", to=[0]), ["environments[2].policy.hidden[0]", "at least 1"]),
     (setting("environments", 2, "policy", to={"kind": "linear", "hidden": [3]}), ["policy.hidden", "'linear'"]),
     (setting("environments", 2, "policy", "width", to=3), ["environments[2].policy.width", "hidden, kind"]),
+    (setting("environments", 2, "policy", "activation", to="rleu"), ["policy.activation", '"rleu"', "'relu'"]),
+    (
+        setting("environments", 2, "policy", to={"kind": "linear", "activation": "elu"}),
+        ["policy.activation belongs to the policy kind 'mlp'", "'linear'"],
+    ),
+    (setting("environments", 2, "policy", "weights", to="a.pt"), ["policy.weights belongs to", "'module'", "'mlp'"]),
+    (
+        setting("environments", 2, "policy", "standard_deviation", to="own"),
+        ["policy.standard_deviation", "fixed, learned, state_dependent"],
+    ),
+    (
+        setting("environments", 2, "policy", to={"kind": "module", "module": "Actor"}),
+        ["policy.module must name a file", "mine/policy.py:Actor", '"Actor"'],
+    ),
+    (setting("environments", 2, "policy", to={"kind": "module"}), ["policy.module must name a file", "nothing"]),
+    (setting("environments", 2, "squash", to=-1), ["environments[2].squash is -1", "must be positive"]),
+    (setting("environments", 2, "squash", to="hard"), ["environments[2].squash must be true or false, or a number"]),
     (setting("estimators", 0, to="reinfroce"), ["estimators[0].name", "'reinforce'", "pathwise"]),
     (setting("estimators", 1, "method", to="truncated"), ["estimators[1].method", "'truncated_pathwise'"]),
     (setting("estimators", 1, "windw", to=3), ["estimators[1].windw", "'window'"]),
@@ -169,13 +186,20 @@ def test_defaults_and_numbers() -> None:
     assert study["noise_levels"] == [0.0, 0.1, 0.001]
     assert all(isinstance(sigma, float) for sigma in study["noise_levels"])
     assert study["environments"] == [
-        {"name": "quadratic", "family": "quadratic", "policy": None, "knobs": {}},
-        {"name": "quadratic_32d", "family": "quadratic", "policy": None, "knobs": {"dimension": 32, "offset": 0.2}},
+        {"name": "quadratic", "family": "quadratic", "policy": None, "knobs": {}, "squash": None},
+        {
+            "name": "quadratic_32d",
+            "family": "quadratic",
+            "policy": None,
+            "knobs": {"dimension": 32, "offset": 0.2},
+            "squash": None,
+        },
         {
             "name": "lqr",
             "family": "lqr",
-            "policy": {"kind": "mlp", "hidden": [32, 32]},
+            "policy": {"kind": "mlp", "hidden": [32, 32], "activation": "tanh", "standard_deviation": "fixed"},
             "knobs": {"dynamics": [[0.9]]},
+            "squash": None,
         },
     ]
     assert study["estimators"] == [
@@ -275,5 +299,6 @@ def test_the_schema_is_closed() -> None:
     for key, inner in schema_keys(schema).items():
         assert inner.get("description"), key
         if inner["type"] == "object":
-            names_of_its_own = key in ("sweeps[].axes", "sweeps[].over")  # a family's knobs
+            # a family's knobs, a module's arguments
+            names_of_its_own = key in ("sweeps[].axes", "sweeps[].over", "environments[].policy.options")
             assert inner["additionalProperties"] is names_of_its_own, key
