@@ -67,7 +67,10 @@ class ModulePolicy(Policy):
     def _seeded(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = self.make()
+            try:
+                module = self.make()
+            except Exception as error:  # the user's code may raise anything
+                raise ValueError(f"it cannot be made: {_line(error)}") from error
         if not isinstance(module, nn.Module):
             raise ValueError(
                 f"it must be a torch.nn.Module or a function that returns one, got {type(module).__name__}"
