@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from scorepath.environments.quadratic import Quadratic
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator
+from scorepath.stages.plan import make_plan
 
 DOCS = ROOT / "docs"
 
@@ -90,3 +92,25 @@ def test_readme_example_runs_and_its_intervals_hold_the_exact_gradient(capsys: p
         assert low < value < high
         assert abs(value - truth) < 1.5 * (high - low)  # fixed seed; 3 half-widths are 5.9 standard errors
     assert comparison.startswith("Pathwise has the smaller mean squared error: LeaveOneOut's is ")
+
+
+def test_documented_policy_is_planned_checked_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (DOCS / "bring-your-own-policy.md").read_text()
+    module, code = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (config,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    (command,) = re.findall(r"^    scorepath (check .*)$", text, flags=re.MULTILINE)
+    (saving,) = re.findall(r"`(torch\.save\(.*?\))`", text)
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/policy.py").write_text(module)
+    exec(f"{module}\nactor = Actor()\n{saving}", {})
+    (environment,) = {cell.environment for cell in make_plan(yaml.safe_load(config)).running("gradients")}
+    assert environment == "pendulum"
+    assert cli.run_here(shlex.split(command)) == 0
+    assert "The policy has 258 parameters" in capsys.readouterr().out
+    assert cli.run_here(shlex.split(command.replace("state_dependent", "fixed"))) != 0
+    assert "must return (3, 1): action_dim" in capsys.readouterr().err
+    exec(compile(code, "bring-your-own-policy.md", "exec"), {})
+    assert capsys.readouterr().out == "Pathwise\n"

@@ -25,7 +25,8 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
 
     Args:
         name: a Python file, or a family or method of Scorepath's own.
-        given: knobs such as `horizon=5`, whose values are YAML; without any, all that the class lists is checked.
+        given: knobs such as `horizon=5`, whose values are YAML; without any, all that the class lists is checked. An
+            environment may also have the `squash` and the `policy` of a configuration's entry.
 
     Raises:
         ConfigError: a knob that there is not, or a value that it cannot have.
@@ -37,6 +38,10 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
         print(f"with `plugins: [{name}]` in config.yaml, every job imports it for what else it does.")
         return
     package, kind = defined
+    beyond = {}
+    if package == registry.ENVIRONMENTS:
+        beyond = {key: text for text in given if (key := text.partition("=")[0]) in ("policy", "squash")}
+    given = [text for text in given if text not in beyond.values()]
     word, key = WORDS[package]
     print(f"{name}: {word} {kind.__name__}")
     if beside := [place for place in _files(name) if place != Path(name).name]:
@@ -48,6 +53,8 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
         for finding in found:
             print(f"         - {finding}")
         wrong += len(bad)
+    if beyond:
+        print(f"  ok     {_entry(name, kind, [*given, *beyond.values()])}")
     if wrong:
         what = "1 thing is" if wrong == 1 else f"{wrong} things are"
         raise ValueError(f"{what} wrong with {name}; checks that build on what is wrong were left out")
@@ -56,6 +63,31 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
     print("Nothing is wrong.")
     if name.endswith(".py"):
         print(f"To use it, add to config.yaml `plugins: [{name}]` and an entry with `{key}: {Path(name).stem}`.")
+
+
+def _entry(name: str, kind: type[Environment], given: Sequence[str]) -> str:
+    """What a configuration's entry with these keys stands for, in words.
+
+    Raises:
+        ConfigError: if it would be refused there.
+    """
+    from scorepath.conformance import check_environment
+    from scorepath.stages._instances import make_environment
+    from scorepath.study.settings import EnvironmentEntry
+    from scorepath.study.validation import validate
+
+    values = {key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in given)}
+    family, plugin = (Path(name).stem, name) if name.endswith(".py") else (name, "")
+    study = {"noise_levels": [1], "environments": [{"name": family, **values}], "estimators": ["reinforce"]}
+    (checked,) = validate(study, {family: registry.knobs(kind)}, {"reinforce": {}})["environments"]
+    try:
+        environment, policy = make_environment(EnvironmentEntry(**checked, plugin=plugin))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{family}: {error}") from error
+    if wrong := check_environment(environment):
+        raise ConfigError(f"{family}: {wrong[0]}")
+    std = "the noise level times its own, an output" if policy.log_std else "the noise level"
+    return f"The policy has {policy.parameter_count} parameters; the standard deviation of an action is {std}."
 
 
 def _audit(kind: type[Environment], given: Sequence[str]) -> None:
