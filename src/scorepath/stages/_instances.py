@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -82,7 +81,7 @@ def _weights(path: Path) -> Mapping[str, torch.Tensor]:
         raise ValueError(
             f"there is no file {path} (policy.weights); the path is relative to the folder that the study is run in"
         ) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # whatever torch raises for a file of another kind
         raise ValueError(f"policy.weights, {path}, cannot be read as weights alone: {remedy}") from error
     if not isinstance(found, Mapping) or not all(isinstance(each, torch.Tensor) for each in found.values()):
         raise ValueError(f"policy.weights, {path}, holds no state dict: {remedy}")

@@ -75,6 +75,11 @@ class Measured(NamedTuple):
     components: ErrorComponents
 
     @property
+    def batches(self) -> int:
+        """How many there are."""
+        return len(self.components.variances)
+
+    @property
     def steps(self) -> float:
         """Environment steps per sample, in units of one trajectory."""
         return self.cell.steps / self.cell.horizon
@@ -207,15 +212,18 @@ class Measurements:
                 for checkpoint in self.study.references.return_gaps:
                     yield Place(environment, sigma_token(sigma), checkpoint)
 
-    @property
-    def every(self) -> np.ndarray:
-        """The indices of all batches."""
-        return np.arange(self.study.gradients.batches)
 
-    @property
-    def halves(self) -> tuple[np.ndarray, np.ndarray]:
-        """The even batches, on which what has to be chosen is chosen, and the odd ones, on which it is judged."""
-        return self.every[::2], self.every[1::2]
+def halves(batches: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the even batches, on which what has to be chosen is chosen, and the odd ones, which judge."""
+    return np.arange(0, batches, 2), np.arange(1, batches, 2)
+
+
+def with_equal_batches(found: Sequence[Measured]) -> list[list[int]]:
+    """The indices of those that have equally many batches, and so can stand side by side in an array."""
+    groups: dict[int, list[int]] = {}
+    for index, each in enumerate(found):
+        groups.setdefault(each.batches, []).append(index)
+    return list(groups.values())
 
 
 def _tail(rows: Columns) -> Tail:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scorepath.stages._measurements import Measured, Measurements, Place
+from scorepath.stages._measurements import Measured, Measurements, Place, halves, with_equal_batches
 from scorepath.stages._verdicts import BEST, BEST_OF_ALL, WINNERS
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import COLUMNS
@@ -144,13 +144,16 @@ def _regrets(measurements: Measurements, verdicts: pd.DataFrame, known: Mapping[
 
 def _errors(measurements: Measurements, criterion: str) -> dict[tuple[Place, str], float]:
     """Mean squared errors on the batches that judge, those of zero where all samples are zero."""
-    if not (found := measurements.gradients):
-        return {}
-    prices = np.array([each.price(criterion) for each in found])
-    side = Side([each.components for each in found], prices, measurements.study.gradients.batch_size)
-    squares = np.array([measurements.squares[each.place] for each in found])
-    errors = np.where(side.blank, squares, side.errors(measurements.halves[1]))
-    return {(each.place, each.cell.estimator): error for each, error in zip(found, errors.tolist(), strict=True)}
+    known = {}
+    for indices in with_equal_batches(measurements.gradients):
+        found = [measurements.gradients[index] for index in indices]
+        prices = np.array([each.price(criterion) for each in found])
+        side = Side([each.components for each in found], prices, measurements.study.gradients.batch_size)
+        squares = np.array([measurements.squares[each.place] for each in found])
+        errors = np.where(side.blank, squares, side.errors(halves(found[0].batches)[1]))
+        for each, error in zip(found, errors.tolist(), strict=True):
+            known[each.place, each.cell.estimator] = error
+    return known
 
 
 def _log_ratio(error: float, best: float) -> float:

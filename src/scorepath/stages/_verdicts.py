@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.scores import compare_scores
-from scorepath.stages._measurements import Measured, Measurements, Place
+from scorepath.stages._measurements import Measured, Measurements, Place, halves, with_equal_batches
 from scorepath.stages._training import Places, most_chosen, place_scores
 from scorepath.store.paths import Stage, sigma_token
 from scorepath.store.tables import COLUMNS
@@ -120,12 +120,15 @@ def _priced(
         )
         return own / unit
 
-    if not (found := measurements.gradients):
-        return {}
-    prices = np.array([price(each) for each in found])
-    side = Side([each.components for each in found], prices, measurements.study.gradients.batch_size)
-    numbers = zip(found, prices.tolist(), side.errors(measurements.halves[0]).tolist(), strict=True)
-    return {(each.place, each.cell.estimator): Priced(price, error) for each, price, error in numbers}
+    priced = {}
+    for indices in with_equal_batches(measurements.gradients):
+        found = [measurements.gradients[index] for index in indices]
+        prices = np.array([price(each) for each in found])
+        side = Side([each.components for each in found], prices, measurements.study.gradients.batch_size)
+        errors = side.errors(halves(found[0].batches)[0]).tolist()
+        for each, its_price, error in zip(found, prices.tolist(), errors, strict=True):
+            priced[each.place, each.cell.estimator] = Priced(its_price, error)
+    return priced
 
 
 def _paired(
@@ -154,11 +157,11 @@ def _paired(
 
 
 def _compare(measurements: Measurements, pairs: list[Pair]) -> None:
-    """Find the outcomes of these pairs, all of a comparison at once."""
+    """Find the outcomes of these pairs, all of a comparison with equally many batches at once."""
     budget = measurements.study.gradients.batch_size
-    for comparison in dict.fromkeys(pair.comparison for pair in pairs):
-        own = [pair for pair in pairs if pair.comparison == comparison]
-        batches = measurements.halves[1] if comparison in POOLS else measurements.every
+    for comparison, number in dict.fromkeys((pair.comparison, pair.compared[0].batches) for pair in pairs):
+        own = [pair for pair in pairs if (pair.comparison, pair.compared[0].batches) == (comparison, number)]
+        batches = halves(number)[1] if comparison in POOLS else np.arange(number)
         prices = np.reshape([pair.prices for pair in own], (-1, 2)).T
         first, second = (
             Side([pair.compared[side].components for pair in own], prices[side], budget) for side in (0, 1)

@@ -36,7 +36,7 @@ def gradients(plan: Plan, environment: str, estimator: str, sigma: float) -> Non
     instance, policy = make_environment(study.environments[environment])
     method = make_estimator(study.estimators[estimator])
     reference = load_reference(environment, sigma)
-    settings = study.gradients
+    settings = study.gradients_of(environment)
     rows: list[dict[str, float | int]] = []
     for index, parameters in enumerate(load_policies(environment).parameters):
         found = batch_statistics(

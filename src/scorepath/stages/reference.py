@@ -25,7 +25,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
     At every checkpoint.
     """
     study = plan.study
-    settings = study.references
+    settings, batches = study.references_of(environment), study.gradients_of(environment).batches
     instance, policy = make_environment(study.environments[environment])
     kind = reference_class(instance, policy)
     gradients, errors, certified, certified_by, noticeable, findings = [], [], [], [], [], []
@@ -35,7 +35,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
         stream = Stream(study.seed, environment, f"reference/{index}")
         if kind == "certified_monte_carlo":
             samples = settings.samples
-            found = certified_reference(simulator, stream, samples, study.gradients.batches, settings.error_budget)
+            found = certified_reference(simulator, stream, samples, batches, settings.error_budget)
             gradients.append(found.gradients)
             errors.append(found.standard_error)
             certified.append(found.certified)

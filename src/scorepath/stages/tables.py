@@ -20,7 +20,7 @@ from scorepath.intervals import (
     quantile_limits,
     squared_norm_limits,
 )
-from scorepath.stages._measurements import Measured, Measurements, read_rows, with_policies
+from scorepath.stages._measurements import Measured, Measurements, read_rows, with_equal_batches, with_policies
 from scorepath.stages._summaries import regrets_table, wins_table
 from scorepath.stages._training import CRITERIA, read_training, training_table
 from scorepath.stages._verdicts import gradient_verdicts, training_verdicts
@@ -102,8 +102,14 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
     """One row per measured cell and checkpoint; `_low` and `_high` are 95 % limits over batches."""
     if not (found := measurements.gradients):
         return pd.DataFrame(columns=COLUMNS["gradient_statistics"])
-    settings = measurements.study.gradients
-    budget = settings.batch_size
+    groups = with_equal_batches(found)
+    parts = [_statistics(measurements, [found[index] for index in indices]).set_axis(indices) for indices in groups]
+    return pd.concat(parts).sort_index()
+
+
+def _statistics(measurements: Measurements, found: list[Measured]) -> pd.DataFrame:
+    """The rows of cells with equally many batches."""
+    budget = measurements.study.gradients.batch_size
     tails = [each.components.tail for each in found]
     reasons = [tail.unmeasurable for tail in tails]
     variances = np.array([each.components.variances for each in found]).mean(-1)
@@ -120,11 +126,12 @@ def gradient_statistics_table(measurements: Measurements) -> pd.DataFrame:
         "environment": [each.cell.environment for each in found],
         "estimator": [each.cell.estimator for each in found],
         "sigma": [each.cell.sigma for each in found], "checkpoint": [each.place.checkpoint for each in found],
-        "samples": settings.samples, "batch_size": settings.batch_size,
+        "samples": found[0].batches * budget, "batch_size": budget,
         "environment_steps_per_sample": [each.cell.steps for each in found],
         **{f"{name}{end}": part
-           for name, estimate in _limits(measurements).items() for part, end in zip(estimate[:3], ENDS, strict=True)},
-        "bias_p_value": _bias_p_values(measurements),
+           for name, estimate in _limits(measurements, found).items()
+           for part, end in zip(estimate[:3], ENDS, strict=True)},
+        "bias_p_value": _bias_p_values(measurements, found),
         "proved_unbiased": [measurements.proved(each.cell) for each in found],
         "not_measurable": reasons, "dtype": [f"float{each.rows['bits'][0]:.0f}" for each in found],
         "tail_share": [tail.share for tail in tails], "tail_index": [tail.index for tail in tails],
@@ -147,14 +154,13 @@ def exact_curves_table(plan: Plan) -> pd.DataFrame:
 
 
 def _columns(found: list[Measured], name: str) -> np.ndarray:
-    """(rows of the table, batches)."""
+    """(rows, batches)."""
     return np.array([each.rows[name] for each in found])
 
 
-def _limits(measurements: Measurements) -> dict[str, Estimate]:
-    """Every interval of the table at once, an array over its rows for each end."""
-    found = measurements.gradients
-    batches = measurements.study.gradients.batches
+def _limits(measurements: Measurements, found: list[Measured]) -> dict[str, Estimate]:
+    """Every interval of the rows at once, an array over them for each end."""
+    batches = found[0].batches
     judged = np.array([measurements.certified[measured.place] for measured in found], dtype=bool)
     columns = {name: _columns(found, name) for name in ("squared_bias", "projection", *SPREADS)}
     square = columns["squared_bias"].mean(-1)
@@ -173,13 +179,12 @@ def _limits(measurements: Measurements) -> dict[str, Estimate]:
     }
 
 
-def _bias_p_values(measurements: Measurements) -> np.ndarray:
-    """Of every row of the table; nan against a reference that is not certified."""
-    found = measurements.gradients
+def _bias_p_values(measurements: Measurements, found: list[Measured]) -> np.ndarray:
+    """Of every row; nan against a reference that is not certified."""
     certified = np.array([measurements.certified[each.place] for each in found], dtype=bool)
     square = _columns(found, "squared_bias").mean(-1)
     spread, roundness = (_columns(found, name)[:, 0] for name in ("error_spread", "error_roundness"))
-    return bias_p_values(np.where(certified, square, math.nan), spread, roundness, measurements.study.gradients.batches)
+    return bias_p_values(np.where(certified, square, math.nan), spread, roundness, found[0].batches)
 
 
 def _variances(found: list[Measured]) -> Estimate:

@@ -179,14 +179,19 @@ def rule_digest(
 def cell_digest(study: Study, stage: Stage, environment: str, estimator: str, sigma: float) -> str:
     """What a cell depends on besides its reference: shared code, its environment, its estimator, its settings."""
     place, method = study.environments[environment], study.estimators[estimator]
-    facts: dict[str, Any] = {"seed": study.seed, "environment": place, "estimator": method, "sigma": sigma}
+    facts: dict[str, Any] = {"seed": study.seed, "environment": _physics(place), "estimator": method, "sigma": sigma}
     if stage == "gradients":
-        facts["settings"] = study.gradients
+        facts["settings"] = study.gradients_of(environment)
     else:
         shared = {"optimiser", "learning_rates", "extension", "seeds", "tuning_seeds", "iterations"}
         facts["settings"] = {key: getattr(study.training, key) for key in sorted(shared)}
         facts["batch_size"] = study.gradients.batch_size
     return rule_digest(rule_of_stage(stage), study, facts, environment, estimator)
+
+
+def _physics(entry: EnvironmentEntry) -> EnvironmentEntry:
+    """An environment, however many samples are taken of it."""
+    return replace(entry, samples={})
 
 
 def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
@@ -195,13 +200,15 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
     for name, entry in study.environments.items():
         own = {
             "reference_policies": [study.references.noise_level, study.references.return_gaps],
-            "reference": [study.references.samples, study.references.error_budget, study.gradients.batches],
+            "reference": [
+                study.references_of(name).samples, study.references.error_budget, study.gradients_of(name).batches,
+            ],
             "costs": [study.cost_repeats, study.gradients, study.estimators],
             "exact_curves": [study.estimators, study.gradients.batch_size],
-            "signals": [study.noise_levels, study.references.return_gaps, study.gradients.samples],
-        }
+            "signals": [study.noise_levels, study.references.return_gaps, study.gradients_of(name).samples],
+        }  # fmt: skip
         for rule, settings in own.items():
-            facts = [{"seed": study.seed, "environment": entry}, settings]
+            facts = [{"seed": study.seed, "environment": _physics(entry)}, settings]
             found[f"{rule}/{name}"] = rule_digest(RULES[rule], study, facts, name)
     found |= _sweep_digests(study)
     for name in study.claims:

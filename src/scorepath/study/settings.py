@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scorepath.study.sweeps import Sweep
@@ -23,6 +23,8 @@ class EnvironmentEntry:
     """The user's file that defines the family; "" for those of this package."""
     squash: float | None = None
     """Actions are `squash * tanh(a)`; None where they are taken as they are."""
+    samples: Mapping[str, int] = field(default_factory=dict)
+    """Numbers of trajectories of its own, of `gradients` and of `references`."""
 
     @property
     def module(self) -> str:
@@ -130,6 +132,16 @@ class Study:
         """The user's files that the configuration names: plugins, and weights of policies."""
         weights = (entry.weights for entry in self.environments.values() if entry.weights)
         return tuple(dict.fromkeys((*self.plugins, *weights)))
+
+    def gradients_of(self, environment: str) -> GradientSettings:
+        """How an environment's gradients are measured: with samples of its own if it has them."""
+        own = self.environments[environment].samples.get("gradients", self.gradients.samples)
+        return replace(self.gradients, samples=own)
+
+    def references_of(self, environment: str) -> ReferenceSettings:
+        """Likewise its references."""
+        own = self.environments[environment].samples.get("references", self.references.samples)
+        return replace(self.references, samples=own)
 
     def original(self, environment: str) -> str:
         """The environment itself, whatever the initial policy that it is measured with."""

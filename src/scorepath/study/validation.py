@@ -116,14 +116,17 @@ def _policy(path: Sequence[object], policy: Mapping[str, Any] | None) -> dict[st
 
 
 def _environment(path: Sequence[object], entry: Mapping[str, Any], families: Mapping[str, KnobTable]) -> dict[str, Any]:
-    reserved = frozenset({"name", "family", "policy", "policies", "squash"})
+    reserved = frozenset({"name", "family", "policy", "policies", "squash", "samples"})
     family, knobs = _entry(path, entry, "family", "environment family", families, reserved)
     policy = _policy([*path, "policy"], entry.get("policy"))
     squash = entry.get("squash", False)
     if not isinstance(squash, bool) and not squash > 0:
         raise ConfigError(f"{dotted([*path, 'squash'])} is {shown(squash)}, but must be positive, or true or false.")
     bound = float(squash) if squash else None  # true is 1
-    return {"name": entry["name"], "family": family, "policy": policy, "knobs": knobs, "squash": bound}
+    samples = dict(entry.get("samples") or {})
+    return {
+        "name": entry["name"], "family": family, "policy": policy, "knobs": knobs, "squash": bound, "samples": samples,
+    }  # fmt: skip
 
 
 def _with_policies(entries: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> list[dict[str, Any]]:
@@ -287,11 +290,17 @@ def _check_finite(study: Mapping[str, Any]) -> None:
 
 
 def _check_sizes(config: Mapping[str, Any]) -> None:
-    samples, batch_size = config["gradients"]["samples"], config["gradients"]["batch_size"]
-    if samples % batch_size or samples < 4 * batch_size:
-        rule = "at least four batches" if samples % batch_size == 0 else "a multiple of gradients.batch_size"
-        nearest = max(4, math.ceil(samples / batch_size)) * batch_size
-        raise ConfigError(f"gradients.samples is {samples}, but must be {rule} ({batch_size} each): {nearest}, say.")
+    batch_size = config["gradients"]["batch_size"]
+    own = {
+        f"environments[{index}].samples.gradients": entry["samples"]["gradients"]
+        for index, entry in enumerate(each for each in config["environments"] if "like" not in each)
+        if "gradients" in entry["samples"]
+    }
+    for key, samples in {"gradients.samples": config["gradients"]["samples"], **own}.items():
+        if samples % batch_size or samples < 4 * batch_size:
+            rule = "at least four batches" if samples % batch_size == 0 else "a multiple of gradients.batch_size"
+            nearest = max(4, math.ceil(samples / batch_size)) * batch_size
+            raise ConfigError(f"{key} is {samples}, but must be {rule} ({batch_size} each): {nearest}, say.")
     cells = math.prod(len(config[key]) for key in ("environments", "estimators", "noise_levels"))
     if cells > MOST_CELLS:
         raise ConfigError(

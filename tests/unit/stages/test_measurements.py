@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from tests.helpers.results import RESULT, flip, make
+from tests.helpers.small_studies import small_plan
 
-from scorepath.stages._measurements import read_columns, read_rows
+from scorepath.stages._measurements import Measurements, read_columns, read_rows
+from scorepath.stages._summaries import regrets_table
+from scorepath.stages._verdicts import gradient_verdicts
+from scorepath.stages.gradients import gradients
+from scorepath.stages.reference import reference
+from scorepath.stages.reference_policies import reference_policies
+from scorepath.stages.tables import gradient_statistics_table
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -70,3 +79,35 @@ def test_rows_are_taken_apart_by_a_column() -> None:
     RESULT.write_text("a,b\n0,1\n0,2\n5,3\n")
     (columns,) = read_columns([RESULT])
     assert [(value, rows["b"].tolist()) for value, rows in columns.by("a")] == [(0, [1, 2]), (5, [3])]
+
+
+def test_environments_with_samples_of_their_own_have_the_rows_that_they_have_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statistics and outcomes are those of a study in which all have that many; batches are the same random numbers."""
+    lqr: dict[str, Any] = {"name": "lqr", "horizon": 3}
+    estimators = ["reinforce", "leave_one_out", "pathwise"]
+    plans = {
+        "mixed": small_plan(["cosine", lqr | {"samples": {"gradients": 64, "references": 320}}], estimators=estimators),
+        "cosine": small_plan(["cosine"], estimators=estimators),
+        "lqr": small_plan([lqr], estimators=estimators, gradients={"samples": 64, "batch_size": 16}),
+    }
+    statistics, outcomes = {}, {}
+    for name, plan in plans.items():
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        for environment in plan.study.environments:
+            reference_policies(plan, environment)
+            for sigma in plan.study.noise_levels:
+                reference(plan, environment, sigma)
+        for cell in plan.running("gradients"):
+            gradients(plan, cell.environment, cell.estimator, cell.sigma)
+        found = Measurements(plan)
+        statistics[name] = gradient_statistics_table(found)
+        columns = ["environment", "sigma", "checkpoint", "rival", "value", "value_low", "value_high", "relative_error"]
+        outcomes[name] = gradient_verdicts(found, "equal_samples")[columns]
+        regrets_table(found, gradient_verdicts(found, "equal_samples"))
+    for tables in (statistics, outcomes):
+        alone = pd.concat([tables["cosine"], tables["lqr"]], ignore_index=True)
+        pd.testing.assert_frame_equal(tables["mixed"], alone, check_exact=True)
+    assert set(statistics["mixed"]["samples"]) == {64, 256}

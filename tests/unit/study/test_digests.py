@@ -155,3 +155,20 @@ def test_a_model_that_a_sweep_names_counts(where: str, tmp_path: Path) -> None:
 
 def test_a_claim_reruns_alone(monkeypatch: pytest.MonkeyPatch, config: dict[str, object]) -> None:
     assert edited(monkeypatch, config, "claims/wrong_sign.py") == {"claim/wrong_sign"}
+
+
+def test_an_environments_samples_rerun_what_is_sampled(config: dict[str, object]) -> None:
+    def planned(samples: dict[str, int]) -> dict[str, str]:
+        return all_digests(make_plan(config | {"environments": ["cosine", {"name": "lqr", "samples": samples}]}))
+
+    before = planned({})
+    for samples, rules in (
+        ({"references": 5000}, {"reference/lqr"}),
+        (
+            {"gradients": 1024},
+            {"reference/lqr", "signals/lqr", "gradients/lqr/reinforce", "gradients/lqr/pathwise"},
+        ),
+    ):
+        after = planned(samples)
+        # what is told to the mechanisms and the claims is what the configuration says
+        assert {name for name in before if before[name] != after[name]} - {"mechanisms", "claims"} == rules

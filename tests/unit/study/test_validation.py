@@ -118,6 +118,16 @@ BAD: list[tuple[Edit, list[str]]] = [
         ["policy.module must name a file", "mine/policy.py:Actor", '"Actor"'],
     ),
     (setting("environments", 2, "policy", to={"kind": "module"}), ["policy.module must name a file", "nothing"]),
+    (
+        setting("environments", 2, "samples", to={"gradients": 1000}),
+        ["environments[2].samples.gradients is 1000", "a multiple", "1024"],
+    ),
+    (
+        setting("environments", 1, "samples", to={"gradients": 128}),
+        ["environments[1].samples.gradients is 128", "four batches", "256"],
+    ),
+    (setting("environments", 1, "samples", to={"reference": 128}), ["environments[1].samples.reference", "references"]),
+    (setting("environments", 1, "samples", to=128), ["environments[1].samples must be a mapping"]),
     (setting("environments", 2, "squash", to=-1), ["environments[2].squash is -1", "must be positive"]),
     (setting("environments", 2, "squash", to="hard"), ["environments[2].squash must be true or false, or a number"]),
     (setting("estimators", 0, to="reinfroce"), ["estimators[0].name", "'reinforce'", "pathwise"]),
@@ -186,13 +196,14 @@ def test_defaults_and_numbers() -> None:
     assert study["noise_levels"] == [0.0, 0.1, 0.001]
     assert all(isinstance(sigma, float) for sigma in study["noise_levels"])
     assert study["environments"] == [
-        {"name": "quadratic", "family": "quadratic", "policy": None, "knobs": {}, "squash": None},
+        {"name": "quadratic", "family": "quadratic", "policy": None, "knobs": {}, "squash": None, "samples": {}},
         {
             "name": "quadratic_32d",
             "family": "quadratic",
             "policy": None,
             "knobs": {"dimension": 32, "offset": 0.2},
             "squash": None,
+            "samples": {},
         },
         {
             "name": "lqr",
@@ -200,6 +211,7 @@ def test_defaults_and_numbers() -> None:
             "policy": {"kind": "mlp", "hidden": [32, 32], "activation": "tanh", "standard_deviation": "fixed"},
             "knobs": {"dynamics": [[0.9]]},
             "squash": None,
+            "samples": {},
         },
     ]
     assert study["estimators"] == [
