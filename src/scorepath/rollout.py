@@ -265,11 +265,12 @@ class Simulator:
                     means.append(output if output.requires_grad else output.requires_grad_())
                 elif keep_steps:
                     means.append(output)
+                log_std = self.policy.split(output)[1]
                 action = self.act(output, action_noise[t], relax)
                 if environment.discrete_actions and sigma > 0:
                     probabilities.append(torch.softmax(output.detach() / sigma, -1))
-                if (log_std := self.policy.split(output.detach())[1]) is not None:
-                    stds.append(log_std.exp())
+                if log_std is not None:
+                    stds.append(log_std.detach().exp())
                 if (going := environment.active(state)) is not None:
                     active.append(going)
                 state, reward = step(state, action, process_noise[t])
