@@ -54,13 +54,17 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(browser: str, profile: Path, address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(browser: str, profile: Path, address: str, *arguments: str) -> str:
+    return ended(browser, profile, address, *arguments).stdout
+
+
+def ended(browser: str, profile: Path, address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [browser, *FLAGS, f"--user-data-dir={profile}", "--enable-logging=stderr", *arguments, address]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
 
 
 def dom(browser: str, profile: Path, address: str) -> str:
-    return run(browser, profile, address, "--virtual-time-budget=20000", "--dump-dom").stdout
+    return run(browser, profile, address, "--virtual-time-budget=20000", "--dump-dom")
 
 
 def with_script(report: Path, script: str, name: str = "scripted.html") -> Path:
@@ -74,8 +78,8 @@ def with_script(report: Path, script: str, name: str = "scripted.html") -> Path:
 def said(browser: str, profile: Path, address: str, width: int) -> tuple[Any, list[str]]:
     """What a script said last at a width in CSS pixels, and whatever else the console has: errors, refused requests."""
     picture = profile.parent / "page.png"
-    ended = run(browser, profile, address, f"--window-size={width},900", f"--screenshot={picture}")
-    lines = re.findall(r'CONSOLE[^"]*"(.*)", source:', ended.stderr)
+    shown = ended(browser, profile, address, f"--window-size={width},900", f"--screenshot={picture}")
+    lines = re.findall(r'CONSOLE[^"]*"(.*)", source:', shown.stderr)
     own = [line.removeprefix(SAY) for line in lines if line.startswith(SAY)]
     return json.loads(own[-1]) if own else None, [line for line in lines if not line.startswith(SAY)]
 
