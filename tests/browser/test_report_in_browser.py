@@ -210,7 +210,7 @@ MEASURE = f"""
       e.tabIndex >= 0 && !e.disabled && e.checkVisibility() && beforeCells(e)).length,
   }}));
   addEventListener("load", say);
-  addEventListener("resize", say);
+  addEventListener("resize", () => requestAnimationFrame(() => setTimeout(say)));  // when all else has been redrawn
 """
 
 
