@@ -28,7 +28,11 @@ def advisor_rows(tables: Tables) -> list[dict[str, Any]]:
     own = scores[scores["criterion"] == CRITERION]
     rows = []
     for rule, each in own.groupby("rule", sort=False):
-        found = each.set_index("quantity")[["value", "value_low", "value_high"]].to_dict("index")
+        found = (
+            each.drop_duplicates("quantity")
+            .set_index("quantity")[["value", "value_low", "value_high"]]
+            .to_dict("index")
+        )
         rows.append({"rule": rule, "scores": {name: found.get(name) for name in QUANTITIES}})
     return rows
 
