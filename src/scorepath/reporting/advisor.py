@@ -49,9 +49,13 @@ def advisor_sentences(tables: Tables) -> list[str]:
         f"Asked about {many(int(first['places']), 'place')} in {int(first['families'])} families of environments, each"
         " of which its model had not seen, the advisor answers"
         f" {100 * share['value']:.0f} % [{100 * share['value_low']:.0f}, {100 * share['value_high']:.0f}] and is right"
-        f" in {100 * right['value']:.1f} % of its answers; to the rest it says: insufficient evidence.",
+        f" in {_all_or_share(right['value'])}; to the rest it says: insufficient evidence.",
         *_learning(tables),
     ]
+
+
+def _all_or_share(right: float) -> str:
+    return "every answer, which so few families cannot promise" if right == 1 else f"{100 * right:.1f} % of its answers"
 
 
 def _learning(tables: Tables) -> list[str]:
