@@ -3,6 +3,7 @@
 # make test   every check
 # make docs   the documentation site, in site/
 # make verify compute a tenth of the results again and compare them byte for byte; ARGS='--fraction 0.2 --seed 1'
+# make publish  the finished default study's report and figures into docs/, for the site and README (CONTRIBUTING.md)
 # make provenance  reports/provenance.zip, Snakemake's own report (`make run` ends with it)
 # make faults interrupt a small study 100 times and compare (half an hour to an hour; docs/faults.md); ARGS='--seed 2'
 # make benchmarks  against peers and limits, in an environment of their own (benchmarks/README.md); ARGS='gradients --quick'
@@ -30,7 +31,9 @@ SNAKEMAKE = snakemake --cores $(CORES) $(ARGS) --config $(CONFIG)
 LONGEST = tests/faults/ tests/cluster/ tests/workflow/
 PROVENANCE = snakemake --report reports/provenance.zip --quiet all $(ARGS) --config $(CONFIG)
 
-.PHONY: run lint check test docs faults verify provenance benchmarks lock clean-results
+PUBLISHED = verdict_map headline
+
+.PHONY: run lint check test docs faults verify publish provenance benchmarks lock clean-results
 .DEFAULT_GOAL := run
 
 # After failed jobs a second pass reports on what exists; a study that cannot start (a wrong config) has none.
@@ -74,6 +77,12 @@ benchmarks: $(VENV)/.installed
 
 verify: $(VENV)/.installed
 	@scorepath verify --cores $(CORES) $(ARGS)
+
+publish:
+	@grep -q "This is the study of config.yaml" reports/report.html 2>/dev/null || \
+		{ echo "There is no finished default study to publish: make run."; exit 1; }
+	cp reports/report.html docs/report.html
+	cp $(PUBLISHED:%=results/figures/%.svg) docs/figures/
 
 provenance: $(VENV)/.installed
 	@$(PROVENANCE)

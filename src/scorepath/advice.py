@@ -62,7 +62,7 @@ class Answer:
     | rival, rival_at_equal_seconds | the best derivative-free estimator |
     | ratio, ratio_at_equal_seconds | its mean squared error over pathwise's, with 95 % limits |
     | recommendation | an estimator by name |
-    | reason, why | jump, roughness, growth, tails, precision, cost, noise, signal or nothing; and in a sentence |
+    | reason, why | in a word (jump, bias, roughness, growth, tails, precision, cost, noise, ...) and in a sentence |
     | change | what would change the answer |
     | needs | what it would take to know; "" if the answer is known |
     | batches, evidence | what it rests on |
@@ -93,13 +93,18 @@ class Answer:
             "There was no probe.", needs=needs,
         )  # fmt: skip
 
+    @property
+    def _meanwhile(self) -> str:
+        """Why it is recommended all the same."""
+        return " meanwhile, for it is unbiased whatever the return is" if self.verdict == INSUFFICIENT else ""
+
     def __str__(self) -> str:
         if self.verdict == NO_PATHWISE:
             beside = f" ({self.rival}'s error is {self.ratio_at_equal_seconds} times as large at equal seconds)"
             known = math.isfinite(self.ratio_at_equal_seconds.value)
             return f"sigma = {self.sigma:g}: {self.why} Use {self.recommendation}{beside if known else ''}."
         lines = [
-            f"sigma = {self.sigma:g}: {WORDS[self.verdict]}. Use {self.recommendation}.",
+            f"sigma = {self.sigma:g}: {WORDS[self.verdict]}. Use {self.recommendation}{self._meanwhile}.",
             f"  pathwise has the smaller error with probability {self.probability:.2f} at equal samples"
             + (f", {self.probability_at_equal_seconds:.2f} at equal seconds" if self.rival_at_equal_seconds else ""),
         ]
@@ -128,7 +133,7 @@ class Advice:
     | budget, seconds | asked for, and spent |
     | stopped | why it ended early, or "" |
     | answers | one per noise level |
-    | noise_crossings | noise levels at which the winner against leave_one_out changes, with 95 % limits |
+    | noise_crossings | noise levels at which the winner, of pathwise and the best rival, changes, with 95 % limits |
     | horizon_crossing | likewise the horizon, at the middle noise level, or None |
     | findings | of the simulator as a whole |
     | model | checksum of the model behind the probabilities |
@@ -265,20 +270,21 @@ def answer_of(
     answer = replace(answer, verdict=verdict, clear=clear, recommendation=chosen.get(decided, "leave_one_out"))
     reason, why = _why(answer, found, jump, moments, slope, single, per_second)
     needs = "" if verdict != INSUFFICIENT else _needs(found, sampled, seconds, jumps, probability >= model.threshold)
-    change = tuple(_changes(answer, found, moments, timed, model))
-    return replace(answer, reason=reason, why=why, needs=needs, change=change)
+    answer = replace(answer, reason=reason, why=why, needs=needs)
+    return replace(answer, change=tuple(_changes(answer, found, moments, timed)))
 
 
 def _verdict(found: Evidence, probability: float, jumps: bool, model: Forecast) -> str:
     """What is said of a comparison.
 
     Never pathwise where a bias that could have gone unnoticed would turn it round, or the return is known to jump: more
-    of it may be missed where training leads.
+    of it may be missed where training leads. Nor where a rival's second moment cannot be measured: what is rare in the
+    returns is rare in their derivatives, so pathwise's own, which looks small, may not have shown it yet.
     """
     margin = math.log10(ERROR_MARGIN)
     if -margin <= min(found.lead_low, found.cautious) and found.lead_high <= margin and not found.reason:
         return EQUIVALENT
-    if probability >= model.threshold and found.cautious_low > 0 and not jumps:
+    if probability >= model.threshold and found.cautious_low > 0 and not jumps and not found.reason:
         return PATHWISE
     return DERIVATIVE_FREE if probability <= 1 - model.threshold else INSUFFICIENT
 
@@ -318,11 +324,14 @@ def _why(
         text = f"The return jumps by {jump.size:.3g} at step {jump.step}, which pathwise does not see."
         return "jump", f"{text} {missed}" if found.bias_share > 0.1 else text
     if not found.agrees and found.bias_share > 0.1:
-        return "jump", f"Pathwise misses a part of the gradient, as {found.witness} show. {missed}"
+        cause = "a jump that no line met, or a derivative that is wrong, as where something is detached"
+        return "bias", f"Pathwise misses a part of the gradient, as {found.witness} show: {cause}. {missed}"
+    if "finite" in found.reason:
+        return "instability", "Some returns or derivatives are not finite: the simulator makes nan or overflows."
     if found.reason:
         word = "signal" if "signal" in found.reason or found.blank else "tails"
         return word, f"A second moment cannot be measured ({found.reason})."
-    if single >= 1:
+    if single >= 1 and found.lead > 0:
         return "precision", f"In float32 rounding makes up {percent(single)} of pathwise's error: use float64."
     if (per_second.lead > 0) != (found.lead > 0):
         return "cost", "At equal samples one is better, at equal seconds the other: what a sample costs decides."
@@ -356,6 +365,8 @@ def _needs(found: Evidence, sampled: Sampled, seconds: Mapping[str, float], jump
             "a return without the jump, or the same question along training: here pathwise has the smaller error, but "
             "more of the jump may be met where it leads"
         )
+    if "finite" in found.reason:
+        return "returns and derivatives that are finite under this noise"
     if found.blank or "signal" in found.reason:
         return "more noise, or another starting policy: samples of a side are all exactly zero"
     width = (found.lead_high - found.lead_low) / 2
@@ -374,12 +385,10 @@ def _needs(found: Evidence, sampled: Sampled, seconds: Mapping[str, float], jump
     return f"about {batches} batches instead of {sampled.batches}: some {total:g} seconds more"
 
 
-def _changes(
-    answer: Answer, found: Evidence, moments: SignalMoments | None, timed: float, model: Forecast
-) -> list[str]:
+def _changes(answer: Answer, found: Evidence, moments: SignalMoments | None, timed: float) -> list[str]:
     """What would turn the answer round, of what was measured."""
     texts = []
-    if moments is not None and _grown(moments) and answer.verdict != PATHWISE:
+    if moments is not None and answer.reason == "growth" and answer.verdict != PATHWISE:
         steps = max(1, round(math.log(10) * GROWN / moments.growth_rate))
         texts.append(f"a shorter window: truncated_pathwise with window {steps} cuts the growth off, at a bias")
     if found.bias_share > 0 and not found.agrees and found.variance_lead > 0:

@@ -115,7 +115,6 @@ def advise(
         try:
             inquiry.run()
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-            inquiry.unstable = True
             inquiry.findings.append(Finding("unstable", f"states are not finite, or too large ({error})"))
         except KeyboardInterrupt:
             stopped = "stopped by Ctrl-C"
@@ -140,7 +139,6 @@ class _Inquiry:
     """Seconds of one trajectory among many."""
     sample: float = 0.0
     """Seconds of a sample of all contestants, as expected."""
-    unstable: bool = False
     samples: int = 0
     """Trajectories of a batch that is sampled: fewer than an estimate's where these take long."""
     horizon_crossing: Interval | None = None
@@ -158,7 +156,7 @@ class _Inquiry:
         self.levels = [_Level(each) for each in self.simulators]
         self.progress(f"{type(self.environment).__name__}: how long does a trajectory take?")
         self._time()
-        if self.unstable:
+        if not self.levels:
             return
         self._audit()
         self._search_jumps()
@@ -171,18 +169,24 @@ class _Inquiry:
         return trajectories * self.trajectory <= part * self.clock.left
 
     def _time(self) -> None:
-        """A trajectory alone, four, and then as many as a batch if that is likely to fit."""
-        most = self.levels[-1].simulator
-        for count in (1, 4, self.batch_size):
-            if count > 4 and self.trajectory * count > self.clock.left / 8:
-                break
-            noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
-            returns, seconds = timed(partial(most.returns, noise.rollout))
-            self.trajectory = seconds / count
-        if lost := 1 - returns.isfinite().double().mean().item():
-            self.unstable = True
-            self.findings.append(Finding("unstable", f"{percent(lost)} of the returns are not finite"))
+        """A trajectory alone, four, and then as many as a batch if that is likely to fit.
+
+        A noise level under which a simulation breaks is left out: it says nothing of less noise.
+        """
+        for level in reversed(list(self.levels)):
+            for count in (4, self.batch_size) if self.trajectory else (1, 4, self.batch_size):
+                if count > 4 and self.trajectory * count > self.clock.left / 8:
+                    break
+                noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
+                returns, seconds = timed(partial(level.simulator.returns, noise.rollout))
+                self.trajectory = seconds / count
+            if lost := 1 - returns.isfinite().double().mean().item():
+                sigma, share = level.simulator.sigma, percent(lost)
+                self.findings.append(Finding("unstable", f"{share} of the returns are not finite at sigma = {sigma:g}"))
+                self.levels.remove(level)
+        if not self.levels:
             return
+        most = self.levels[-1].simulator
         self.sample = FORWARD * self.trajectory
         if probes.PATHWISE in probes.contestants(self.environment, most.sigma):
             for count in (1, 4):  # the first call has costs of its own
@@ -300,36 +304,46 @@ class _Inquiry:
         numbers = []
         for horizon in steps:
             found = probes.sample(cut(level.simulator, horizon), self.stream, range(probes.BATCHES), self.batch_size)
-            numbers.append(probes.errors_of(found, "leave_one_out"))
+            numbers.append(probes.errors_of(found, level.answer.rival))
+        if not np.isfinite(numbers).all():
+            return
         crossings = measured_crossings(np.array(steps, dtype=float), np.stack(numbers))
-        if crossings:
+        ours, theirs = numbers[-1].mean(-1)
+        evidence = level.answer.evidence
+        # at the whole horizon these few batches have to see what the answer says
+        if crossings and evidence is not None and (theirs > ours) == (evidence.lead > 0):
             self.horizon_crossing = Interval(*(float(each) for each in crossings[0][:3]))
 
     def noise_crossings(self) -> list[Interval]:
         """The noise levels at which the winner changes, between those probed."""
-        known = [level for level in self.levels if level.sampled is not None and level.answer is not None]
-        known = [level for level in known if level.sampled and probes.PATHWISE in level.sampled.moments]
-        if len(known) < 2:
+        known = [
+            (level.simulator.sigma, level.sampled, level.answer) for level in self.levels
+            if level.sampled is not None and level.answer is not None and level.answer.rival and level.answer.evidence
+        ]  # fmt: skip
+        if len(known) < 2 or (least := min(sampled.batches for _, sampled, _ in known)) < FEWEST:
             return []
-        least = min(level.sampled.batches for level in known if level.sampled)
-        numbers = [
-            probes.errors_of(level.sampled, "leave_one_out")[:, :least] for level in known if level.sampled is not None
-        ]
-        axis = np.array([level.simulator.sigma for level in known])
-        if least < FEWEST:
+        axis = np.array([sigma for sigma, _, _ in known])
+        numbers = np.stack([probes.errors_of(sampled, answer.rival)[:, :least] for _, sampled, answer in known])
+        if not np.isfinite(numbers).all():
             return []
-        return [Interval(*map(float, each[:3])) for each in measured_crossings(axis, np.stack(numbers))]
+        found = [Interval(*map(float, each[:3])) for each in measured_crossings(axis, numbers)]
+        # the answers rest on more than these batches: where they see no change there is none
+        ahead = np.array([answer.evidence.lead for _, _, answer in known if answer.evidence is not None])
+        changes = (ahead[1:] > 0) != (ahead[:-1] > 0)
+        return [each for each in found if changes[np.searchsorted(axis, each.value) - 1]]
 
     def advice(self, stopped: str) -> Advice:
         """What is known so far."""
-        levels = self.levels or [_Level(each) for each in self.simulators]
+        known = {level.simulator.sigma: level for level in self.levels}
+        broken = any(finding.kind == "unstable" for finding in self.findings)
         answers = []
-        for level in levels:
-            if level.answer is None and level.sampled is not None and level.sampled.batches >= FEWEST:
+        for simulator in self.simulators:
+            level = known.get(simulator.sigma)
+            if level and level.answer is None and level.sampled is not None and level.sampled.batches >= FEWEST:
                 with suppress(ValueError):
                     self._answer(level)
-            needs = "a simulation that is stable under this noise" if self.unstable else self._needed()
-            answers.append(level.answer or Answer.nothing(level.simulator.sigma, needs))
+            needs = "a simulation that is stable under this noise" if broken else self._needed()
+            answers.append((level and level.answer) or Answer.nothing(simulator.sigma, needs))
         environment = self.environment
         return Advice(
             environment=type(environment).__name__,
@@ -350,5 +364,8 @@ class _Inquiry:
 
     def _needed(self) -> str:
         """What a first probe of all noise levels takes, as far as can be told."""
-        seconds = 2 * probes.BATCHES * self.batch_size * self.sample * len(self.simulators)
+        if not self.trajectory:
+            return f"far more than {self.clock.spent:.2g} seconds: not one trajectory ended in that time"
+        sample = self.sample or (FORWARD + BACKWARD) * self.trajectory
+        seconds = probes.BATCHES * LEAST_SAMPLES * sample * len(self.simulators) / SHARE
         return f"a budget of at least {float(f'{max(1.0, seconds):.2g}'):g} seconds"

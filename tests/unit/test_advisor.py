@@ -14,8 +14,9 @@ from tests.helpers.advised import Arm, HeavyReward, LogisticMap, Numpy, RareJump
 from torch import Tensor
 
 import scorepath as sp
-from scorepath import forecast
+from scorepath import advisor, forecast
 from scorepath.advice import DERIVATIVE_FREE, INSUFFICIENT, NO_PATHWISE
+from scorepath.clock import Clock
 
 
 @pytest.mark.parametrize(
@@ -162,6 +163,55 @@ class Exploding(Arm):
 
 def test_an_unstable_simulation_is_named() -> None:
     advice = sp.advise(Exploding(), noise_levels=[0.1], budget=5)
-    assert "unstable: 100 % of the returns are not finite" in str(advice)
+    assert "unstable: 100 % of the returns are not finite at sigma = 0.1" in str(advice)
     assert advice.answers[0].needs == "a simulation that is stable under this noise"
     assert advice.answers[0].verdict == INSUFFICIENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log(sp.Environment):
+    """The reward is nan where noise makes the state negative."""
+
+    horizon: int = 5
+    source = "test"
+    reference_class = "certified_monte_carlo"
+    default_policy = "linear"
+    initial_noise_dim = 1
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return 1.0 + 0.01 * noise
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        following = state + action
+        return following, torch.log(following).sum(-1)
+
+
+def test_noise_that_breaks_a_simulation_says_nothing_of_less_noise() -> None:
+    small, large = sp.advise(Log(), noise_levels=[0.03, 1.0], budget=10).answers
+    assert small.verdict == "pathwise"
+    assert (large.verdict, large.needs) == (INSUFFICIENT, "a simulation that is stable under this noise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detached(Arm):
+    """Half of the way to the reward is hidden from derivatives."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        following, reward = super().step(state, action, process_noise)
+        return following.detach() / 2 + following / 2, reward
+
+
+def test_a_wrong_derivative_is_no_jump_and_no_crossing() -> None:
+    advice = sp.advise(Detached(), noise_levels=[0.03, 0.3], budget=10)
+    ahead = [answer.evidence.lead > 0 for answer in advice.answers if answer.evidence]
+    assert len(advice.noise_crossings) <= (ahead[0] != ahead[1])
+    for answer in advice.answers:
+        assert answer.verdict != "pathwise"
+        if answer.reason == "bias":
+            assert "detached" in answer.why
+        assert answer.reason != "jump"
+
+
+def test_where_not_one_trajectory_ends_no_budget_is_promised() -> None:
+    inquiry = advisor._Inquiry([sp.Simulator(Arm(), sigma=0.1)], 64, 0, forecast.shipped(), Clock(1.0), print)
+    assert "not one trajectory ended" in inquiry.advice("").answers[0].needs

@@ -188,8 +188,11 @@ def _parts(known: pd.DataFrame, found: np.ndarray, rule: str, run: float) -> dic
     }
     if rule == "advisor":
         answered = np.maximum(found, 1 - found) >= known["threshold"].to_numpy(float)
-        # the advice itself: pathwise is never said where a hidden bias could turn it round, or a jump is known
-        said = ~((found > 0.5) & ((known["cautious_low"].to_numpy(float) <= 0) | _jumps(known)))
+        # the advice itself: pathwise is never said where a hidden bias could turn it round, a jump is known, or a
+        # rival's second moment cannot be measured
+        hidden = known["cautious_low"].to_numpy(float) <= 0
+        unmeasured = known["reason"].fillna("").to_numpy(str) != ""
+        said = ~((found > 0.5) & (hidden | _jumps(known) | unmeasured))
         parts |= {
             "coverage": ((answered & said).astype(float), one),
             "accuracy_answered": (right.astype(float), (answered & said).astype(float)),
