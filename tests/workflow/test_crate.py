@@ -103,7 +103,7 @@ def test_it_is_true_to_the_study(finished: Project) -> None:
         ):
             assert archive.read(name) == finished.path(name).read_bytes()
         checked = {name: entity["sha256"] for name, entity in entities.items() if "sha256" in entity}
-        assert len([name for name in checked if name.startswith("results/tables/")]) == 16
+        assert len([name for name in checked if name.startswith("results/tables/")]) == 22
         assert {"config.yaml", "jobs.csv", "reports/report.html", "results/plan.json", "Snakefile"} <= checked.keys()
         for name, value in checked.items():
             assert hashlib.sha256(archive.read(name)).hexdigest() == value, name
@@ -119,7 +119,7 @@ def test_it_is_true_to_the_study(finished: Project) -> None:
     commands = {job["file"]: job["command"] for job in jobs}
     assert commands["results/training/lqr/pathwise/sigma=0.5.csv"] == "scorepath train lqr pathwise 0.5"
     figures = len(list(finished.path("results/figures").glob("*")))
-    assert len(commands) == 1 + 3 + 6 + 3 + 15 + 2 + 3 + 3 + 16 + figures + 1
+    assert len(commands) == 1 + 3 + 6 + 3 + 15 + 2 + 3 + 3 + 3 + 22 + 1 + figures + 1
     software = {entity["name"] for entity in entities.values() if entity["@type"] == "SoftwareApplication"}
     assert {"python", "torch", "numpy", "snakemake", "scorepath"} <= software
     assert "commit: " in entities["Snakefile"]["version"]

@@ -196,7 +196,7 @@ def test_an_environment_without_reference_policies(finished: Project) -> None:
     sound = source.read_text()
     start = "        next_state = state @"
     source.write_text(sound.replace(start, f"        raise RuntimeError('no luck today')\n{start}"))
-    start = "        if len(getattr(policy"
+    start = "        affine = isinstance(policy"
     source.write_text(source.read_text().replace(start, f"        raise RuntimeError('no luck today')\n{start}"))
     ended = finished.run("results/tables/cells.csv")
     assert ended.status != 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.measurement import steps_per_sample
 from scorepath.noise import Stream
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 def probes(plan: Plan, environment: str) -> None:
     """Probe an environment as the advisor does.
 
-    No rows where there is no pathwise gradient. At equal samples and at equal environment steps; of seconds nothing
-    enters, so that the rows are the same every time.
+    No rows where there is no pathwise gradient, or where states are so large that nothing can be fitted to them. At
+    equal samples and at equal environment steps; of seconds nothing enters, so that the rows are the same every time.
     """
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
@@ -35,7 +37,11 @@ def probes(plan: Plan, environment: str) -> None:
             simulator = Simulator(instance, policy, parameters, sigma)
             jump = search_jump(simulator, seed=index)
             stream = Stream(study.seed, environment, f"probes/{index}")
-            sampled = sample(simulator, stream, range(BATCHES), study.gradients.batch_size)
+            try:
+                sampled = sample(simulator, stream, range(BATCHES), study.gradients.batch_size)
+            except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # states beyond all numbers
+                print(f"sigma = {sigma:g}, checkpoint {index}: no probe, for {error}")
+                continue
             steps = {name: steps_per_sample(each, instance) for name, each in contestants(instance, sigma).items()}
             prices = {name: each / instance.horizon for name, each in steps.items()}
             place = {
