@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from scorepath.environments.base import Environment, make_policy
-from scorepath.policies import OpenLoop, Policy
+from scorepath.policies import LearnedStd, OpenLoop, Policy
 from scorepath.rollout import Simulator
 
 NOISE_LEVELS = (0.03, 0.1, 0.3)
@@ -74,8 +74,10 @@ def _require_fit(simulator: Simulator) -> None:
 def cut(simulator: Simulator, horizon: int) -> Simulator:
     """The same over fewer steps, where the horizon is a knob."""
     environment = _with_horizon(simulator.environment, horizon)
-    policy = simulator.policy
-    if isinstance(policy, OpenLoop):
-        policy = OpenLoop(horizon, environment.action_dim)
-        return Simulator(environment, policy, simulator.parameters[: policy.parameter_count], simulator.sigma)
-    return Simulator(environment, policy, simulator.parameters, simulator.sigma)
+    policy, parameters = simulator.policy, simulator.parameters
+    means = policy.base if isinstance(policy, LearnedStd) else policy
+    if isinstance(means, OpenLoop):
+        shorter = OpenLoop(horizon, environment.action_dim)
+        kept = [parameters[: shorter.parameter_count], parameters[means.parameter_count :]]
+        parameters, policy = torch.cat(kept), LearnedStd(shorter) if means is not policy else shorter
+    return Simulator(environment, policy, parameters, simulator.sigma)

@@ -154,6 +154,8 @@ class _Inquiry:
     def run(self) -> None:
         """All stages, in order."""
         self.levels = [_Level(each) for each in self.simulators]
+        for name, reason in probes.kept_out(self.simulators[0]).items():
+            self.findings.append(Finding("rivals", f"{name} does not exist here: {reason}"))
         self.progress(f"{type(self.environment).__name__}: how long does a trajectory take?")
         self._time()
         if not self.levels:
@@ -188,7 +190,7 @@ class _Inquiry:
             return
         most = self.levels[-1].simulator
         self.sample = FORWARD * self.trajectory
-        if probes.PATHWISE in probes.contestants(self.environment, most.sigma):
+        if probes.PATHWISE in probes.contestants(most):
             for count in (1, 4):  # the first call has costs of its own
                 noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
                 _, seconds = timed(partial(backpropagate, most, noise.rollout))
@@ -210,7 +212,7 @@ class _Inquiry:
                 self.findings.append(Finding("impure", text))
 
     def _search_jumps(self) -> None:
-        if probes.PATHWISE not in probes.contestants(self.environment, self.simulators[0].sigma):
+        if probes.PATHWISE not in probes.contestants(self.simulators[0]):
             return  # nothing else is blind to them
         for level in reversed(self.levels):  # the widest noise finds most
             lines = probes.LINES
@@ -224,7 +226,7 @@ class _Inquiry:
 
     def _sample(self) -> None:
         """Paired batches, in chunks that double, where the answer is not clear yet."""
-        names = list(probes.contestants(self.environment, self.simulators[0].sigma))
+        names = list(probes.contestants(self.simulators[0]))
         while not all(level.answer is not None and level.answer.clear for level in self.levels):
             begun = False
             for level in self.levels:
@@ -250,7 +252,7 @@ class _Inquiry:
         start = 0 if level.sampled is None else level.sampled.batches
         batches, simulator = range(start, start + count), level.simulator
         moments, total = {}, 0.0
-        for name in probes.contestants(self.environment, simulator.sigma):
+        for name in probes.contestants(simulator):
             moments[name], seconds = timed(
                 partial(probes.sample_one, name, simulator, self.stream, batches, self.samples)
             )

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from benchmarks.advisor_truth import log10_ratio
 from tests.helpers.advised import Arm, HeavyReward, LogisticMap, Numpy, RareJump, Standing
+from tests.helpers.own_std import ONES_OWN
 from torch import Tensor
 
 import scorepath as sp
 from scorepath import advisor, forecast
 from scorepath.advice import DERIVATIVE_FREE, INSUFFICIENT, NO_PATHWISE
 from scorepath.clock import Clock
+from scorepath.environments.base import make_policy
 
 
 @pytest.mark.parametrize(
@@ -215,3 +217,29 @@ def test_a_wrong_derivative_is_no_jump_and_no_crossing() -> None:
 def test_where_not_one_trajectory_ends_no_budget_is_promised() -> None:
     inquiry = advisor._Inquiry([sp.Simulator(Arm(), sigma=0.1)], 64, 0, forecast.shipped(), Clock(1.0), print)
     assert "not one trajectory ended" in inquiry.advice("").answers[0].needs
+
+
+@pytest.mark.parametrize("name", ["module", "module, learned", "network", "one step", "open loop, learned"])
+def test_policies_with_a_standard_deviation_of_their_own_are_advised_about(name: str) -> None:
+    """The measure-valued derivative does not exist for them, and that is said."""
+    lqr = sp.environments.LQR(horizon=8)
+    own = {**ONES_OWN, "open loop, learned": (lqr, make_policy(lqr, "open_loop", standard_deviation="learned"))}
+    environment, policy = own[name]
+    advice = sp.advise(environment, policy=policy, noise_levels=[0.3], budget=8)
+    assert advice.answers[0].batches >= 8
+    assert advice.answers[0].rival in ("leave_one_out", "state_value_baseline")
+    assert "rivals: measure_valued does not exist here: the policy has a standard deviation of its own" in str(advice)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoDerivatives(Arm):
+    """As a simulator of which nobody has derivatives."""
+
+    differentiable: ClassVar[bool] = False
+
+
+def test_without_derivatives_a_policy_with_its_own_standard_deviation_has_one_estimator_left() -> None:
+    environment = NoDerivatives(horizon=1)
+    policy = make_policy(environment, "linear", standard_deviation="learned")
+    (answer,) = sp.advise(environment, policy=policy, noise_levels=[0.3], budget=5).answers
+    assert (answer.verdict, answer.recommendation, answer.rival) == (NO_PATHWISE, "leave_one_out", "")
