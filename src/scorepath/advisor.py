@@ -23,6 +23,7 @@ from scorepath.advice import Advice, Answer, Finding, answer_of, percent
 from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
+from scorepath.conformance.trajectories import CUT_OFF
 from scorepath.environments.base import Environment
 from scorepath.forecast import Forecast, shipped
 from scorepath.inquiry import Interval
@@ -195,6 +196,8 @@ class _Inquiry:
                 noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
                 _, seconds = timed(partial(backpropagate, most, noise.rollout))
             self.sample += BACKWARD * seconds / 4
+            if not most.rollout(noise.rollout, differentiable=True).returns.requires_grad:
+                self.findings.append(Finding("derivatives", CUT_OFF))
         self.samples = self.batch_size
         first = probes.BATCHES * len(self.levels) * self.sample
         while self.samples >= 2 * LEAST_SAMPLES and first * self.samples > SHARE * self.clock.left:

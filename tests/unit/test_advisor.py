@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from benchmarks.advisor_truth import log10_ratio
-from tests.helpers.advised import Arm, HeavyReward, LogisticMap, Numpy, RareJump, Standing
+from tests.helpers.advised import Arm, Counting, HeavyReward, LogisticMap, Numpy, RareJump, Standing
 from tests.helpers.own_std import ONES_OWN
 from torch import Tensor
 
@@ -243,3 +243,12 @@ def test_without_derivatives_a_policy_with_its_own_standard_deviation_has_one_es
     policy = make_policy(environment, "linear", standard_deviation="learned")
     (answer,) = sp.advise(environment, policy=policy, noise_levels=[0.3], budget=5).answers
     assert (answer.verdict, answer.recommendation, answer.rival) == (NO_PATHWISE, "leave_one_out", "")
+
+
+def test_a_return_without_a_graph_is_said_to_have_none_and_its_derivative_is_zero() -> None:
+    advice = sp.advise(Counting(), noise_levels=[0.3], budget=5)
+    assert "derivatives: no derivative reaches the return" in str(advice)
+    assert "declare differentiable = False" in str(advice)
+    assert advice.answers[0].batches >= 8
+    assert advice.answers[0].verdict != "pathwise"
+    assert "no derivative reaches" not in str(sp.advise(Arm(), noise_levels=[0.3], budget=5))
