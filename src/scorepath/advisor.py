@@ -24,7 +24,7 @@ from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
 from scorepath.conformance.trajectories import CUT_OFF
-from scorepath.environments.base import Environment
+from scorepath.environments.base import Environment, require_number, require_whole
 from scorepath.forecast import Forecast, shipped
 from scorepath.inquiry import Interval
 from scorepath.noise import Noise, Stream
@@ -74,7 +74,7 @@ def advise(
     subject: Simulator | Environment,
     *,
     policy: str | Policy | None = None,
-    noise_levels: Sequence[float] | None = None,
+    noise_levels: float | Sequence[float] | None = None,
     horizon: int | None = None,
     budget: float = BUDGET,
     batch_size: int = probes.BATCH_SIZE,
@@ -89,7 +89,7 @@ def advise(
     Args:
         subject: a simulator (then its policy, parameters and, by default, noise level are used), or an environment.
         policy: `open_loop`, `linear`, `mlp`, or one of your own that fits; by default the environment's.
-        noise_levels: standard deviations of the action noise, above 0; by default 0.03, 0.1 and 0.3.
+        noise_levels: standard deviations of the action noise, above 0, or a single one; by default 0.03, 0.1 and 0.3.
         horizon: of the environment, where that is a knob.
         budget: seconds. Nothing runs longer than twice as long (in the main thread, where there are alarms).
         batch_size: trajectories that one estimate averages; the errors compared are those of such estimates.
@@ -98,7 +98,8 @@ def advise(
         progress: is told what is being done, in a line.
 
     Raises:
-        ValueError: for a noise level, horizon, policy, budget or batch size that cannot be.
+        TypeError: where one of the numbers is none.
+        ValueError: for a noise level, horizon, policy, budget, batch size or seed that cannot be.
 
     >>> import scorepath as sp
     >>> advice = sp.advise(sp.environments.Quadratic(dimension=1, offset=1.0), noise_levels=[0.1], budget=5)
@@ -106,10 +107,11 @@ def advise(
     ('pathwise', 'pathwise')
     """
     simulators = simulators_of(subject, policy, noise_levels, horizon)
-    if not budget > 0:
+    require_number("budget", budget)
+    if not 0 < budget < math.inf:
         raise ValueError(f"budget must be a positive number of seconds, got {budget}")
-    if batch_size < 2:
-        raise ValueError(f"batch_size must be at least 2, got {batch_size}")
+    require_whole("batch_size", batch_size, 2)
+    require_whole("seed", seed, 0)
     inquiry = _Inquiry(simulators, batch_size, seed, model or shipped(), Clock(budget), progress or (lambda line: None))
     stopped = ""
     with alarm(GRACE * budget):

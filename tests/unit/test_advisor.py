@@ -143,6 +143,8 @@ def test_the_same_seed_gives_the_same_evidence() -> None:
         ({"noise_levels": []}, "noise levels must be positive"),
         ({"budget": 0}, "budget must be a positive number of seconds"),
         ({"batch_size": 1}, "batch_size must be at least 2"),
+        ({"budget": float("inf")}, "budget must be a positive number of seconds"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"horizon": 3}, "horizon is no knob of Quadratic"),
         ({"policy": "mpl"}, "policy kind 'mpl' is unknown"),
         ({"policy": sp.Network((7, 1))}, "the policy does not fit"),
@@ -152,6 +154,40 @@ def test_the_same_seed_gives_the_same_evidence() -> None:
 def test_what_cannot_be_is_said_in_a_sentence(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sp.advise(sp.environments.Quadratic(dimension=1), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"noise_levels": "a"}, "noise_levels must be numbers, got 'a'"),
+        ({"noise_levels": [0.1, None]}, r"noise_levels must be numbers, got \[0.1, None\]"),
+        ({"budget": "a"}, "budget must be a number, got 'a'"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
+        ({"seed": 0.5}, "seed must be a whole number, got 0.5"),
+        ({"horizon": 2.5}, "horizon must be a whole number, got 2.5"),
+    ],
+)
+def test_what_is_no_number_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        sp.advise(Arm(), **arguments)
+
+
+def test_one_noise_level_need_not_be_a_list() -> None:
+    (answer,) = sp.advise(sp.environments.Quadratic(), noise_levels=0.1, budget=5).answers
+    assert answer.sigma == 0.1
+
+
+@pytest.mark.parametrize("horizon", [0, -3])
+def test_an_episode_has_a_step_at_least(horizon: int) -> None:
+    """Where the horizon is a knob of anybody's class, asked for by either way."""
+    for ask in (lambda: sp.advise(Arm(), horizon=horizon), lambda: Arm(horizon=horizon)):
+        with pytest.raises(ValueError, match=f"horizon must be at least 1, got {horizon}"):
+            ask()
+
+
+def test_an_open_loop_of_another_length_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="an open loop of 5 steps, but an episode has 15; `open_loop` makes one"):
+        sp.advise(Arm(), policy=sp.OpenLoop(5, 2))
 
 
 @dataclass(frozen=True, kw_only=True)

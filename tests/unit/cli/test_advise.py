@@ -85,6 +85,8 @@ def test_a_policy_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
         (["cosine", "frequancy=3"], "Did you mean 'frequency'?"),
         (["cosine", "--policy", "mpl"], "there is no policy 'mpl'. Did you mean 'mlp'?"),
         (["cosine", "--horizon", "3"], "horizon is no knob of Cosine"),
+        (["point.py", "--horizon", "0"], "horizon must be at least 1, got 0"),
+        (["point.py", "horizon=-3"], "horizon must be at least 1, got -3"),
         (["cosine", "--noise-levels", "-1"], "noise levels must be positive numbers"),
         (["nothing.py"], "nothing.py defines no environment"),
         (["absent.py"], "there is no file absent.py"),
