@@ -23,7 +23,10 @@ from scorepath.advice import Advice, Answer, Finding, answer_of, percent
 from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
+from scorepath.conformance.environments import first_calls
+from scorepath.conformance.findings import describe
 from scorepath.conformance.trajectories import CUT_OFF
+from scorepath.environments._squashed import Squashed
 from scorepath.environments.base import Environment, require_number, require_whole
 from scorepath.forecast import Forecast, shipped
 from scorepath.inquiry import Interval
@@ -156,6 +159,7 @@ class _Inquiry:
 
     def run(self) -> None:
         """All stages, in order."""
+        self._call_once()
         self.levels = [_Level(each) for each in self.simulators]
         for name, reason in probes.kept_out(self.simulators[0]).items():
             self.findings.append(Finding("rivals", f"{name} does not exist here: {reason}"))
@@ -168,6 +172,22 @@ class _Inquiry:
         self._sample()
         self._explain()
         self._shorten()
+
+    def _call_once(self) -> None:
+        """Hear of what the environment's code does wrong at its first calls.
+
+        Raises:
+            ValueError: which says where and what.
+        """
+        subject = self.environment.inner if isinstance(self.environment, Squashed) else self.environment
+        try:
+            found = list(first_calls(subject))
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise ValueError(describe(error, type(subject))) from error
+        if found:
+            raise ValueError(found[0])
 
     def _affordable(self, trajectories: float, part: float = 1.0) -> bool:
         """Whether so many trajectories fit into a part of what is left."""

@@ -191,6 +191,48 @@ def test_an_open_loop_of_another_length_does_not_fit() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unsummed(Arm):
+    """A reward with one dimension too many."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        return state, -state[..., :1].square()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnFire(Arm):
+    """An error of its own."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        raise KeyError("motor on fire")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoGraph(Arm):
+    """Numpy without Jacobians, declared differentiable."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(1.0 * state.numpy()), -state.square().sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (Unsummed(), r"reward of step\(\) has shape \(1, 4, 1\) .* must be \(1, 4\) \(step\(\) begins at line \d+ of "),
+        (OnFire(), r"step\(\) raised KeyError at line \d+ of test_advisor.py: 'motor on fire'"),
+        (sp.squashed(OnFire()), r"step\(\) raised KeyError at line \d+ of test_advisor.py: 'motor on fire'"),
+        (
+            NoGraph(),
+            r"raised RuntimeError at line \d+ of test_advisor.py: Can't call numpy.*declare differentiable",
+        ),
+    ],
+    ids=["shape", "error", "squashed", "numpy"],
+)
+def test_what_a_simulator_does_wrong_at_once_is_said_with_its_line(environment: sp.Environment, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sp.advise(environment, noise_levels=[0.1], budget=5)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exploding(Arm):
     """Unstable: it overflows."""
 

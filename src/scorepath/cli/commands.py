@@ -247,7 +247,8 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
         said = explain(error)
         with suppress(OSError):  # the log may lie on the very disk that is full
             sys.stdout.flush()
-            if os.environ.get("SCOREPATH_TRACEBACK") or not said.foreseen:
+            enough = said.foreseen or (said.of_plugin and not parsed.makes)  # a job's log holds all of it
+            if os.environ.get("SCOREPATH_TRACEBACK") or not enough:
                 traceback.print_exc()
             print(f"scorepath: {said.sentence}", file=sys.stderr)
         return said.status

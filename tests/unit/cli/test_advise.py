@@ -78,6 +78,23 @@ def test_a_policy_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     assert "LQR, 3 steps, OpenLoop of 3 parameters" in capsys.readouterr().out
 
 
+def test_an_error_in_a_later_step_is_said_with_its_line_and_no_stack(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = FILE.replace(
+        "        return state +", "        if (state > 1.5).any():\n            state @ state\n        return state +"
+    )
+    Path("late.py").write_text(late)
+    assert advise("late.py", "--noise-levels", "1.0") == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    line = 1 + late.splitlines().index("            state @ state")
+    assert f"\nscorepath: an error in your plugin late.py, line {line}: RuntimeError: " in said
+    monkeypatch.setenv("SCOREPATH_TRACEBACK", "1")
+    assert advise("late.py", "--noise-levels", "1.0") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
