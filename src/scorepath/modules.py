@@ -27,7 +27,7 @@ ROWS = 3
 
 @dataclass(frozen=True, eq=False)
 class ModulePolicy(Policy):
-    """A module from observations (..., observation_dim) to outputs (..., output_dim).
+    """A module from rows of observations (n, observation_dim) to rows of outputs (n, output_dim).
 
     Its parameters are those that require gradients, in the order of `named_parameters`; frozen ones stay as they are.
 
@@ -111,7 +111,10 @@ class ModulePolicy(Policy):
         return torch.cat(trained)
 
     def _call(self, parameters: Tensor, observation: Tensor) -> Tensor:
-        """Output (..., output_dim) with parameters (P,), in their dtype."""
+        """Output (..., output_dim) with parameters (P,), in their dtype.
+
+        The module sees rows, (n, observation_dim): batch normalisation takes a second dimension for its channels.
+        """
         values: dict[str, Tensor] = {}
         start = 0
         for name, each in self.module.named_parameters():
@@ -122,8 +125,9 @@ class ModulePolicy(Policy):
                 values[name] = each.to(parameters)
         for name, buffer in self.module.named_buffers():
             values[name] = buffer.to(parameters) if buffer.is_floating_point() else buffer
-        found: Tensor = functional_call(self.module, values, (observation,))
-        return found
+        rows = observation.reshape(-1, observation.shape[-1])
+        found: Tensor = functional_call(self.module, values, (rows,))
+        return found.reshape(*observation.shape[:-1], found.shape[-1])
 
     def _weighted(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
         return (self._call(parameters, observations) * signal).sum()
