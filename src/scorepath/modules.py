@@ -154,14 +154,16 @@ def require_weights(module: nn.Module, weights: Mapping[str, Any]) -> None:
                 f"the weights have {key!r} of shape {tuple(weights[key].shape)}, but that of {name} is "
                 f"{tuple(value.shape)}: {SAVE}"
             )
+        if weights[key].is_floating_point() and not weights[key].isfinite().all():
+            raise ValueError(f"the weights have numbers in {key!r} that are not finite: take those of an earlier time")
 
 
 def require_function(policy: ModulePolicy) -> None:
     """Try a module on a few observations.
 
     Raises:
-        ValueError: where it takes or returns other shapes, is random, writes to its buffers or its input, mixes rows,
-            or is beyond what `torch.func` can differentiate.
+        ValueError: where it takes or returns other shapes, returns what is not finite, is random, writes to its buffers
+            or its input, mixes rows, or is beyond what `torch.func` can differentiate.
     """
     module, name = policy.module, type(policy.module).__name__
     given = torch.linspace(-1, 1, ROWS * policy.observation_dim).reshape(ROWS, policy.observation_dim)
@@ -182,10 +184,15 @@ def require_function(policy: ModulePolicy) -> None:
                 f"{name} returns {shape or type(output).__name__} for observations {tuple(given.shape)}, but must "
                 f"return {(ROWS, policy.output_dim)}: {what}"
             )
+        if not output.isfinite().all():
+            raise ValueError(
+                f"{name} returns numbers that are not finite for observations between -1 and 1: mend its weights, or "
+                "what it computes"
+            )
         if not torch.equal(seen, given):
             raise ValueError(f"{name} writes to the observations it is given: let it work on a copy")
         for key, each in module.named_buffers():
-            if not torch.equal(each, buffers[key]):
+            if not torch.equal(each.nan_to_num(), buffers[key].nan_to_num()):
                 raise ValueError(f"{name} writes to its buffer {key!r} when called: {EVAL}")
         if any(not torch.equal(module(given), output) for _ in range(2)):
             raise ValueError(f"{name} answers the same observation differently each time, as dropout does: {EVAL}")
