@@ -28,7 +28,7 @@ def log10_ratio(simulator: Simulator, rival: str, batches: int, samples: int = 2
     stream = Stream(99, "", "brute force")
     found, variances = {}, {}
     for name in (probes.PATHWISE, rival):
-        estimator = probes.contestants(simulator.environment, simulator.sigma)[name]
+        estimator = probes.contestants(simulator)[name]
         found[name] = sample_batches(estimator, simulator, stream, range(batches), samples, torch.float64)
         variances[name] = float(sample_variances(estimator, simulator, found[name]).mean())
     errors = found[probes.PATHWISE].means - found[rival].means

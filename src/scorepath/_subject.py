@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
-from scorepath.environments.base import Environment, make_policy
-from scorepath.policies import OpenLoop, Policy
+from scorepath.environments.base import Environment, make_policy, require_whole
+from scorepath.policies import LearnedStd, OpenLoop, Policy
 from scorepath.rollout import Simulator
 
 NOISE_LEVELS = (0.03, 0.1, 0.3)
@@ -20,18 +20,20 @@ NOISE_LEVELS = (0.03, 0.1, 0.3)
 def simulators_of(
     subject: Simulator | Environment,
     policy: str | Policy | None,
-    noise_levels: Sequence[float] | None,
+    noise_levels: float | Sequence[float] | None,
     horizon: int | None,
 ) -> list[Simulator]:
     """One per noise level, in rising order; the arguments are those of `scorepath.advise`.
 
     Raises:
+        TypeError: for noise levels that are no numbers, or a horizon that is no whole one.
         ValueError: for a noise level, horizon or policy that cannot be.
     """
     environment = subject.environment if isinstance(subject, Simulator) else subject
     if horizon is not None:
         if "horizon" not in {each.name for each in fields(environment)}:
             raise ValueError(f"horizon is no knob of {type(environment).__name__}, whose episodes have its own length")
+        require_whole("horizon", horizon, 1)
         environment = _with_horizon(environment, horizon)
     if isinstance(policy, str) or policy is None:
         policy = make_policy(environment, policy)
@@ -42,12 +44,24 @@ def simulators_of(
             raise ValueError("advice is about one policy, but this simulator's parameters are those of a population")
         parameters = parameters.double()
     own = (subject.sigma,) if isinstance(subject, Simulator) and subject.sigma > 0 else NOISE_LEVELS
-    levels = sorted(set(map(float, own if noise_levels is None else noise_levels)))
+    levels = _numbers(own if noise_levels is None else noise_levels)
     if not levels or not all(0 < sigma < math.inf for sigma in levels):
         raise ValueError(f"noise levels must be positive numbers, got {levels or 'none'}: a score function needs noise")
     simulators = [Simulator(environment, policy, parameters, sigma) for sigma in levels]
     _require_fit(simulators[0])
     return simulators
+
+
+def _numbers(levels: float | Sequence[float]) -> list[float]:
+    """One number or several, in rising order and each once.
+
+    Raises:
+        TypeError: if they are none.
+    """
+    try:
+        return sorted({float(each) for each in (levels if isinstance(levels, Iterable) else [levels])})
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"noise_levels must be numbers, got {levels!r}") from error
 
 
 def _with_horizon(environment: Environment, horizon: int) -> Environment:
@@ -58,6 +72,12 @@ def _with_horizon(environment: Environment, horizon: int) -> Environment:
 def _require_fit(simulator: Simulator) -> None:
     """One trajectory's first step, so that shapes that don't fit are heard of in a sentence."""
     environment = simulator.environment
+    means = _means(simulator.policy)
+    if isinstance(means, OpenLoop) and means.horizon != environment.horizon:
+        raise ValueError(
+            f"the policy is an open loop of {means.horizon} steps, but an episode has {environment.horizon}; "
+            "`open_loop` makes one that fits"
+        )
     observation = environment.observe(
         environment.initial_state(torch.zeros(1, 1, environment.initial_noise_dim).double())
     )
@@ -74,8 +94,15 @@ def _require_fit(simulator: Simulator) -> None:
 def cut(simulator: Simulator, horizon: int) -> Simulator:
     """The same over fewer steps, where the horizon is a knob."""
     environment = _with_horizon(simulator.environment, horizon)
-    policy = simulator.policy
-    if isinstance(policy, OpenLoop):
-        policy = OpenLoop(horizon, environment.action_dim)
-        return Simulator(environment, policy, simulator.parameters[: policy.parameter_count], simulator.sigma)
-    return Simulator(environment, policy, simulator.parameters, simulator.sigma)
+    policy, parameters = simulator.policy, simulator.parameters
+    means = _means(policy)
+    if isinstance(means, OpenLoop):
+        shorter = OpenLoop(horizon, environment.action_dim)
+        kept = [parameters[: shorter.parameter_count], parameters[means.parameter_count :]]
+        parameters, policy = torch.cat(kept), LearnedStd(shorter) if means is not policy else shorter
+    return Simulator(environment, policy, parameters, simulator.sigma)
+
+
+def _means(policy: Policy) -> Policy:
+    """The part of a policy that gives the means."""
+    return policy.base if isinstance(policy, LearnedStd) else policy

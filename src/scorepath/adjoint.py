@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from scorepath.engine import Engine, engine
+from scorepath.environments._jacobians import gradients
 from scorepath.noise import RolloutNoise
 from scorepath.pullback import chunks_of_batches, unit_signals
 from scorepath.rollout import Simulator, Trajectories
@@ -260,8 +261,8 @@ def _linearise(
         end = last.detach().requires_grad_()
         terminal = environment.discount**environment.horizon * environment.terminal_reward(end)
     discounts = state.new_tensor([environment.discount**t for t in range(environment.horizon)])
-    of_reward = _gradients(reward, (state, mean), discounts[:, None, None].expand_as(reward))
-    of_next = [_gradients(coordinate, (state, mean)) for coordinate in next_state.unbind(-1)]
+    of_reward = gradients(reward, (state, mean), discounts[:, None, None].expand_as(reward), keep=True)
+    of_next = [gradients(coordinate, (state, mean), keep=True) for coordinate in next_state.unbind(-1)]
     slopes = torch.stack(list(trajectories.slopes)) if trajectories.slopes else None
     answers: list[Tensor] = []
     for coordinate in range(policy.output_dim):
@@ -270,7 +271,7 @@ def _linearise(
         else:
             signals = unit_signals(trajectories, coordinate)
             answer = policy.observation_gradient(parameters, trajectories.layer_inputs, signals).movedim(2, 0)
-        answers.append(*_gradients(observation, (state,), answer))
+        answers.append(*gradients(observation, (state,), answer, keep=True))
     return Linearisation(
         batches=batches,
         trajectories=trajectories,
@@ -279,7 +280,7 @@ def _linearise(
         next_by_state=torch.stack([by_state.movedim(-1, 1) for by_state, _ in of_next], 1),
         next_by_mean=torch.stack([by_mean.movedim(-1, 1) for _, by_mean in of_next], 1),
         mean_by_state=torch.stack([answer.movedim(-1, 1) for answer in answers], 1),
-        terminal_by_state=_gradients(terminal, (end,))[0].movedim(-1, 0),
+        terminal_by_state=gradients(terminal, (end,))[0].movedim(-1, 0),
         graphs=partial(_step_graphs, trajectories, draws, relax),
     )
 
@@ -346,21 +347,13 @@ def backpropagate(
     bridge = None
     if value and cuts:
         ends = torch.stack([trajectories.states[t] for t in cuts]).requires_grad_()
-        (bridge,) = torch.autograd.grad(value(ends).sum(), ends)
+        (bridge,) = gradients(value(ends).sum(), (ends,))
     return trajectories, torch.cat([part.pathwise(window, bridge) for part in parts])
 
 
 def _leaf(steps: Sequence[Tensor]) -> Tensor:
     """(horizon, batches, samples, width) to differentiate by, each coordinate a long row in memory."""
     return torch.stack(list(steps)).movedim(-1, 1).contiguous().movedim(1, -1).detach().requires_grad_()
-
-
-def _gradients(outputs: Tensor, leaves: tuple[Tensor, ...], weights: Tensor | None = None) -> tuple[Tensor, ...]:
-    """Gradients of the outputs' (weighted) sum, also where they depend on nothing; the graph is kept."""
-    if not outputs.requires_grad:
-        return tuple(torch.zeros_like(leaf) for leaf in leaves)
-    weights = torch.ones_like(outputs) if weights is None else weights
-    return torch.autograd.grad(outputs, leaves, weights, retain_graph=True, materialize_grads=True)
 
 
 def _backward(

@@ -23,7 +23,11 @@ from scorepath.advice import Advice, Answer, Finding, answer_of, percent
 from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
-from scorepath.environments.base import Environment
+from scorepath.conformance.environments import first_calls
+from scorepath.conformance.findings import describe
+from scorepath.conformance.trajectories import CUT_OFF
+from scorepath.environments._squashed import Squashed
+from scorepath.environments.base import Environment, require_number, require_whole
 from scorepath.forecast import Forecast, shipped
 from scorepath.inquiry import Interval
 from scorepath.noise import Noise, Stream
@@ -73,7 +77,7 @@ def advise(
     subject: Simulator | Environment,
     *,
     policy: str | Policy | None = None,
-    noise_levels: Sequence[float] | None = None,
+    noise_levels: float | Sequence[float] | None = None,
     horizon: int | None = None,
     budget: float = BUDGET,
     batch_size: int = probes.BATCH_SIZE,
@@ -88,7 +92,7 @@ def advise(
     Args:
         subject: a simulator (then its policy, parameters and, by default, noise level are used), or an environment.
         policy: `open_loop`, `linear`, `mlp`, or one of your own that fits; by default the environment's.
-        noise_levels: standard deviations of the action noise, above 0; by default 0.03, 0.1 and 0.3.
+        noise_levels: standard deviations of the action noise, above 0, or a single one; by default 0.03, 0.1 and 0.3.
         horizon: of the environment, where that is a knob.
         budget: seconds. Nothing runs longer than twice as long (in the main thread, where there are alarms).
         batch_size: trajectories that one estimate averages; the errors compared are those of such estimates.
@@ -97,7 +101,8 @@ def advise(
         progress: is told what is being done, in a line.
 
     Raises:
-        ValueError: for a noise level, horizon, policy, budget or batch size that cannot be.
+        TypeError: where one of the numbers is none.
+        ValueError: for a noise level, horizon, policy, budget, batch size or seed that cannot be.
 
     >>> import scorepath as sp
     >>> advice = sp.advise(sp.environments.Quadratic(dimension=1, offset=1.0), noise_levels=[0.1], budget=5)
@@ -105,10 +110,11 @@ def advise(
     ('pathwise', 'pathwise')
     """
     simulators = simulators_of(subject, policy, noise_levels, horizon)
-    if not budget > 0:
+    require_number("budget", budget)
+    if not 0 < budget < math.inf:
         raise ValueError(f"budget must be a positive number of seconds, got {budget}")
-    if batch_size < 2:
-        raise ValueError(f"batch_size must be at least 2, got {batch_size}")
+    require_whole("batch_size", batch_size, 2)
+    require_whole("seed", seed, 0)
     inquiry = _Inquiry(simulators, batch_size, seed, model or shipped(), Clock(budget), progress or (lambda line: None))
     stopped = ""
     with alarm(GRACE * budget):
@@ -153,7 +159,10 @@ class _Inquiry:
 
     def run(self) -> None:
         """All stages, in order."""
+        self._call_once()
         self.levels = [_Level(each) for each in self.simulators]
+        for name, reason in probes.kept_out(self.simulators[0]).items():
+            self.findings.append(Finding("rivals", f"{name} does not exist here: {reason}"))
         self.progress(f"{type(self.environment).__name__}: how long does a trajectory take?")
         self._time()
         if not self.levels:
@@ -163,6 +172,22 @@ class _Inquiry:
         self._sample()
         self._explain()
         self._shorten()
+
+    def _call_once(self) -> None:
+        """Hear of what the environment's code does wrong at its first calls.
+
+        Raises:
+            ValueError: which says where and what.
+        """
+        subject = self.environment.inner if isinstance(self.environment, Squashed) else self.environment
+        try:
+            found = list(first_calls(subject))
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise ValueError(describe(error, type(subject))) from error
+        if found:
+            raise ValueError(found[0])
 
     def _affordable(self, trajectories: float, part: float = 1.0) -> bool:
         """Whether so many trajectories fit into a part of what is left."""
@@ -188,11 +213,13 @@ class _Inquiry:
             return
         most = self.levels[-1].simulator
         self.sample = FORWARD * self.trajectory
-        if probes.PATHWISE in probes.contestants(self.environment, most.sigma):
+        if probes.PATHWISE in probes.contestants(most):
             for count in (1, 4):  # the first call has costs of its own
                 noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
                 _, seconds = timed(partial(backpropagate, most, noise.rollout))
             self.sample += BACKWARD * seconds / 4
+            if not most.rollout(noise.rollout, differentiable=True).returns.requires_grad:
+                self.findings.append(Finding("derivatives", CUT_OFF))
         self.samples = self.batch_size
         first = probes.BATCHES * len(self.levels) * self.sample
         while self.samples >= 2 * LEAST_SAMPLES and first * self.samples > SHARE * self.clock.left:
@@ -210,7 +237,7 @@ class _Inquiry:
                 self.findings.append(Finding("impure", text))
 
     def _search_jumps(self) -> None:
-        if probes.PATHWISE not in probes.contestants(self.environment, self.simulators[0].sigma):
+        if probes.PATHWISE not in probes.contestants(self.simulators[0]):
             return  # nothing else is blind to them
         for level in reversed(self.levels):  # the widest noise finds most
             lines = probes.LINES
@@ -224,7 +251,7 @@ class _Inquiry:
 
     def _sample(self) -> None:
         """Paired batches, in chunks that double, where the answer is not clear yet."""
-        names = list(probes.contestants(self.environment, self.simulators[0].sigma))
+        names = list(probes.contestants(self.simulators[0]))
         while not all(level.answer is not None and level.answer.clear for level in self.levels):
             begun = False
             for level in self.levels:
@@ -250,7 +277,7 @@ class _Inquiry:
         start = 0 if level.sampled is None else level.sampled.batches
         batches, simulator = range(start, start + count), level.simulator
         moments, total = {}, 0.0
-        for name in probes.contestants(self.environment, simulator.sigma):
+        for name in probes.contestants(simulator):
             moments[name], seconds = timed(
                 partial(probes.sample_one, name, simulator, self.stream, batches, self.samples)
             )

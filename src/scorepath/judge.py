@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from scorepath.environments.base import require_whole
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference, reference_class
 from scorepath.references.monte_carlo import certified_reference
@@ -50,10 +51,11 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
     """The exact gradient, or where there is none a Monte Carlo estimate, certified if it can be.
 
     Raises:
+        TypeError: for a number of them that is not whole.
         ValueError: for too few batches or samples.
     """
-    if batches < 3 or batch_size < 2:
-        raise ValueError(f"an interval needs at least 3 batches of 2 samples, got {batches} of {batch_size}")
+    require_whole("batches", batches, 3)
+    require_whole("batch_size", batch_size, 2)
     if reference_class(simulator.environment, simulator.policy) != "certified_monte_carlo":
         exact = exact_reference(simulator)
         return Judge(exact.gradient[None], True, "exact")

@@ -27,7 +27,7 @@ ROWS = 3
 
 @dataclass(frozen=True, eq=False)
 class ModulePolicy(Policy):
-    """A module from observations (..., observation_dim) to outputs (..., output_dim).
+    """A module from rows of observations (n, observation_dim) to rows of outputs (n, output_dim).
 
     Its parameters are those that require gradients, in the order of `named_parameters`; frozen ones stay as they are.
 
@@ -111,7 +111,10 @@ class ModulePolicy(Policy):
         return torch.cat(trained)
 
     def _call(self, parameters: Tensor, observation: Tensor) -> Tensor:
-        """Output (..., output_dim) with parameters (P,), in their dtype."""
+        """Output (..., output_dim) with parameters (P,), in their dtype.
+
+        The module sees rows, (n, observation_dim): batch normalisation takes a second dimension for its channels.
+        """
         values: dict[str, Tensor] = {}
         start = 0
         for name, each in self.module.named_parameters():
@@ -122,8 +125,9 @@ class ModulePolicy(Policy):
                 values[name] = each.to(parameters)
         for name, buffer in self.module.named_buffers():
             values[name] = buffer.to(parameters) if buffer.is_floating_point() else buffer
-        found: Tensor = functional_call(self.module, values, (observation,))
-        return found
+        rows = observation.reshape(-1, observation.shape[-1])
+        found: Tensor = functional_call(self.module, values, (rows,))
+        return found.reshape(*observation.shape[:-1], found.shape[-1])
 
     def _weighted(self, parameters: Tensor, observations: Tensor, signal: Tensor) -> Tensor:
         return (self._call(parameters, observations) * signal).sum()
@@ -150,14 +154,16 @@ def require_weights(module: nn.Module, weights: Mapping[str, Any]) -> None:
                 f"the weights have {key!r} of shape {tuple(weights[key].shape)}, but that of {name} is "
                 f"{tuple(value.shape)}: {SAVE}"
             )
+        if weights[key].is_floating_point() and not weights[key].isfinite().all():
+            raise ValueError(f"the weights have numbers in {key!r} that are not finite: take those of an earlier time")
 
 
 def require_function(policy: ModulePolicy) -> None:
     """Try a module on a few observations.
 
     Raises:
-        ValueError: where it takes or returns other shapes, is random, writes to its buffers or its input, mixes rows,
-            or is beyond what `torch.func` can differentiate.
+        ValueError: where it takes or returns other shapes, returns what is not finite, is random, writes to its buffers
+            or its input, mixes rows, or is beyond what `torch.func` can differentiate.
     """
     module, name = policy.module, type(policy.module).__name__
     given = torch.linspace(-1, 1, ROWS * policy.observation_dim).reshape(ROWS, policy.observation_dim)
@@ -178,10 +184,15 @@ def require_function(policy: ModulePolicy) -> None:
                 f"{name} returns {shape or type(output).__name__} for observations {tuple(given.shape)}, but must "
                 f"return {(ROWS, policy.output_dim)}: {what}"
             )
+        if not output.isfinite().all():
+            raise ValueError(
+                f"{name} returns numbers that are not finite for observations between -1 and 1: mend its weights, or "
+                "what it computes"
+            )
         if not torch.equal(seen, given):
             raise ValueError(f"{name} writes to the observations it is given: let it work on a copy")
         for key, each in module.named_buffers():
-            if not torch.equal(each, buffers[key]):
+            if not torch.equal(each.nan_to_num(), buffers[key].nan_to_num()):
                 raise ValueError(f"{name} writes to its buffer {key!r} when called: {EVAL}")
         if any(not torch.equal(module(given), output) for _ in range(2)):
             raise ValueError(f"{name} answers the same observation differently each time, as dropout does: {EVAL}")

@@ -48,9 +48,25 @@ SCALES = 6
 """Distances of the variogram, each twice the one before; the largest is one to two times the noise level."""
 
 
-def rivals(environment: Environment, sigma: float) -> dict[str, Estimator]:
-    """Unbiased estimators that need returns alone, by their names, as far as they exist here."""
+def contestants(simulator: Simulator) -> dict[str, Estimator]:
+    """Pathwise and its rivals, unbiased estimators that need returns alone, by their names, as far as they exist here.
+
+    A policy with a standard deviation of its own has no measure-valued derivative: see `kept_out`.
+    """
+    found = _in(simulator.environment, simulator.sigma)
+    return {name: each for name, each in found.items() if each.not_applicable_to(simulator.policy) is None}
+
+
+def kept_out(simulator: Simulator) -> dict[str, str]:
+    """Why contestants that exist for other policies do not exist for this one, by their names."""
+    found = _in(simulator.environment, simulator.sigma)
+    return {name: reason for name, each in found.items() if (reason := each.not_applicable_to(simulator.policy))}
+
+
+def _in(environment: Environment, sigma: float) -> dict[str, Estimator]:
+    """What contends in this environment, whatever the policy."""
     every: dict[str, Estimator] = {
+        PATHWISE: Pathwise(),
         "leave_one_out": LeaveOneOut(),
         "state_value_baseline": StateValueBaseline(),
         "measure_valued": MeasureValued(),
@@ -58,12 +74,6 @@ def rivals(environment: Environment, sigma: float) -> dict[str, Estimator]:
     if environment.horizon == 1:  # where there is no state to tell returns by
         del every["state_value_baseline"]
     return {name: each for name, each in every.items() if each.not_applicable(environment, sigma) is None}
-
-
-def contestants(environment: Environment, sigma: float) -> dict[str, Estimator]:
-    """Pathwise, if it exists, and its rivals."""
-    own: dict[str, Estimator] = {PATHWISE: Pathwise()}
-    return {n: e for n, e in own.items() if e.not_applicable(environment, sigma) is None} | rivals(environment, sigma)
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ def can_branch(environment: Environment) -> bool:
 
 def sample_one(name: str, simulator: Simulator, stream: Stream, batches: range, batch_size: int) -> BatchMoments:
     """The batches of one contestant; all contestants see the same random numbers."""
-    estimator = contestants(simulator.environment, simulator.sigma)[name]
+    estimator = contestants(simulator)[name]
     return sample_batches(estimator, simulator, stream, batches, batch_size, torch.float64)
 
 
@@ -116,8 +126,8 @@ def sample_missed(simulator: Simulator, stream: Stream, batches: range, batch_si
 def sample(simulator: Simulator, stream: Stream, batches: range, batch_size: int = BATCH_SIZE) -> Sampled:
     """All of it."""
     environment = simulator.environment
-    names = contestants(environment, simulator.sigma)
     missed = sample_missed(simulator, stream, batches, batch_size) if can_branch(environment) else None
+    names = contestants(simulator)
     moments = {name: sample_one(name, simulator, stream, batches, batch_size) for name in names}
     return Sampled(simulator, batch_size, batch_size, moments, missed)
 
@@ -139,7 +149,7 @@ def search_jump(simulator: Simulator, seed: int, lines: int = LINES) -> Jump | N
 def components_of(sampled: Sampled, name: str, biases: np.ndarray | None = None) -> ErrorComponents:
     """What the error of a contestant is made of: unbiased, or with these pseudo-values of a squared bias."""
     simulator, moments = sampled.simulator, sampled.moments[name]
-    estimator = contestants(simulator.environment, simulator.sigma)[name]
+    estimator = contestants(simulator)[name]
     return error_components(
         name,
         sample_variances(estimator, simulator, moments).numpy(),
@@ -288,10 +298,11 @@ def variogram_slope(simulator: Simulator, stream: Stream, lines: int = 64) -> fl
     return float(np.polyfit(np.log(distances), np.log(squares), 1)[0])
 
 
-def probe_steps(environment: Environment, sigma: float, batches: int = BATCHES, batch_size: int = BATCH_SIZE) -> float:
+def probe_steps(simulator: Simulator, batches: int = BATCHES, batch_size: int = BATCH_SIZE) -> float:
     """Environment steps that a probe costs: batches of all contestants, branches, the lines of the jump search."""
+    environment = simulator.environment
     count, horizon = batches * batch_size, environment.horizon
-    own = sum(steps_per_sample(each, environment) for each in contestants(environment, sigma).values())
+    own = sum(steps_per_sample(each, environment) for each in contestants(simulator).values())
     branches = 5 * horizon if can_branch(environment) else 0
     lines = 0 if environment.discrete_actions else LINES * 33 * horizon
     return count * (own + branches) + lines

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from scorepath.engine import Answer, Engine, engine
+from scorepath.environments._jacobians import gradients
 from scorepath.environments.base import Environment, make_policy
 from scorepath.noise import RolloutNoise
 from scorepath.policies import Policy
@@ -110,8 +111,7 @@ class Trajectories:
 
         By mu it is that by the action, to which mu is added. It frees the graph: call it once per rollout.
         """
-        gradients = torch.autograd.grad(objective.sum(), list(self.means), materialize_grads=True)
-        return torch.stack(gradients, dim=-2)
+        return torch.stack(gradients(objective.sum(), self.means), dim=-2)
 
     def detach(self) -> Trajectories:
         """The same trajectories without the graph behind them."""

@@ -305,7 +305,7 @@ class DetachedObservation(Pendulum):
         return super().observe(state).detach()
 
 
-@mutant_of(SoftStep(), "the return is cut off from the actions")
+@mutant_of(SoftStep(), "no derivative reaches the return")
 class FlatAndCut(SoftStep):
     """A reward of zero needs no derivative, but torch has to find its way back to the action."""
 

@@ -146,3 +146,22 @@ class Standing(Environment):
         moved = torch.stack([state[..., 0] + 0.15 * speed, speed], -1)
         going = self.active(state)
         return torch.where(going[..., None], moved, state), going * (1.0 - 0.1 * state[..., 0] ** 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting(Environment):
+    """Pays for every step beyond a line, by a comparison: torch has no graph of the return."""
+
+    horizon: int = 10
+
+    source: ClassVar[str] = "test"
+    reference_class: ClassVar[Any] = "certified_monte_carlo"
+    default_policy: ClassVar[str] = "linear"
+    initial_noise_dim: ClassVar[int] = 1
+
+    def initial_state(self, noise: Tensor) -> Tensor:
+        return 1.0 + 0.1 * noise
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        following = state + 0.1 * action
+        return following, (following > 1.1).to(following).sum(-1)

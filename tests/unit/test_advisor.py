@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from benchmarks.advisor_truth import log10_ratio
-from tests.helpers.advised import Arm, HeavyReward, LogisticMap, Numpy, RareJump, Standing
+from tests.helpers.advised import Arm, Counting, HeavyReward, LogisticMap, Numpy, RareJump, Standing
+from tests.helpers.own_std import ONES_OWN
 from torch import Tensor
 
 import scorepath as sp
 from scorepath import advisor, forecast
 from scorepath.advice import DERIVATIVE_FREE, INSUFFICIENT, NO_PATHWISE
 from scorepath.clock import Clock
+from scorepath.environments.base import make_policy
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,8 @@ def test_the_same_seed_gives_the_same_evidence() -> None:
         ({"noise_levels": []}, "noise levels must be positive"),
         ({"budget": 0}, "budget must be a positive number of seconds"),
         ({"batch_size": 1}, "batch_size must be at least 2"),
+        ({"budget": float("inf")}, "budget must be a positive number of seconds"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"horizon": 3}, "horizon is no knob of Quadratic"),
         ({"policy": "mpl"}, "policy kind 'mpl' is unknown"),
         ({"policy": sp.Network((7, 1))}, "the policy does not fit"),
@@ -150,6 +154,82 @@ def test_the_same_seed_gives_the_same_evidence() -> None:
 def test_what_cannot_be_is_said_in_a_sentence(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sp.advise(sp.environments.Quadratic(dimension=1), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"noise_levels": "a"}, "noise_levels must be numbers, got 'a'"),
+        ({"noise_levels": [0.1, None]}, r"noise_levels must be numbers, got \[0.1, None\]"),
+        ({"budget": "a"}, "budget must be a number, got 'a'"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
+        ({"seed": 0.5}, "seed must be a whole number, got 0.5"),
+        ({"horizon": 2.5}, "horizon must be a whole number, got 2.5"),
+    ],
+)
+def test_what_is_no_number_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        sp.advise(Arm(), **arguments)
+
+
+def test_one_noise_level_need_not_be_a_list() -> None:
+    (answer,) = sp.advise(sp.environments.Quadratic(), noise_levels=0.1, budget=5).answers
+    assert answer.sigma == 0.1
+
+
+@pytest.mark.parametrize("horizon", [0, -3])
+def test_an_episode_has_a_step_at_least(horizon: int) -> None:
+    """Where the horizon is a knob of anybody's class, asked for by either way."""
+    for ask in (lambda: sp.advise(Arm(), horizon=horizon), lambda: Arm(horizon=horizon)):
+        with pytest.raises(ValueError, match=f"horizon must be at least 1, got {horizon}"):
+            ask()
+
+
+def test_an_open_loop_of_another_length_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="an open loop of 5 steps, but an episode has 15; `open_loop` makes one"):
+        sp.advise(Arm(), policy=sp.OpenLoop(5, 2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsummed(Arm):
+    """A reward with one dimension too many."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        return state, -state[..., :1].square()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnFire(Arm):
+    """An error of its own."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        raise KeyError("motor on fire")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoGraph(Arm):
+    """Numpy without Jacobians, declared differentiable."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(1.0 * state.numpy()), -state.square().sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (Unsummed(), r"reward of step\(\) has shape \(1, 4, 1\) .* must be \(1, 4\) \(step\(\) begins at line \d+ of "),
+        (OnFire(), r"step\(\) raised KeyError at line \d+ of test_advisor.py: 'motor on fire'"),
+        (sp.squashed(OnFire()), r"step\(\) raised KeyError at line \d+ of test_advisor.py: 'motor on fire'"),
+        (
+            NoGraph(),
+            r"raised RuntimeError at line \d+ of test_advisor.py: Can't call numpy.*declare differentiable",
+        ),
+    ],
+    ids=["shape", "error", "squashed", "numpy"],
+)
+def test_what_a_simulator_does_wrong_at_once_is_said_with_its_line(environment: sp.Environment, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sp.advise(environment, noise_levels=[0.1], budget=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,3 +295,38 @@ def test_a_wrong_derivative_is_no_jump_and_no_crossing() -> None:
 def test_where_not_one_trajectory_ends_no_budget_is_promised() -> None:
     inquiry = advisor._Inquiry([sp.Simulator(Arm(), sigma=0.1)], 64, 0, forecast.shipped(), Clock(1.0), print)
     assert "not one trajectory ended" in inquiry.advice("").answers[0].needs
+
+
+@pytest.mark.parametrize("name", ["module", "module, learned", "network", "one step", "open loop, learned"])
+def test_policies_with_a_standard_deviation_of_their_own_are_advised_about(name: str) -> None:
+    """The measure-valued derivative does not exist for them, and that is said."""
+    lqr = sp.environments.LQR(horizon=8)
+    own = {**ONES_OWN, "open loop, learned": (lqr, make_policy(lqr, "open_loop", standard_deviation="learned"))}
+    environment, policy = own[name]
+    advice = sp.advise(environment, policy=policy, noise_levels=[0.3], budget=8)
+    assert advice.answers[0].batches >= 8
+    assert advice.answers[0].rival in ("leave_one_out", "state_value_baseline")
+    assert "rivals: measure_valued does not exist here: the policy has a standard deviation of its own" in str(advice)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoDerivatives(Arm):
+    """As a simulator of which nobody has derivatives."""
+
+    differentiable: ClassVar[bool] = False
+
+
+def test_without_derivatives_a_policy_with_its_own_standard_deviation_has_one_estimator_left() -> None:
+    environment = NoDerivatives(horizon=1)
+    policy = make_policy(environment, "linear", standard_deviation="learned")
+    (answer,) = sp.advise(environment, policy=policy, noise_levels=[0.3], budget=5).answers
+    assert (answer.verdict, answer.recommendation, answer.rival) == (NO_PATHWISE, "leave_one_out", "")
+
+
+def test_a_return_without_a_graph_is_said_to_have_none_and_its_derivative_is_zero() -> None:
+    advice = sp.advise(Counting(), noise_levels=[0.3], budget=5)
+    assert "derivatives: no derivative reaches the return" in str(advice)
+    assert "declare differentiable = False" in str(advice)
+    assert advice.answers[0].batches >= 8
+    assert advice.answers[0].verdict != "pathwise"
+    assert "no derivative reaches" not in str(sp.advise(Arm(), noise_levels=[0.3], budget=5))

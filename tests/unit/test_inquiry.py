@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.helpers.advised import Counting
 from torch import Tensor
 
 import scorepath as sp
@@ -224,7 +225,7 @@ def test_equal_seeds_give_equal_results(simulator: sp.Simulator, measured: Measu
 def test_what_does_not_exist_is_refused_with_the_reason(simulator: sp.Simulator) -> None:
     with pytest.raises(ValueError, match="Reinforce does not exist here: without action noise"):
         sp.measure(sp.estimators.Reinforce(), simulator.with_sigma(0.0))
-    with pytest.raises(ValueError, match="at least 3 batches of 2 samples, got 2 of 64"):
+    with pytest.raises(ValueError, match="batches must be at least 3, got 2"):
         sp.measure(sp.estimators.Pathwise(), simulator, batches=2)
 
 
@@ -267,3 +268,13 @@ def test_a_bias_that_could_hide_is_left_room(monkeypatch: pytest.MonkeyPatch) ->
         assert ("a bias of" in str(found)) == (verdict == "undecided")
     proved = sp.compare(sp.estimators.Pathwise(), both[1], simulator)
     assert proved.verdict == "Pathwise"
+
+
+@pytest.mark.parametrize("horizon", [1, 10])
+def test_the_derivative_of_a_return_without_a_graph_is_zero(horizon: int) -> None:
+    """By one graph and by steps; what needs no derivative is measured as ever."""
+    simulator = sp.Simulator(Counting(horizon=horizon), sigma=1.0)
+    pathwise, score = sp.estimators.Pathwise(), sp.estimators.LeaveOneOut()
+    assert sp.measure(pathwise, simulator, batches=4).mean == (0, 0, 0)
+    assert sp.measure(score, simulator, batches=4).mean.value.item() != 0
+    assert sp.compare(pathwise, score, simulator, batches=4).verdict != "Pathwise"

@@ -33,6 +33,13 @@ class Mine(nn.Module):
         return self.last(hidden + torch.sin(self.norm(self.second(hidden))))
 
 
+def normalised() -> nn.Module:
+    """With the statistics of batches that it has seen."""
+    norm = nn.BatchNorm1d(5)
+    norm(torch.randn(20, 5) * 2 + 1)
+    return nn.Sequential(nn.Linear(3, 5), norm, nn.ELU(), nn.Linear(5, 2)).eval()
+
+
 POLICIES: dict[str, Policy] = {
     "open_loop": OpenLoop(4, 2),
     "linear": Network((3, 2), bias=False),
@@ -40,6 +47,7 @@ POLICIES: dict[str, Policy] = {
     "mlp": Network((3, 7, 5, 2)),
     "state_dependent": Network((3, 7, 5, 2), log_std=True),
     "module": ModulePolicy(partial(Mine, 2), 3, 2),
+    "module, normalised": ModulePolicy(normalised, 3, 2),
     "module, state_dependent": ModulePolicy(partial(Mine, 2), 3, 2, log_std=True),
     **{activation: Network((3, 7, 5, 2), activation=activation) for activation in ACTIVATIONS if activation != "tanh"},
 }

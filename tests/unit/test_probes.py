@@ -11,6 +11,7 @@ from tests.helpers.advised import Numpy
 
 import scorepath as sp
 from scorepath import probes
+from scorepath.environments.base import make_policy
 from scorepath.noise import Stream
 
 STREAM = Stream(0, "", "test")
@@ -90,3 +91,16 @@ def test_errors_of_batches_average_to_the_error() -> None:
     assert errors.shape == (2, 32)
     found = probes.compared(batches, "leave_one_out")
     assert np.log10(errors.mean(1)[1] / errors.mean(1)[0]) == pytest.approx(found.lead, abs=1e-9)
+
+
+def test_a_policy_with_a_standard_deviation_of_its_own_has_no_measure_valued_rival() -> None:
+    environment = sp.environments.Pendulum(horizon=3)
+    own = sp.Simulator(environment, make_policy(environment, "linear", standard_deviation="learned"), sigma=0.1)
+    plain = sp.Simulator(environment, make_policy(environment, "linear"), sigma=0.1)
+    assert set(probes.contestants(plain)) - set(probes.contestants(own)) == {"measure_valued"}
+    assert not probes.kept_out(plain)
+    assert probes.kept_out(own) == {"measure_valued": "the policy has a standard deviation of its own"}
+    found = probes.compared(probes.sample(own, STREAM, range(8)), "leave_one_out")
+    assert found.lead_low > 0
+    assert found.agrees
+    assert probes.probe_steps(own) < probes.probe_steps(plain)

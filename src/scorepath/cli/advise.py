@@ -16,7 +16,7 @@ from scorepath.environments.base import Environment, make_policy
 from scorepath.policies import Policy
 from scorepath.stages._instances import make_environment
 from scorepath.stages.plan import make_plan
-from scorepath.store.files import atomic_write
+from scorepath.store.files import atomic_write, require_writable
 from scorepath.study.wording import suggestion
 from scorepath.study.yaml import load_yaml
 
@@ -51,10 +51,14 @@ def advise_and_report(
     Raises:
         ConfigError: a knob that there is not, or a value that it cannot have.
         LookupError: if there is nothing of that name.
+        OSError: where a file cannot be written.
         ValueError: a policy, noise level or budget that cannot be.
     """
     if policy is not None and policy not in POLICIES:
         raise ValueError(f"there is no policy {policy!r}.{suggestion(policy, POLICIES)} Choose {', '.join(POLICIES)}.")
+    for path in (html, as_json):
+        if path is not None:
+            require_writable(Path(path))
     environment, own = subject(name, knobs, config)
     found = advise(
         environment,
@@ -89,6 +93,10 @@ def subject(name: str, knobs: Sequence[str], config: str) -> tuple[Environment, 
         if found is None or found[0] != registry.ENVIRONMENTS:
             raise LookupError(f"{name} defines no environment, which is what advice is about")
         return _made(found[1], knobs), None
+    if path.suffix in (".yaml", ".yml"):
+        raise LookupError(
+            f"{name} is a configuration: name one of its entries, as in `scorepath advise ENTRY --config {name}`"
+        )
     if not knobs and (entry := _entry(config, name)) is not None:
         return entry
     families = registry.names(registry.ENVIRONMENTS)

@@ -15,6 +15,7 @@ from scorepath.conformance.audit import audit, auditable
 from scorepath.conformance.findings import faults
 from scorepath.environments.base import Environment
 from scorepath.study.numbers import knob
+from scorepath.study.validation import check_finite
 from scorepath.study.wording import ConfigError, suggestion, unknown_key
 
 WORDS = {registry.ENVIRONMENTS: ("environment", "family"), registry.ESTIMATORS: ("estimator", "method")}
@@ -124,6 +125,7 @@ def knobs_of(kind: type[Any], given: Sequence[str]) -> dict[str, Any]:
         if key not in table:
             raise unknown_key([], key, table, f"a knob of {kind.__name__}")
         found[key] = knob([key], yaml.safe_load(value), table[key])
+    check_finite(found)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from contextlib import nullcontext, suppress
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 from scorepath.memory import keep_freed_memory
@@ -112,7 +114,7 @@ def advise(arguments: argparse.Namespace) -> None:
 
     advise_and_report(
         arguments.simulator,
-        arguments.knobs,
+        [*arguments.knobs, *arguments.given],
         config=arguments.config,
         policy=arguments.policy,
         noise_levels=arguments.noise_levels,
@@ -154,6 +156,7 @@ def trace(arguments: argparse.Namespace) -> None:
         print(line)
 
 
+KNOB = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 RUN = "The same as `snakemake`, which takes all further arguments: `snakemake --help` lists them."
 
 
@@ -197,6 +200,7 @@ def parser() -> argparse.ArgumentParser:
     adviser = other(advise, torch=True)
     adviser.add_argument("simulator", help="a Python file, a family, a MuJoCo model (.xml), or an entry of --config")
     adviser.add_argument("knobs", nargs="*", metavar="knob=value", help="of the family or the file")
+    adviser.add_argument("--knob", action="append", default=[], dest="given", help=argparse.SUPPRESS)
     adviser.add_argument("--config", default="config.yaml", help="whose entries may be named (default: config.yaml)")
     adviser.add_argument("--policy", help="open_loop, linear or mlp (default: the environment's own)")
     adviser.add_argument("--noise-levels", nargs="+", type=float, metavar="sigma", help="default: 0.03 0.1 0.3")
@@ -226,13 +230,27 @@ def by_hand(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
+def with_knobs_anywhere(arguments: Sequence[str]) -> list[str]:
+    """Arguments in which `advise` takes each `knob=value` as an option: argparse wants them right behind the simulator.
+
+    What follows an option that has a single value is that value.
+    """
+    if list(arguments[:1]) != ["advise"]:
+        return list(arguments)
+    found: list[str] = []
+    for before, text in pairwise(["", *arguments]):
+        is_value = before.startswith("--") and "=" not in before and before != "--noise-levels"
+        found.append(f"--knob={text}" if KNOB.fullmatch(text) and not is_value else text)
+    return found
+
+
 def run_here(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand in this process and return its exit status.
 
     An error ends in one sentence that says whose it is; above that, if nobody has foreseen it, stands its traceback.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    parsed = parser().parse_args(given)
+    parsed = parser().parse_args(with_knobs_anywhere(given))
     try:
         if parsed.torch:
             import torch
@@ -247,7 +265,8 @@ def run_here(arguments: Sequence[str] | None = None) -> int:
         said = explain(error)
         with suppress(OSError):  # the log may lie on the very disk that is full
             sys.stdout.flush()
-            if os.environ.get("SCOREPATH_TRACEBACK") or not said.foreseen:
+            enough = said.foreseen or (said.of_plugin and not parsed.makes)  # a job's log holds all of it
+            if os.environ.get("SCOREPATH_TRACEBACK") or not enough:
                 traceback.print_exc()
             print(f"scorepath: {said.sentence}", file=sys.stderr)
         return said.status

@@ -40,6 +40,8 @@ class Explanation(NamedTuple):
     """The exit status that it deserves."""
     foreseen: bool = True
     """Whether the sentence says all; else whoever mends it needs the traceback."""
+    of_plugin: bool = False
+    """Whether it names the line of a plugin's that failed: all that a person needs who calls a command by hand."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def explain(error: Exception) -> Explanation:
         return Explanation(str(error.args[0] if isinstance(error, LookupError) and error.args else error))
     text = _text(error)
     if plugin := next((place for place in reversed(places) if place.users), None):
-        return Explanation(f"an error in your plugin {plugin}: {text}", foreseen=False)
+        return Explanation(f"an error in your plugin {plugin}: {text}", foreseen=False, of_plugin=True)
     if isinstance(error, OSError):  # the system's: a disk, a folder, a file
         return Explanation(str(error))
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from scorepath.conformance.points import draw_points, outputs, reachable_points
+from scorepath.environments._jacobians import gradients
 from scorepath.environments.base import Environment
 
 SCALES = (1e-6, 1e-4, 1e-2, 1e-1)
@@ -107,9 +108,7 @@ def _slopes(
     returns = _returns(environment, leaf, initial, process, horizons)
     slopes = []
     for each in returns:
-        found = torch.zeros_like(leaf)
-        if each.requires_grad:
-            (found,) = torch.autograd.grad(each.sum(), leaf, retain_graph=True, materialize_grads=True)
+        (found,) = gradients(each.sum(), (leaf,), keep=True)
         slopes.append((found.double() * direction).sum((0, -1)))
     return torch.stack(slopes)
 

@@ -6,17 +6,20 @@ draws have fixed seeds.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from scorepath.conformance.backwards import adjoint_is_the_graph, finite_derivatives
-from scorepath.conformance.findings import knobs
+from scorepath.conformance.findings import describe, knobs
 from scorepath.conformance.points import (
     BATCHES,
     TAKES,
+    Points,
     draw_points,
     outputs,
 )
@@ -33,6 +36,9 @@ from scorepath.conformance.steps import (
 )
 from scorepath.conformance.trajectories import continuity, exact_objective, known_jumps, whole_rollouts
 from scorepath.environments.base import Environment, ReferenceClass
+
+ROLLOUT = (1, 4)
+"""Leading dimensions of a first call: batches and samples of a small rollout."""
 
 # --- inputs and outputs -----------------------------------------------------------------------------------------------
 
@@ -72,6 +78,44 @@ def declarations(environment: Environment) -> Iterator[str]:
 
 def shapes(environment: Environment) -> Iterator[str]:
     """Every method gives its own size after any leading dimensions, in the dtype of its inputs."""
+    for method in TAKES:
+        for batch in BATCHES:
+            for dtype in (torch.float64, torch.float32):
+                results, wrong = _called(environment, method, draw_points(environment, *batch, dtype=dtype), batch)
+                if wrong:
+                    yield wrong
+                    return  # what follows from it would only repeat it
+                for what, value in results.items():
+                    right = torch.bool if method == "active" else dtype
+                    if value.dtype != right:
+                        yield f"{what} is {value.dtype} where its inputs are {dtype}: it must be {right}"
+                        return
+
+
+def first_calls(environment: Environment) -> Iterator[str]:
+    """Every method once, as a rollout calls it: whether it can be, and whether what it gives has its size.
+
+    Raises:
+        Exception: what the environment's code raises, unless it does so in torch's graph alone.
+    """
+    points = draw_points(environment, *ROLLOUT)
+    for method in TAKES:
+        _, wrong = _called(environment, method, points, ROLLOUT)
+        if wrong:
+            yield f"{wrong} ({method}() begins at {_begins(environment, method)})"
+            return
+    if environment.differentiable and not environment.discrete_actions:
+        leaves = {name: points[name].clone().requires_grad_() for name in ("state", "action")}
+        try:
+            outputs(environment, "step", {**points, **leaves}, differentiable=True)
+        except Exception as error:  # without a graph there was none
+            yield f"{describe(error, type(environment))}; where torch cannot follow, declare differentiable = False"
+
+
+def _called(
+    environment: Environment, method: str, points: Points, batch: tuple[int, ...]
+) -> tuple[dict[str, Tensor], str]:
+    """What a method gives, by name, and what is wrong with its kind or shape, or ""."""
     sizes: dict[str, tuple[int, ...]] = {
         "the result of initial_state()": (environment.state_dim,),
         "the result of observe()": (environment.observation_dim,),
@@ -80,31 +124,30 @@ def shapes(environment: Environment) -> Iterator[str]:
         "the result of terminal_reward()": (),
         "the result of active()": (),
     }
-    for method in TAKES:
-        for batch in BATCHES:
-            for dtype in (torch.float64, torch.float32):
-                points = draw_points(environment, *batch, dtype=dtype)
-                if method == "step":
-                    step: Any = environment.step
-                    returned = step(*(points[name] for name in TAKES[method]))
-                    if not isinstance(returned, tuple) or len(returned) != 2:
-                        yield f"step() must return two tensors, next state and reward, got {type(returned).__name__}"
-                        return
-                results: dict[str, Any] = outputs(environment, method, points)
-                for what, value in results.items():
-                    right = torch.bool if method == "active" else dtype
-                    if not isinstance(value, Tensor):
-                        yield f"{what} must be a tensor, got {type(value).__name__}"
-                    elif value.shape != (*batch, *sizes[what]):
-                        yield (
-                            f"{what} has shape {tuple(value.shape)} where the batch has shape {batch}: it must be "
-                            f"{(*batch, *sizes[what])}"
-                        )
-                    elif value.dtype != right:
-                        yield f"{what} is {value.dtype} where its inputs are {dtype}: it must be {right}"
-                    else:
-                        continue
-                    return  # what follows from it would only repeat it
+    if method == "step":
+        step: Any = environment.step
+        returned = step(*(points[name] for name in TAKES[method]))
+        if not isinstance(returned, tuple) or len(returned) != 2:
+            return {}, f"step() must return two tensors, next state and reward, got {type(returned).__name__}"
+    results: dict[str, Any] = outputs(environment, method, points)
+    for what, value in results.items():
+        if not isinstance(value, Tensor):
+            return {}, f"{what} must be a tensor, got {type(value).__name__}"
+        if value.shape != (*batch, *sizes[what]):
+            return {}, (
+                f"{what} has shape {tuple(value.shape)} where the batch has shape {batch}: it must be "
+                f"{(*batch, *sizes[what])}"
+            )
+    return results, ""
+
+
+def _begins(environment: Environment, method: str) -> str:
+    """Line and file of a method's definition."""
+    function = getattr(type(environment), method)
+    try:
+        return f"line {inspect.getsourcelines(function)[1]} of {Path(inspect.getfile(function)).name}"
+    except (TypeError, OSError):
+        return f"{type(environment).__name__}.{method}"
 
 
 # --- single steps -----------------------------------------------------------------------------------------------------

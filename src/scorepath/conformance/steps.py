@@ -20,6 +20,7 @@ from scorepath.conformance.points import (
     reachable_points,
     same,
 )
+from scorepath.environments._jacobians import gradients
 from scorepath.environments.base import Environment, SequentialEnvironment
 
 DIFFERENCE = 1e-6
@@ -167,10 +168,7 @@ def derivatives(environment: Environment) -> Iterator[str]:
             ]
             for what, value in values.items():
                 weights = like(value)
-                found = torch.zeros_like(points[name])
-                if value.requires_grad:
-                    objective = (weights * value).sum()
-                    (found,) = torch.autograd.grad(objective, leaf, retain_graph=True, materialize_grads=True)
+                (found,) = gradients((weights * value).sum(), (leaf,), keep=True)
                 slope = (found * direction).sum(-1)
                 agreement = [
                     _is_slope(slope, weights, plus[what], minus[what], scale)

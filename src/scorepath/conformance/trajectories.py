@@ -30,6 +30,11 @@ CLIMBING = 8
 """Trajectories behind a step of the short training, and random policies of which the best is taken."""
 CLIMB = 12
 """Steps of the short training."""
+CUT_OFF = (
+    "no derivative reaches the return: if the simulator has none, declare differentiable = False "
+    "(docs/add-an-environment.md); if it should have one, something detaches it"
+)
+"""Of an environment that is declared differentiable; where it is used all the same, derivatives are 0."""
 
 
 def whole_rollouts(environment: Environment) -> Iterator[str]:
@@ -42,10 +47,7 @@ def whole_rollouts(environment: Environment) -> Iterator[str]:
     if not trajectories.returns.isfinite().all():
         yield "returns are not finite under the default policy's first parameters at sigma = 0.1"
     if environment.differentiable and not environment.discrete_actions and not trajectories.returns.requires_grad:
-        yield (
-            "the return is cut off from the actions: torch cannot differentiate it at all; compute in torch "
-            "throughout, or declare differentiable = False"
-        )
+        yield CUT_OFF
     if isinstance(environment, SequentialEnvironment):
         noisy = dataclasses.replace(environment, reward_noise=0.5)
         if noisy.reward_noise != 0.5:
@@ -115,10 +117,9 @@ def _climb(environment: Environment, policy: Policy, first: Tensor, noise: Rollo
     optimiser = torch.optim.Adam([parameters], lr=0.3 / len(first) ** 0.25)
     for step in range(CLIMB):
         returns = Simulator(environment, policy, parameters, 0.3).rollout(noise, differentiable=True).returns
-        try:
-            (gradient,) = torch.autograd.grad(-returns.mean(), parameters)
-        except RuntimeError:  # whole_rollouts says that it cannot be differentiated
+        if not returns.requires_grad:  # whole_rollouts says so
             return
+        (gradient,) = torch.autograd.grad(-returns.mean(), parameters)
         if not gradient.isfinite().all():
             return
         parameters.grad = gradient

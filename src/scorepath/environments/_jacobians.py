@@ -7,7 +7,7 @@ once, however often the graph is pulled through.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -34,6 +34,19 @@ class StepJacobians(NamedTuple):
     reward_by_action: Tensor
 
 
+def gradients(
+    outputs: Tensor, leaves: Sequence[Tensor], weights: Tensor | None = None, *, keep: bool = False
+) -> tuple[Tensor, ...]:
+    """Those of the outputs' (weighted) sum by each leaf, and 0 where nothing depends on it.
+
+    So it is of a constant, which has no graph. With `keep` the graph can be pulled through again.
+    """
+    if not outputs.requires_grad:
+        return tuple(torch.zeros_like(leaf) for leaf in leaves)
+    weights = torch.ones_like(outputs) if weights is None else weights
+    return torch.autograd.grad(outputs, leaves, weights, retain_graph=keep, materialize_grads=True)
+
+
 def by_torch(step: Step, state: Tensor, action: Tensor, process_noise: Tensor) -> StepJacobians:
     """Those of a `step` that is written in torch: a pass back for each coordinate of the state, and one for the reward.
 
@@ -43,14 +56,7 @@ def by_torch(step: Step, state: Tensor, action: Tensor, process_noise: Tensor) -
     with torch.enable_grad():
         next_state, reward = step(*leaves, process_noise)
         outputs = [*next_state.unbind(-1), reward]
-    rows = []
-    for output in outputs:
-        slopes: tuple[Tensor, ...] = tuple(torch.zeros_like(leaf) for leaf in leaves)
-        if output.requires_grad:
-            weights = torch.ones_like(output)
-            slopes = torch.autograd.grad(output, leaves, weights, retain_graph=True, materialize_grads=True)
-        rows.append(slopes)
-    *of_next, of_reward = rows
+    *of_next, of_reward = (gradients(output, leaves, keep=True) for output in outputs)
     return StepJacobians(*(torch.stack(each, -2) for each in zip(*of_next, strict=True)), *of_reward)
 
 

@@ -43,8 +43,6 @@ class TabularEnvironment(Environment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
         if not 0 <= self.slip <= 1:
             raise ValueError(f"slip must be a probability, got {self.slip}")
         require_not_negative(self, "reward_noise")

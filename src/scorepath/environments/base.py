@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -81,6 +82,8 @@ class Environment:
     def __post_init__(self) -> None:
         if not 0.0 < self.discount <= 1.0:
             raise ValueError(f"discount must lie in (0, 1], got {self.discount}")
+        if vars(self).get("horizon", 1) < 1:  # where it is a knob, and no consequence of others
+            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
 
     # --- sizes: class attributes or properties --------------------------------------------------------------
     @property
@@ -268,8 +271,6 @@ class SequentialEnvironment(Environment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
         require_not_negative(self, "process_noise", "reward_noise")
 
 
@@ -285,6 +286,20 @@ def require_positive(environment: Environment, *knobs: str) -> None:
     for knob in knobs:
         if not getattr(environment, knob) > 0:
             raise ValueError(f"{knob} must be positive, got {getattr(environment, knob)}")
+
+
+def require_number(name: str, value: object) -> None:
+    """Raises TypeError with the name of a value that is no number."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+
+
+def require_whole(name: str, value: object, least: int) -> None:
+    """Raises TypeError where a value is no whole number, ValueError where it is too small, with its name."""
+    if not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if int(value) < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
 StandardDeviation = Literal["fixed", "learned", "state_dependent"]

@@ -60,8 +60,6 @@ class Gymnasium(Environment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
         if ":" in self.id:
             raise ValueError(f"id {self.id!r} would import a module; list a Python file in `plugins` that registers it")
         # the one declaration that differs between instances of a family

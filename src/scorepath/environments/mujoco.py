@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scorepath.environments._jacobians import StepJacobians
+from scorepath.environments._jacobians import StepJacobians, gradients
 from scorepath.environments._mujoco import INTEGRATORS, Engine, asset
 from scorepath.environments._mujoco_tasks import TASKS, Parts, Task, listed
 from scorepath.environments.base import ReferenceClass, SequentialEnvironment, require_not_negative, require_positive
@@ -207,9 +207,7 @@ class MuJoCo(SequentialEnvironment):
         leaves = [each.detach().requires_grad_() for each in (disturbed, action.double(), after)]
         with torch.enable_grad():
             paid = self.reward(*leaves).sum()
-        slopes = [torch.zeros_like(each) for each in leaves]
-        if paid.requires_grad:
-            slopes = list(torch.autograd.grad(paid, leaves, materialize_grads=True))
+        slopes = gradients(paid, leaves)
         through = slopes[2].unsqueeze(-2)
         jacobians = StepJacobians(
             by_state,

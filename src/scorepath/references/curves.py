@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from scorepath.environments._jacobians import gradients
 from scorepath.environments.quadratic import Quadratic
 from scorepath.policies import OpenLoop
 from scorepath.references.exact import exact_reference
@@ -120,6 +121,6 @@ def _evaluate(simulator: Simulator, actions: Tensor, differentiable: bool) -> tu
         action = part.detach().requires_grad_(differentiable)
         value = decision_return(simulator.environment, action)
         if differentiable:
-            slopes.append(torch.autograd.grad(value.sum(), action, materialize_grads=True)[0])
+            slopes.append(gradients(value.sum(), (action,))[0])
         returns.append(value.detach())
     return torch.cat(returns), torch.cat(slopes) if slopes else torch.zeros(0, dtype=torch.float64)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scorepath import pullback
+from scorepath.environments._jacobians import gradients
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator
 
@@ -35,7 +36,7 @@ def reverse_mode(
         noise = Noise(simulator.environment, stream, part, samples, dtype)
         parameters = everyone[part.start : part.stop].clone().requires_grad_()
         objective = replace_parameters(simulator, parameters).rollout(noise.rollout, differentiable=True)
-        results.append(torch.autograd.grad(objective.returns.mean(1).sum(), parameters)[0].double())
+        results.append(gradients(objective.returns.mean(1).sum(), (parameters,))[0].double())
     return torch.cat(results)
 
 
@@ -183,7 +184,7 @@ def missed(simulator: Simulator, stream: Stream, batches: int, samples: int) -> 
             within = (side * place).requires_grad_()
             between = drawn._replace(action=torch.where(chosen, within, drawn.action))
             total = moved.rollout(between, differentiable=True, keep_hidden=False).returns.sum()
-            (slope,) = torch.autograd.grad(total, within)
+            (slope,) = gradients(total, (within,))
             signal = signal + side * moved.returns(end)[..., None, None] - distance * slope
         weight = entries / (scale * math.sqrt(2 * math.pi))
         trajectories, signal = moved.rollout(drawn), weight * chosen * signal

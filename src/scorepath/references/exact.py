@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from scorepath.environments._jacobians import gradients
 from scorepath.environments.base import Environment, ReferenceClass
 from scorepath.policies import Policy
 from scorepath.references import quadrature, tabular
@@ -63,5 +64,5 @@ def exact_reference(simulator: Simulator, tolerance: float = 1e-10) -> ExactRefe
             objective = tabular.expected_return(environment, policy, theta, sigma)
         case other:
             raise ValueError(f"{type(environment).__name__} has no exact gradient: its reference class is {other}")
-    (gradient,) = torch.autograd.grad(objective, theta, materialize_grads=True)
+    (gradient,) = gradients(objective, (theta,))
     return ExactReference(objective.item(), gradient, 0.0)

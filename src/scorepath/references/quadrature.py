@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from scorepath.environments._jacobians import gradients
 from scorepath.environments.base import Environment
 from scorepath.policies import Policy
 
@@ -46,7 +47,7 @@ def objective_and_gradient(
     mean, log_std = _along(environment, *policy.split(environment.first_output(policy, theta)))
     if sigma == 0:
         noiseless = decision_return(environment, mean.reshape(1))[0]
-        return noiseless.item(), torch.autograd.grad(noiseless, theta, materialize_grads=True)[0], 0.0
+        return noiseless.item(), gradients(noiseless, (theta,))[0], 0.0
 
     center = mean.detach()
     scale = sigma * math.exp(log_std.item())

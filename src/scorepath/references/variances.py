@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from scorepath.environments._jacobians import gradients
 from scorepath.environments.base import Environment
 from scorepath.environments.lqr import LQR
 from scorepath.environments.quadratic import Quadratic
@@ -134,7 +135,7 @@ def _scalar_decision(
 
         def signals(eps: Tensor) -> Tensor:
             action = (mean + sigma * eps).requires_grad_()
-            (slope,) = torch.autograd.grad(decision_return(environment, action).sum(), action)
+            (slope,) = gradients(decision_return(environment, action).sum(), (action,))
             return torch.stack([slope, slope.square()])
 
         (first, second), _ = normal_expectation(signals, tolerance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -76,7 +77,9 @@ def _weights(path: Path) -> Mapping[str, torch.Tensor]:
     """
     remedy = "write it with torch.save(module.state_dict(), path)"
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch warns of pickles that it then refuses
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ValueError(
             f"there is no file {path} (policy.weights); the path is relative to the folder that the study is run in"

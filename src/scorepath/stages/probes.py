@@ -42,12 +42,12 @@ def probes(plan: Plan, environment: str) -> None:
             except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # states beyond all numbers
                 print(f"sigma = {sigma:g}, checkpoint {index}: no probe, for {error}")
                 continue
-            steps = {name: steps_per_sample(each, instance) for name, each in contestants(instance, sigma).items()}
+            steps = {name: steps_per_sample(each, instance) for name, each in contestants(simulator).items()}
             prices = {name: each / instance.horizon for name, each in steps.items()}
             place = {
                 "environment": environment, "sigma": sigma, "checkpoint": study.references.return_gaps[index],
                 "jump": 0.0 if jump is None else jump.size, "declared": float(instance.continuous),
-                "probe_samples": probe_steps(instance, sigma, BATCHES, study.gradients.batch_size) / instance.horizon,
+                "probe_samples": probe_steps(simulator, BATCHES, study.gradients.batch_size) / instance.horizon,
             }  # fmt: skip
             for criterion in ("equal_samples", "equal_steps"):
                 own = prices if criterion == "equal_steps" else dict.fromkeys(prices, 1.0)

@@ -48,6 +48,17 @@ def explained(path: Path) -> Iterator[None]:
         raise OSError(f"{path} cannot be written: {answer}") from error
 
 
+def require_writable(path: Path) -> None:
+    """Before long work: raises OSError, in a sentence, if no file can be written there."""
+    if path.is_dir():
+        raise OSError(f"{path} cannot be written: it is a folder; name a file")
+    above = next(each for each in path.absolute().parents if each.exists())
+    if not above.is_dir():
+        raise OSError(f"{path} cannot be written: {above} is no folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise OSError(f"{path} cannot be written: {remedy(errno.EACCES)}")
+
+
 @contextmanager
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file that appears under `path` only when the block ends without an error."""

@@ -254,7 +254,7 @@ def validate(
         checked_sweep(index, entry, _policy(["sweeps", index, "policy"], entry.get("policy")), families, methods)
         for index, entry in enumerate(study["sweeps"])
     ]
-    _check_finite(study)  # again: a knob's string may have become a number
+    check_finite(study)  # again: a knob's string may have become a number
     _check_training(study)  # each once: it has seeds, and initial policies, of its own
     study["environments"] = _with_policies(study["environments"], policies)
     _check_sizes(study)
@@ -277,10 +277,10 @@ def _check_shape(study: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     )
     if errors:
         raise translated(errors[0])
-    _check_finite(study)
+    check_finite(study)
 
 
-def _check_finite(study: Mapping[str, Any]) -> None:
+def check_finite(study: Mapping[str, Any]) -> None:
     """Numbers that float64 and 64-bit integers hold."""
     for path, leaf in leaves(study):
         if isinstance(leaf, float | int) and not abs(leaf) < (math.inf if isinstance(leaf, float) else 2**63):

@@ -57,13 +57,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_with_knobs_is_advised_about_and_the_advice_written(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["point.py", "time_step=0.2", "--noise-levels", "0.1", "0.03", "--horizon", "4"]
-    assert advise(*asked, "--json", "a.json", "--html", "out/a.html") == 0
+    asked = ["point.py", "--noise-levels", "0.1", "0.03", "time_step=0.2", "--horizon", "4"]
+    assert advise(*asked, "--json", "a=json", "--html", "out/a.html") == 0
     said = capsys.readouterr()
     assert "Point, 4 steps" in said.out
     assert said.out.index("sigma = 0.03: pathwise") < said.out.index("sigma = 0.1: pathwise")
     assert "does the return jump?" in said.err
-    content = json.loads(Path("a.json").read_text())
+    content = json.loads(Path("a=json").read_text())
     assert [each["recommendation"] for each in content["answers"]] == ["pathwise", "pathwise"]
     assert Path("out/a.html").read_text().startswith("<!doctype html>")
 
@@ -78,6 +78,23 @@ def test_a_policy_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     assert "LQR, 3 steps, OpenLoop of 3 parameters" in capsys.readouterr().out
 
 
+def test_an_error_in_a_later_step_is_said_with_its_line_and_no_stack(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = FILE.replace(
+        "        return state +", "        if (state > 1.5).any():\n            state @ state\n        return state +"
+    )
+    Path("late.py").write_text(late)
+    assert advise("late.py", "--noise-levels", "1.0") == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    line = 1 + late.splitlines().index("            state @ state")
+    assert f"\nscorepath: an error in your plugin late.py, line {line}: RuntimeError: " in said
+    monkeypatch.setenv("SCOREPATH_TRACEBACK", "1")
+    assert advise("late.py", "--noise-levels", "1.0") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -85,6 +102,14 @@ def test_a_policy_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
         (["cosine", "frequancy=3"], "Did you mean 'frequency'?"),
         (["cosine", "--policy", "mpl"], "there is no policy 'mpl'. Did you mean 'mlp'?"),
         (["cosine", "--horizon", "3"], "horizon is no knob of Cosine"),
+        (["point.py", "time_step=nan"], "time_step is nan, but must be a finite number."),
+        (["point.py", "--noise-levels", "0.1", "time_step=inf"], "time_step is inf, but must be a finite number."),
+        (["point.py", "--horizon", "4", "time_steps=1"], "Did you mean 'time_step'?"),
+        (["config.yaml"], "name one of its entries, as in `scorepath advise ENTRY --config config.yaml`"),
+        (["point.py", "--html", "."], ". cannot be written: it is a folder; name a file"),
+        (["point.py", "--html", "point.py/a.html"], "point.py is no folder"),
+        (["point.py", "--horizon", "0"], "horizon must be at least 1, got 0"),
+        (["point.py", "horizon=-3"], "horizon must be at least 1, got -3"),
         (["cosine", "--noise-levels", "-1"], "noise levels must be positive numbers"),
         (["nothing.py"], "nothing.py defines no environment"),
         (["absent.py"], "there is no file absent.py"),

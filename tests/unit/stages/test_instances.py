@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,10 @@ class Mixes(Actor):
 class Chooses(Actor):
     def forward(self, observation):
         return super().forward(observation if observation.sum() > 0 else -observation)
+
+class Explodes(Actor):
+    def forward(self, observation):
+        return super().forward(observation) / 0
 
 class Frozen(Actor):
     def __init__(self, **options):
@@ -184,6 +190,7 @@ REFUSED = {
     "Writes": "Writes writes to the observations it is given",
     "Mixes": "Mixes lets one row of observations enter another's output",
     "Chooses": "Chooses cannot be differentiated by torch.func",
+    "Explodes": "Explodes returns numbers that are not finite for observations between -1 and 1",
     "Frozen": "Frozen has no parameters that require gradients",
     "nothing": "it must be a torch.nn.Module or a function that returns one, got int",
     "size": "mine/policy.py defines no class or function 'size'",
@@ -221,6 +228,10 @@ def test_weights_that_do_not_fit_are_named() -> None:
         ),
         "one lacks": ({key: good[key] for key in good if key != "scale"}, "the weights have no 'scale'"),
         "one too many": (good | {"head": torch.ones(1)}, "the weights have 'head', which Actor has not"),
+        "nan": (
+            good | {"last.bias": torch.tensor([0.0, math.nan])},
+            "numbers in 'last.bias' that are not finite",
+        ),
         "no state dict": (torch.ones(3), r"policy.weights, mine/actor.pt, holds no state dict: write it with"),
         "of another kind": ({"epoch": 3}, "holds no state dict"),
         "a pickle": (Anything(), "policy.weights, mine/actor.pt, cannot be read as weights alone: write it with"),
@@ -229,6 +240,12 @@ def test_weights_that_do_not_fit_are_named() -> None:
         torch.save(saved, "mine/actor.pt")
         with pytest.raises(ConfigError, match=message):
             planned({"weights": "mine/actor.pt"})
+    torch.save(Anything(), "mine/actor.pt", pickle_protocol=4)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with pytest.raises(ConfigError, match="cannot be read as weights alone"):
+            planned({"weights": "mine/actor.pt"})
+    assert not heard, "torch's warning of the protocol would stand above the sentence"
     Path("mine/actor.pt").write_text("no archive")
     with pytest.raises(ConfigError, match="cannot be read as weights alone"):
         planned({"weights": "mine/actor.pt"})
