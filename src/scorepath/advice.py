@@ -93,18 +93,14 @@ class Answer:
             "There was no probe.", needs=needs,
         )  # fmt: skip
 
-    @property
-    def _meanwhile(self) -> str:
-        """Why it is recommended all the same."""
-        return " meanwhile, for it is unbiased whatever the return is" if self.verdict == INSUFFICIENT else ""
-
     def __str__(self) -> str:
         if self.verdict == NO_PATHWISE:
             beside = f" ({self.rival}'s error is {self.ratio_at_equal_seconds} times as large at equal seconds)"
             known = math.isfinite(self.ratio_at_equal_seconds.value)
             return f"sigma = {self.sigma:g}: {self.why} Use {self.recommendation}{beside if known else ''}."
+        why = " meanwhile, for it is unbiased whatever the return is" if self.verdict == INSUFFICIENT else ""
         lines = [
-            f"sigma = {self.sigma:g}: {WORDS[self.verdict]}. Use {self.recommendation}{self._meanwhile}.",
+            f"sigma = {self.sigma:g}: {WORDS[self.verdict]}. Use {self.recommendation}{why}.",
             f"  pathwise has the smaller error with probability {self.probability:.2f} at equal samples"
             + (f", {self.probability_at_equal_seconds:.2f} at equal seconds" if self.rival_at_equal_seconds else ""),
         ]
