@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from scorepath.figures.wording import label
-from scorepath.reporting.every_cell import every_cell
+from scorepath.reporting.every_cell import PLACE, every_cell
 from scorepath.reporting.summaries import BEST, RIVALS, many
 from scorepath.store.tables import Tables
 
-PLACE = ["environment", "sigma", "checkpoint"]
 CLEARLY = 0.5
 """Decades of the ratio of errors, a factor of 3, from which on a prediction against pathwise counts as clear."""
 SMOOTH, ROUGH, EVEN, JUMP = "smooth", "rough", "even", "jump"
