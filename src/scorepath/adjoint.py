@@ -26,6 +26,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from scorepath.dynamics import Dynamics, dynamics
 from scorepath.engine import Engine, engine
 from scorepath.environments._jacobians import gradients
 from scorepath.noise import RolloutNoise
@@ -150,6 +151,85 @@ class Linearisation:
 
 
 @dataclass(frozen=True)
+class CompiledSteps:
+    """The steps of a rollout whose environment has compiled derivatives: these are asked for as they are needed.
+
+    | field | meaning | shape |
+    |---|---|---|
+    | states, actions, disturbances | of each step | (horizon, batches, samples, width) |
+    | slopes | the policy's output by the observation | (horizon, batches, samples, action_dim, observation_dim) |
+    | discounts | weights of the rewards | (horizon, batches, samples) |
+    | terminal_by_state | `d rho_T / ds` | (batches, samples, state_dim) |
+    """
+
+    batches: slice
+    trajectories: Trajectories
+    dynamics: Dynamics
+    states: Tensor
+    actions: Tensor
+    disturbances: Tensor
+    slopes: Tensor
+    discounts: Tensor
+    terminal_by_state: Tensor
+    graphs: Callable[[], StepGraphs]
+
+    def pathwise(self, window: int | None = None, bridge: Tensor | None = None) -> Tensor:
+        """See `Linearisation.pathwise`."""
+        adjoint, signals = self.terminal_by_state, []
+        for t in reversed(range(len(self.states))):
+            by_state, signal = self._step(t, adjoint)
+            signals.append(signal)
+            if window and t and t % window == 0:
+                adjoint = torch.zeros_like(adjoint) if bridge is None else bridge[t // window - 1]
+            else:
+                adjoint = by_state + self._answered(t, signal)
+        signal = torch.stack(signals[::-1], 2)
+        return signal if signal.isfinite().all() else self.graphs().pathwise(window, bridge)
+
+    def sliding(self, window: int) -> Tensor:
+        """See `Linearisation.sliding`."""
+        steps = slice(None)
+        end = self.terminal_by_state[None]
+        later = torch.cat([torch.zeros_like(self.states), end])
+        for _ in range(min(window, len(self.states)) - 1):
+            by_state, signal = self._step(steps, later[1:])
+            later = torch.cat([by_state + self._answered(steps, signal), end])
+        signal = self._step(steps, later[1:])[1].movedim(0, 2)
+        return signal if signal.isfinite().all() else self.graphs().sliding(window)
+
+    @property
+    def end(self) -> Tensor:
+        return self.terminal_by_state.movedim(-1, 0)
+
+    def back(
+        self, t: int, adjoint: Tensor | None, mixed: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        assert adjoint is not None  # here every derivative is a number
+        by_state, signal = self._step(t, adjoint.movedim(0, -1))
+        if mixed:
+            signal = mixed(signal.movedim(-1, 0)).movedim(0, -1)
+        return signal.movedim(-1, 0), (by_state + self._answered(t, signal)).movedim(-1, 0)
+
+    def reach(self, t: int, adjoint: Tensor | None) -> Tensor:
+        assert adjoint is not None
+        none = torch.zeros_like(self.discounts[t])
+        return self._step(t, adjoint.movedim(0, -1), none)[1].movedim(-1, 0)
+
+    def _step(self, t: int | slice, adjoint: Tensor, reward: Tensor | None = None) -> Sequence[Tensor]:
+        """Signals on state and output of these steps, each by itself."""
+        reward = self.discounts[t] if reward is None else reward
+        return self.dynamics.step_vjp(self.states[t], self.actions[t], self.disturbances[t], adjoint, reward)
+
+    def _answered(self, t: int | slice, signal: Tensor) -> Tensor:
+        """What a signal on the policy's output is on the state."""
+        if signal.shape[-1] == 1:
+            by_observation = signal * self.slopes[t, ..., 0, :]
+        else:
+            by_observation = (signal.unsqueeze(-2) @ self.slopes[t]).squeeze(-2)
+        return self.dynamics.observe_vjp(self.states[t], by_observation)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
 class StepGraph:
     """One step and the policy's answer to its state, with torch's graph of them from state and mean, which are leaves.
 
@@ -234,24 +314,71 @@ def vjp(derivative: Tensor, signal: Tensor) -> Tensor:
 
 def linearise(
     simulator: Simulator, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None = None
-) -> tuple[Trajectories, Iterator[Linearisation]]:
+) -> tuple[Trajectories, Iterator[Linearisation | CompiledSteps]]:
     """A rollout and the derivatives along it, with `relax` as in `Simulator.rollout`.
 
-    They are those of all steps, but of some batches at a time, for they grow with the square of state_dim.
+    They are those of all steps, but of some batches at a time, for they grow with the square of state_dim; or, where
+    the step is compiled, none yet.
     """
     environment = simulator.environment
     trajectories = simulator.rollout(draws, keep_steps=True, relax=relax)
     batches, samples = draws.action.shape[:2]
+    if compiled := _compiled(simulator, draws, relax):
+        return trajectories, iter([_compiled_steps(trajectories, draws, compiled)])
     chunks = chunks_of_batches(batches, samples * environment.horizon * environment.state_dim**2)
     parts = (_linearise(trajectories.select(chunk), draws.select(chunk), relax, chunk) for chunk in chunks)
     return trajectories, parts
+
+
+def _compiled(simulator: Simulator, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None) -> Dynamics | None:
+    """The environment's compiled derivatives, where the output's own is that of the action."""
+    environment, policy = simulator.environment, simulator.policy
+    additive = not (relax or environment.discrete_actions or environment.moving_support or policy.log_std)
+    return dynamics(environment, draws.action) if additive else None
+
+
+def _compiled_steps(trajectories: Trajectories, draws: RolloutNoise, compiled: Dynamics) -> CompiledSteps:
+    environment = trajectories.simulator.environment
+    *states, last = trajectories.states
+    discounts = draws.action.new_tensor([environment.discount**t for t in range(environment.horizon)])
+    end = last.detach().requires_grad_()
+    with torch.enable_grad():
+        terminal = environment.discount**environment.horizon * environment.terminal_reward(end)
+    return CompiledSteps(
+        batches=slice(None),
+        trajectories=trajectories,
+        dynamics=compiled,
+        states=torch.stack(states),
+        actions=trajectories.actions.movedim(2, 0).contiguous(),
+        disturbances=draws.process.movedim(2, 0).contiguous(),
+        slopes=torch.stack(_slopes(trajectories), -2),
+        discounts=discounts[:, None, None].expand(-1, *draws.action.shape[:2]).contiguous(),
+        terminal_by_state=gradients(terminal, (end,))[0],
+        graphs=partial(_step_graphs, trajectories, draws, None),
+    )
+
+
+def _slopes(trajectories: Trajectories) -> list[Tensor]:
+    """Each of the policy's outputs by the observation, (horizon, batches, samples, observation_dim)."""
+    simulator = trajectories.simulator
+    coordinates = range(simulator.policy.output_dim)
+    if trajectories.slopes:
+        slopes = torch.stack(list(trajectories.slopes))
+        return [slopes[..., coordinate, :] for coordinate in coordinates]
+    parameters = simulator.parameters.detach().to(trajectories.observations)
+    return [
+        simulator.policy.observation_gradient(
+            parameters, trajectories.layer_inputs, unit_signals(trajectories, coordinate)
+        ).movedim(2, 0)
+        for coordinate in coordinates
+    ]
 
 
 def _linearise(
     trajectories: Trajectories, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None, batches: slice
 ) -> Linearisation:
     simulator = trajectories.simulator
-    environment, policy, parameters = simulator.environment, simulator.policy, simulator.parameters.to(draws.action)
+    environment = simulator.environment
     *states, last = trajectories.states
     state, mean = _leaf(states), _leaf(trajectories.means)
     with torch.enable_grad():
@@ -263,15 +390,7 @@ def _linearise(
     discounts = state.new_tensor([environment.discount**t for t in range(environment.horizon)])
     of_reward = gradients(reward, (state, mean), discounts[:, None, None].expand_as(reward), keep=True)
     of_next = [gradients(coordinate, (state, mean), keep=True) for coordinate in next_state.unbind(-1)]
-    slopes = torch.stack(list(trajectories.slopes)) if trajectories.slopes else None
-    answers: list[Tensor] = []
-    for coordinate in range(policy.output_dim):
-        if slopes is not None:
-            answer = slopes[..., coordinate, :]
-        else:
-            signals = unit_signals(trajectories, coordinate)
-            answer = policy.observation_gradient(parameters, trajectories.layer_inputs, signals).movedim(2, 0)
-        answers.append(*gradients(observation, (state,), answer, keep=True))
+    answers = [gradients(observation, (state,), answer, keep=True)[0] for answer in _slopes(trajectories)]
     return Linearisation(
         batches=batches,
         trajectories=trajectories,
@@ -329,7 +448,8 @@ def backpropagate(
     environment = simulator.environment
     cuts = range(window, environment.horizon, window) if window else range(0)
     derivatives = draws.action.shape[:2].numel() * environment.state_dim**2
-    if environment.horizon == 1 or derivatives > MOST_DERIVATIVES:
+    by_steps = _compiled(simulator, draws, relax) or (environment.horizon > 1 and derivatives <= MOST_DERIVATIVES)
+    if not by_steps:
 
         def by_graph(compiled: Engine | None) -> tuple[Trajectories, Tensor]:
             trajectories = simulator.rollout(

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scorepath.dynamics import dynamics
 from scorepath.engine import Answer, Engine, engine
 from scorepath.environments._jacobians import gradients
 from scorepath.environments.base import Environment, make_policy
@@ -226,7 +227,7 @@ class Simulator:
                 graph it is compiled if it can be.
         """
         environment, sigma = self.environment, self.sigma
-        step = environment.differentiable_step if differentiable else environment.step
+        observe, step = environment.observe, environment.differentiable_step if differentiable else environment.step
         parameters = self.parameters.to(noise.action)
         observations, actions, rewards, probabilities, means, states, active = [], [], [], [], [], [], []
         stds: list[Tensor] = []
@@ -236,6 +237,8 @@ class Simulator:
         action_noise, process_noise = noise.action.unbind(-2), noise.process.unbind(-2)
         if not differentiable:
             compiled = engine(self.policy, parameters, backwards=keep_steps)
+            if quick := dynamics(environment, noise.action):
+                observe, step = quick.observe, quick.step
         with torch.set_grad_enabled(differentiable):
             policy = None if compiled else self.policy.function(parameters)
             state = environment.initial_state(noise.initial)
@@ -244,7 +247,7 @@ class Simulator:
                     states.append(state)
                 if window and t % window == 0:
                     state = state.detach()
-                observation = environment.observe(state)
+                observation = observe(state)
                 observations.append(observation)
                 activations: list[Tensor] = []
                 if policy is not None:

@@ -22,6 +22,7 @@ from scorepath.rollout import Simulator
 torch.set_num_threads(1)
 
 HORIZON = 2
+pytestmark = pytest.mark.usefixtures("every_step_compiled")
 ENVIRONMENTS = registry.names(registry.ENVIRONMENTS)
 ESTIMATORS: list[Estimator] = [
     registry.load(registry.ESTIMATORS, name)() for name in registry.names(registry.ESTIMATORS)

@@ -12,6 +12,7 @@ from typing import cast
 
 import pytest
 import torch
+from tests.helpers.by_torch import torch_steps
 from tests.helpers.edges import EDGES, Edge
 from tests.helpers.ending_episodes import Fall
 from tests.helpers.problems import BATCHES, matrix_lqr, noise, simulator, system
@@ -36,6 +37,7 @@ from scorepath.noise import RolloutNoise
 from scorepath.rollout import Simulator
 
 HORIZON = 6
+pytestmark = pytest.mark.usefixtures("every_step_compiled")
 CASES: list[tuple[Environment, str, Callable[[Tensor], Tensor] | None]] = [
     (matrix_lqr(HORIZON, process_noise=0.1, reward_noise=0.2), "linear", None),
     (matrix_lqr(HORIZON), "open_loop", None),
@@ -96,7 +98,7 @@ def test_some_batches_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The derivatives of a batch do not depend on how many are formed together."""
-    simulator, draws = start(environment, kind, population)
+    simulator, draws = start(torch_steps(environment), kind, population)
     trajectories, (whole,) = linearise(simulator, draws, relax)
     bridge = torch.stack(list(trajectories.states[::2]))
     monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
@@ -151,8 +153,10 @@ dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["
 kinds = pytest.mark.parametrize("kind", ["linear", "open_loop"])
 
 
-def at_edges(environment: Edge, dtype: torch.dtype, kind: str, samples: int = 20) -> tuple[Simulator, RolloutNoise]:
+def at_edges(environment: Environment, dtype: torch.dtype, kind: str, samples: int = 20) -> tuple[Simulator, RolloutNoise]:
     """A policy that pulls the state to 0 now and then, and two batches."""
+    if environment is EDGES["explosion"]:  # where two ways of rounding have nothing in common
+        environment = torch_steps(environment)
     policy = make_policy(environment, kind)
     parameters = torch.full((policy.parameter_count,), -0.15, dtype=torch.float64)
     draws = noise(environment, batches=2, samples=samples, dtype=dtype).rollout
@@ -194,7 +198,7 @@ def both_ways(monkeypatch: pytest.MonkeyPatch, signal: Callable[[], Tensor]) -> 
 def test_the_edges_are_met() -> None:
     """At the edges of which the graph knows nothing a linearisation is not finite, except where torch defines 0."""
     for name, environment in EDGES.items():
-        simulator, draws = at_edges(environment, torch.float32, "linear")
+        simulator, draws = at_edges(torch_steps(environment), torch.float32, "linear")
         _, (steps,) = linearise(simulator, draws)
         fields = ("reward_by_state", "reward_by_mean", "next_by_state", "next_by_mean", "mean_by_state")
         finite = all(getattr(steps, field).isfinite().all() for field in fields)
