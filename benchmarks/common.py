@@ -13,7 +13,8 @@ from scorepath.memory import keep_freed_memory
 
 ROOT = Path(__file__).parents[1]
 BATCH = 64
-HIDDEN = (64, 64)
+HIDDEN = tuple(map(int, os.environ.get("SCOREPATH_BENCHMARK_HIDDEN", "64 64").split()))
+"""Widths of the policy's hidden layers, in every process of a run."""
 SIGMA = 0.1
 RIDGE = 1e-3
 

@@ -76,7 +76,7 @@ class Entrant:
             return f"would need about {memory / 2**30:.0f} GiB"
         return ""
 
-    def enter(self, case: Case, exact: Results, found: Path, row: Row) -> None:
+    def enter(self, case: Case, exact: Results, found: Path, row: Row, tolerance: float) -> None:
         """Prepare a case, run it once to warm up, and compare with the others.
 
         Raises:
@@ -90,9 +90,9 @@ class Entrant:
             distances = errors(results, exact, case.batches)
         for name, distance in distances.items():
             setattr(row, name, distance)
-        row.tolerance = TOLERANCE if distances else None
-        if not all(distance <= TOLERANCE for distance in distances.values()):
-            raise Failure(f"results differ by more than {TOLERANCE:g}")
+        row.tolerance = tolerance if distances else None
+        if not all(distance <= tolerance for distance in distances.values()):
+            raise Failure(f"results differ by more than {tolerance:g}")
 
     def failed(self, failure: Failure) -> str:
         """What to note; a process that died takes no part in larger cases."""
@@ -115,7 +115,9 @@ def available_memory() -> int:
     raise OSError("this kernel reports no MemAvailable; the benchmarks need Linux")
 
 
-def race(case: Case, exact: Results, entrants: Sequence[Entrant], threads: int, repeats: Repeats) -> list[Row]:
+def race(
+    case: Case, exact: Results, entrants: Sequence[Entrant], threads: int, repeats: Repeats, tolerance: float
+) -> list[Row]:
     """One case: who cannot take part says why; the others agree, take turns and get their times."""
     rows = {
         e.name: Row(case.environment, case.estimator, case.horizon, case.samples, threads, e.name) for e in entrants
@@ -128,7 +130,7 @@ def race(case: Case, exact: Results, entrants: Sequence[Entrant], threads: int, 
         row.note = entrant.reason_to_skip(case.samples)
         if not row.note:
             try:
-                entrant.enter(case, exact, found, row)
+                entrant.enter(case, exact, found, row, tolerance)
                 racing.append(entrant)
             except Failure as failure:
                 row.note = entrant.failed(failure)
@@ -172,7 +174,7 @@ def measure(arguments: argparse.Namespace, repeats: Repeats, path: Path) -> list
             for threads in arguments.threads:
                 entrants = [Entrant(name, Contestant(name, threads)) for name in arguments.contestants]
                 for case in cases:
-                    new = race(case, exact, entrants, threads, repeats)
+                    new = race(case, exact, entrants, threads, repeats, arguments.tolerance)
                     rows += new
                     write_table(rows, path)
                     print(*(told(row) for row in new), sep="\n", flush=True)
@@ -190,6 +192,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--contestants", nargs="+", choices=list(LABELS), default=list(LABELS))
     parser.add_argument("--horizons", type=int, nargs="+", help="default: 50 200")
     parser.add_argument("--samples", type=int, nargs="+", help="multiples of 64; default: 256 1024 4096 16384")
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="how far results may lie apart, relative")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the table and the figure")
     options = parser.parse_args(arguments)
     options.horizons = options.horizons or ([10] if options.quick else HORIZONS)
