@@ -215,10 +215,13 @@ class CompiledSteps:
         none = torch.zeros_like(self.discounts[t])
         return self._step(t, adjoint.movedim(0, -1), none)[1].movedim(-1, 0)
 
-    def _step(self, t: int | slice, adjoint: Tensor, reward: Tensor | None = None) -> Sequence[Tensor]:
+    def _step(self, t: int | slice, adjoint: Tensor, reward: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Signals on state and output of these steps, each by itself."""
         reward = self.discounts[t] if reward is None else reward
-        return self.dynamics.step_vjp(self.states[t], self.actions[t], self.disturbances[t], adjoint, reward)
+        by_state, by_mean = self.dynamics.step_vjp(
+            self.states[t], self.actions[t], self.disturbances[t], adjoint, reward
+        )
+        return by_state, by_mean
 
     def _answered(self, t: int | slice, signal: Tensor) -> Tensor:
         """What a signal on the policy's output is on the state."""
@@ -226,7 +229,12 @@ class CompiledSteps:
             by_observation = signal * self.slopes[t, ..., 0, :]
         else:
             by_observation = (signal.unsqueeze(-2) @ self.slopes[t]).squeeze(-2)
-        return self.dynamics.observe_vjp(self.states[t], by_observation)  # type: ignore[no-any-return]
+        by_state: Tensor = self.dynamics.observe_vjp(self.states[t], by_observation)
+        return by_state
+
+
+Derivatives = Linearisation | CompiledSteps
+"""Of the steps along a rollout, formed or still to be formed."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +322,7 @@ def vjp(derivative: Tensor, signal: Tensor) -> Tensor:
 
 def linearise(
     simulator: Simulator, draws: RolloutNoise, relax: Callable[[Tensor], Tensor] | None = None
-) -> tuple[Trajectories, Iterator[Linearisation | CompiledSteps]]:
+) -> tuple[Trajectories, Iterator[Derivatives]]:
     """A rollout and the derivatives along it, with `relax` as in `Simulator.rollout`.
 
     They are those of all steps, but of some batches at a time, for they grow with the square of state_dim; or, where

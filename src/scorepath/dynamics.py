@@ -21,33 +21,40 @@ from torch import Tensor
 
 from scorepath.engine import KINDS, cache_folder
 from scorepath.environments.base import Environment
-from scorepath.kernels.recording import Recorded, arguments, expressions, gradients
+from scorepath.kernels.recording import Recorded, Unknown, arguments, expressions, gradients
 
 LEAST_OPERATIONS = 200
 """Of torch, in one trajectory's steps: what fewer would gain is less than recording takes, a few milliseconds."""
 Function = Callable[..., Sequence[Tensor]]
+Widths = tuple[int | None, ...]
 _recording = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A compiled function of tensors (..., width). Where a width is 0, an argument or result is (...,)."""
+    """A compiled function of tensors (..., width), or (...,) where the width is None."""
 
     function: Function
     kernel: Callable[..., int]
     engine: Any
     constants: np.ndarray
     dtype: torch.dtype
-    results: tuple[int, ...]
+    widths: Widths
+    results: Widths
 
     def __call__(self, *given: Tensor) -> Any:
+        """One tensor, or a list of several."""
         leading = given[0].shape[:-1]
-        rows = [
-            each.contiguous() for each in given if each.dtype == self.dtype and each.shape[: len(leading)] == leading
-        ]
-        results = [given[0].new_empty((*leading, width) if width else leading) for width in self.results]
+        count = leading.numel()
+        # the loop would read whatever lies there
+        fits = all(
+            each.dtype == self.dtype and each.numel() == count * (1 if width is None else width)
+            for each, width in zip(given, self.widths, strict=True)
+        )
+        rows = [each.contiguous() for each in given]
+        results = [given[0].new_empty(leading if width is None else (*leading, width)) for width in self.results]
         places = [each.data_ptr() for each in (*rows, *results)]
-        if len(rows) < len(given) or self.kernel(leading.numel(), self.constants.ctypes.data, *places):
+        if not fits or self.kernel(count, self.constants.ctypes.data, *places):
             results = list(self.function(*given))
         return results[0] if len(results) == 1 else results
 
@@ -82,49 +89,50 @@ def dynamics(environment: Environment, like: Tensor) -> Dynamics | None:
 
 @cache
 def _dynamics(environment: Environment, dtype: torch.dtype) -> Dynamics | None:
-    state, widths = (
-        environment.state_dim,
-        (environment.state_dim, environment.action_dim, environment.process_noise_dim),
-    )
-    observe = lambda state: [environment.observe(state)]  # noqa: E731
+    state, action, noise = environment.state_dim, environment.action_dim, environment.process_noise_dim
+
+    def observe(state: Tensor) -> Sequence[Tensor]:
+        return [environment.observe(state)]
+
     with _recording, torch.enable_grad():
         try:
             before = Recorded.calls
-            environment.step(*arguments(widths, dtype))
+            step = _Recording(environment.step, (state, action, noise), 2, (state, None), dtype)
             if (Recorded.calls - before) * environment.horizon < LEAST_OPERATIONS:
                 return None
-            return Dynamics(
-                *_rows(observe, (state,), 1, (environment.observation_dim,), dtype),
-                *_rows(environment.step, widths, 2, (state, 0), dtype),
-            )
+            observed = _Recording(observe, (state,), 1, (environment.observation_dim,), dtype)
+            return Dynamics(observed.forwards(), observed.backwards(), step.forwards(), step.backwards())
         except Exception:  # whatever anybody's code does when it is given no numbers
             return None
 
 
-def _rows(
-    function: Function, widths: tuple[int, ...], leaves: int, results: tuple[int, ...], dtype: torch.dtype
-) -> tuple[Rows, Rows]:
-    """A function and its vector-Jacobian product by its first arguments."""
-    from scorepath.kernels.rows import compiled, source
+class _Recording:
+    """A function as expressions, to be differentiated by its first arguments, `leaves` in number."""
 
-    given, signals = arguments(widths, dtype), arguments([width or None for width in results], dtype, len(widths))
-    found = [expressions(each) for each in function(*given)]
-    assert [each.shape for each in found] == [each.shape for each in signals]
-    flat, weights = (
-        np.concatenate([each.ravel() for each in some]) for some in (found, [s.expressions for s in signals])
-    )
-    back = gradients(flat, weights, [each.expressions for each in given[:leaves]])
+    def __init__(self, function: Function, widths: Widths, leaves: int, results: Widths, dtype: torch.dtype) -> None:
+        self.function, self.widths, self.leaves, self.results, self.dtype = function, widths, leaves, results, dtype
+        self.given = arguments(widths, dtype)
+        self.found = [expressions(each) for each in function(*self.given)]
 
-    def rows(
-        function: Function, arguments: Sequence[int], outputs: Sequence[np.ndarray], widths: tuple[int, ...]
-    ) -> Rows:
-        text, constants = source(arguments, outputs, dtype == torch.float32)
-        return Rows(function, *compiled(text, cache_folder()), constants, dtype, widths)
+    def forwards(self) -> Rows:
+        """The function."""
+        return self._rows(self.function, self.widths, self.found, self.results)
 
-    return (
-        rows(function, widths, found, results),
-        rows(partial(_vjp, function, leaves, len(widths)), (*widths, *results), back, widths[:leaves]),
-    )
+    def backwards(self) -> Rows:
+        """Its vector-Jacobian product: the function's arguments and a signal on each result."""
+        signals = [each.expressions for each in arguments(self.results, self.dtype, len(self.widths))]
+        if [each.shape for each in signals] != [each.shape for each in self.found]:
+            raise Unknown("results of other widths than are declared")
+        outputs, weights = (np.concatenate([each.ravel() for each in some]) for some in (self.found, signals))
+        found = gradients(outputs, weights, [each.expressions for each in self.given[: self.leaves]])
+        by_torch = partial(_vjp, self.function, self.leaves, len(self.widths))
+        return self._rows(by_torch, (*self.widths, *self.results), found, self.widths[: self.leaves])
+
+    def _rows(self, function: Function, widths: Widths, outputs: Sequence[np.ndarray], results: Widths) -> Rows:
+        from scorepath.kernels.rows import compiled, source
+
+        text, constants = source(widths, outputs, self.dtype == torch.float32)
+        return Rows(function, *compiled(text, cache_folder()), constants, self.dtype, widths, results)
 
 
 def _vjp(function: Function, leaves: int, count: int, *given: Tensor) -> Sequence[Tensor]:

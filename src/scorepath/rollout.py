@@ -227,7 +227,9 @@ class Simulator:
                 graph it is compiled if it can be.
         """
         environment, sigma = self.environment, self.sigma
-        observe, step = environment.observe, environment.differentiable_step if differentiable else environment.step
+        observe: Callable[[Tensor], Tensor] = environment.observe
+        step: Callable[..., tuple[Tensor, Tensor]]
+        step = environment.differentiable_step if differentiable else environment.step
         parameters = self.parameters.to(noise.action)
         observations, actions, rewards, probabilities, means, states, active = [], [], [], [], [], [], []
         stds: list[Tensor] = []

@@ -19,7 +19,7 @@ from tests.helpers.problems import BATCHES, matrix_lqr, noise, simulator, system
 from torch import Tensor
 
 from scorepath import adjoint, pullback
-from scorepath.adjoint import Linearisation, backpropagate, linearise
+from scorepath.adjoint import Derivatives, backpropagate, linearise
 from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.cartpole import CartPole
 from scorepath.environments.chain import Chain
@@ -104,7 +104,8 @@ def test_some_batches_at_a_time(
     monkeypatch.setattr(pullback, "CHUNK_ELEMENTS", 1)
     parts = list(linearise(simulator, draws, relax)[1])
     assert [part.batches for part in parts] == [slice(0, 1), slice(1, 2), slice(2, 3)]
-    for signal in (Linearisation.pathwise, partial(Linearisation.sliding, window=2)):
+    signals: tuple[Callable[[Derivatives], Tensor], ...] = (lambda part: part.pathwise(), lambda part: part.sliding(2))
+    for signal in signals:
         torch.testing.assert_close(torch.cat([signal(part) for part in parts]), signal(whole), rtol=1e-9, atol=1e-11)
     bridged = torch.cat([part.pathwise(2, bridge) for part in parts])
     torch.testing.assert_close(bridged, whole.pathwise(2, bridge), rtol=1e-9, atol=1e-11)
@@ -153,7 +154,9 @@ dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["
 kinds = pytest.mark.parametrize("kind", ["linear", "open_loop"])
 
 
-def at_edges(environment: Environment, dtype: torch.dtype, kind: str, samples: int = 20) -> tuple[Simulator, RolloutNoise]:
+def at_edges(
+    environment: Environment, dtype: torch.dtype, kind: str, samples: int = 20
+) -> tuple[Simulator, RolloutNoise]:
     """A policy that pulls the state to 0 now and then, and two batches."""
     if environment is EDGES["explosion"]:  # where two ways of rounding have nothing in common
         environment = torch_steps(environment)

@@ -44,7 +44,8 @@ def compiled(environment: Environment, dtype: torch.dtype = torch.float64) -> Dy
 
 def alone(function: Callable[..., Tensor], dtype: torch.dtype = torch.float64, inputs: int = 1) -> tuple[Rows, Rows]:
     """A function of so many columns to one of the same width, and its vector-Jacobian product."""
-    return dynamic._rows(lambda x: [function(x)], (inputs,), 1, (inputs,), dtype)
+    recording = dynamic._Recording(lambda x: [function(x)], (inputs,), 1, (inputs,), dtype)
+    return recording.forwards(), recording.backwards()
 
 
 def test_which_environments_have_them() -> None:
@@ -241,10 +242,10 @@ def test_knobs_share_the_code() -> None:
 
 def test_code_on_disk(tmp_path: Path) -> None:
     """It is read again; a damaged file is compiled anew, and a folder that cannot be written is no obstacle."""
-    from scorepath.kernels.recording import arguments
+    from scorepath.kernels.recording import arguments, expressions
 
     (x,) = arguments([1], torch.float64)
-    text, constants = kernels.source([1], [(x * 3.5).expressions], single=False)
+    text, constants = kernels.source([1], [expressions(x * 3.5)], single=False)
 
     def value(folder: Path | None) -> float:
         kernels.compiled.cache_clear()

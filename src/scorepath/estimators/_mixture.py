@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from scorepath.adjoint import Linearisation, Steps, backpropagate
+from scorepath.adjoint import Derivatives, Steps, backpropagate
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.estimators.leave_one_out import leave_one_out_credit
@@ -89,7 +89,7 @@ class Mixture(ActionSignalEstimator):
 
 
 def total_propagation(
-    parts: Iterable[Linearisation],
+    parts: Iterable[Derivatives],
     at: Literal["action", "state"],
     score: Tensor,
     weights: Tensor | None = None,
@@ -116,7 +116,7 @@ def total_propagation(
 
 
 def sweep(
-    steps: Linearisation, at: Literal["action", "state"], score: Tensor, weights: Tensor | None = None
+    steps: Derivatives, at: Literal["action", "state"], score: Tensor, weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The recursion of `scorepath.adjoint` with `k_t * derivative + (1 - k_t) * score_t` for one derivative.
 

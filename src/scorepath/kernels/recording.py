@@ -231,7 +231,7 @@ def gradients(outputs: np.ndarray, signals: np.ndarray, leaves: Sequence[np.ndar
 
     for output, signal in zip(outputs, signals, strict=True):
         arrive(output, signal)
-    for each in reversed(in_order(outputs)):
+    for each in reversed(in_order(outputs.tolist())):
         if each.order in found and each.operation in BACK:
             for at, signal in zip(
                 each.arguments, BACK[each.operation](found[each.order], each, *each.arguments), strict=True

@@ -50,9 +50,9 @@ class Row:
             case "add" | "sub" | "mul" | "div" | "neg":
                 return getattr(b, f"f{operation}")(*numbers)
             case "sin" | "cos":
-                return self.sine(*numbers, quarters=int(operation == "cos"))
+                return self.sine(numbers[0], int(operation == "cos"))
             case "exp":
-                return self.exponential(*numbers, less=0.0)
+                return self.exponential(numbers[0], 0.0)
             case "tanh":
                 return self.tanh(*numbers)
             case "stop":
@@ -131,7 +131,7 @@ class Row:
         return b.fdiv(e, b.fadd(e, x.type(2.0)))
 
 
-def source(widths: Sequence[int], outputs: Sequence[np.ndarray], single: bool) -> tuple[str, np.ndarray]:
+def source(widths: Sequence[int | None], outputs: Sequence[np.ndarray], single: bool) -> tuple[str, np.ndarray]:
     """LLVM's text of `rows(n, constants, inputs..., outputs...)`, and the constants: all literals but 0 and 1.
 
     So functions that differ in knobs alone have one text.
@@ -176,7 +176,7 @@ def source(widths: Sequence[int], outputs: Sequence[np.ndarray], single: bool) -
     for each in expressions:
         if each.operation == "input":
             array, column = each.arguments
-            values[each.order] = builder.load(cell(array, max(1, widths[array]), column))
+            values[each.order] = builder.load(cell(array, widths[array] or 1, column))
         else:
             values[each.order] = row.apply(each.operation, list(map(value, each.arguments)))
     for array, cells in enumerate(columns, len(widths)):
@@ -208,7 +208,7 @@ def compiled(text: str, folder: Path | None) -> tuple[Callable[..., int], Any]:
     if (code := _read(file)) is None:
         module = llvm.parse_assembly(text)
         tuning = llvm.create_pipeline_tuning_options(speed_level=2)
-        tuning.loop_vectorization = True
+        tuning.loop_vectorization, tuning.loop_interleaving = True, False  # the latter takes longest
         passes = llvm.create_pass_builder(machine, tuning)
         passes.getModulePassManager().run(module, passes)
         code = machine.emit_object(module)

@@ -14,7 +14,7 @@ from tests.helpers.rules import as_rollout, gauss_hermite, normals
 from torch import Tensor
 
 from scorepath import pullback
-from scorepath.adjoint import linearise
+from scorepath.adjoint import Linearisation, linearise
 from scorepath.environments.base import Environment
 from scorepath.environments.lqr import LQR
 from scorepath.estimators._mixture import Mixture, inverse_variance_weight, sweep
@@ -106,6 +106,7 @@ def expectation(
     points, probabilities = gauss_hermite(5, normals(environment))
     draws = as_rollout(environment, points)
     trajectories, (steps,) = linearise(start, draws)
+    assert isinstance(steps, Linearisation)
     steps = replace(steps, reward_by_state=change * steps.reward_by_state, next_by_state=change * steps.next_by_state)
     if at == "action":
         score = (trajectories.rewards_to_go + 2)[..., None] * trajectories.score
