@@ -70,6 +70,7 @@ class Evidence:
     | blank | every sample of pathwise is exactly zero |
     | tail, rival_tail | what tails may hold unseen, as shares of the variances |
     | trust | Suh's alpha: the weight that alpha-order batches give to pathwise |
+    | raised | share of batches in which GI-PPO's test of bias lets its alpha, the weight of derivatives, rise |
     | reason | why there is no comparison, if there is none |
     """
 
@@ -88,6 +89,7 @@ class Evidence:
     tail: float
     rival_tail: float
     trust: float
+    raised: float = math.nan
     reason: str = ""
 
 

@@ -171,7 +171,7 @@ def points_of_sweep(wildcards):
 
 
 def reference_results(wildcards):
-    gradients = [reference_path(name, sigma) for name in environments() for sigma in study.noise_levels]
+    gradients = [reference_path(name, sigma) for name in environments() for sigma in study.noise_levels_of(name)]
     return existing([*map(policies_path, environments()), *gradients])
 
 

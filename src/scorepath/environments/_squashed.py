@@ -15,7 +15,8 @@ from scorepath.environments._jacobians import StepJacobians
 from scorepath.environments.base import Environment, require_positive
 
 OF_INNER = (
-    "source", "differentiable", "continuous", "terminal_reward_only", "search_steps", "default_policy", "horizon",
+    "source", "differentiable", "continuous", "terminal_reward_only", "search_steps", "steps_in_float64", "default_policy",
+    "horizon",
     "state_dim", "observation_dim", "action_dim", "initial_noise_dim", "process_noise_dim", "additive_state_noise",
     "reward_noise", "brings_jacobians",
 )  # fmt: skip

@@ -71,6 +71,8 @@ class Environment:
     score function misses what happens at the ends of the support."""
     search_steps: ClassVar[float] = math.inf
     """Environment steps that the search for reference policies may simulate, where one step is slow."""
+    steps_in_float64: ClassVar[bool] = False
+    """Whether `step` computes in float64 whatever it is given, so that measurements in single precision save nothing."""
     default_policy: ClassVar[str] = "open_loop"
     """The policy used unless `config.yaml` says otherwise: open_loop, linear or mlp."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()

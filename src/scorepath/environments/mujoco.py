@@ -60,6 +60,7 @@ class MuJoCo(SequentialEnvironment):
     continuous: ClassVar[bool] = False
     default_policy: ClassVar[str] = "linear"
     search_steps: ClassVar[float] = 1e5
+    steps_in_float64: ClassVar[bool] = True
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"task": "swimmer"},
         {"task": "hopper"},

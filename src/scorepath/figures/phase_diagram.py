@@ -26,7 +26,7 @@ COLUMNS = 3
 EXACT, PREDICTED, MEASURED = "#222222", "#8a1c7c", "#111111"
 MOST = 1.5
 """Where colours end: at a factor of 32."""
-QUANTITIES = {"variance": "variance", "second_moment": "second moment"}
+QUANTITIES = {"variance": "variance", "second_moment": "second moment", "squared_error": "mean squared error"}
 
 
 def draw(tables: Tables, sweep: str, output: Path) -> None:

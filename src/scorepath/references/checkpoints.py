@@ -33,6 +33,8 @@ CMA_TRAJECTORIES = 64
 CMA_STEP = 0.2
 """Initial standard deviation of the search, in units of the network's parameters."""
 EVALUATION_TRAJECTORIES = 2048
+"""Fewer where the search's steps are numbered: to place checkpoints costs as much as the search at most."""
+BISECTIONS = 20
 TOLERANCE = 1e-5
 """Of a quadrature's gradient on the way; the checkpoints are where they are, exactly."""
 MOST_DISTANCE = 10.0
@@ -135,7 +137,9 @@ def reference_policies(
     start = policy.initial_parameters(stream.generator(0, "initial parameters"))
     if reference_class(environment, policy) == "certified_monte_carlo":
         path = climb_simulated(environment, policy, start, sigma, stream)
-        noise = Noise(environment, stream, ["evaluation"], EVALUATION_TRAJECTORIES).rollout
+        evaluations = (len(path) + (BISECTIONS + 1) * len(gaps)) * environment.horizon
+        affordable = max(CMA_TRAJECTORIES, environment.search_steps / evaluations)
+        noise = Noise(environment, stream, ["evaluation"], int(min(EVALUATION_TRAJECTORIES, affordable))).rollout
 
         def objective(parameters: Tensor) -> float:
             return Simulator(environment, policy, parameters.float(), sigma).returns(noise).mean().item()
@@ -169,7 +173,7 @@ def _at_gap(path: list[Tensor], returns: list[float], gap: float, objective: Cal
     if reached == 0:
         return path[0]
     below, above = path[reached - 1], path[reached]
-    for _ in range(20):
+    for _ in range(BISECTIONS):
         middle = (below + above) / 2
         if objective(middle) >= target:
             above = middle

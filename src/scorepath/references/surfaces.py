@@ -30,8 +30,8 @@ def exact_quantities(
         averaged: those knobs.
         methods: pathwise and a rival, or for `flat_batches` pathwise alone.
         sigmas: noise levels, rising, all positive.
-        quantity: `variance`, `second_moment`, or `flat_batches`, the share of batches all of whose samples have a
-            pathwise gradient of zero.
+        quantity: `variance`, `second_moment`, `squared_error` (in any unit, where nothing is biased), or
+            `flat_batches`, the share of batches all of whose samples have a pathwise gradient of zero.
         batch_size: N.
         drawn: whether the members are draws from all values, whose own averages are then no theory of the whole.
 
@@ -46,6 +46,8 @@ def exact_quantities(
         found = [environment.exact_second_moments(sigma, averaged) for sigma in sigmas]
         if all(each is not None and set(methods) <= set(each) for each in found):
             return {method: np.array([each[method] for each in found if each]) for method in methods}
+    if quantity == "squared_error" and not environment.continuous:
+        return None
     if drawn or reference_class(environment, members[0].policy) == "certified_monte_carlo":
         return None
     parts = [exact_curves(member, sigmas, methods, batch_size, NODES) for member in members]

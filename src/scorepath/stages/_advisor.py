@@ -19,6 +19,8 @@ from scorepath.forecast import fit as fit_model
 from scorepath.store.tables import COLUMNS
 
 COMPARISON = "pathwise_vs_best_derivative_free"
+NEVER_FITTED = frozenset({"mujoco"})
+"""Families that no model is fitted to, so that it can be judged by them: simulators that nobody here wrote."""
 PATHWISE, RIVAL = "pathwise", "derivative_free"
 RUN = 1000
 """Optimiser steps of the run that a probe is charged to."""
@@ -56,8 +58,7 @@ def _with_forecasts(places: pd.DataFrame) -> pd.DataFrame:
 
     Fitted at equal samples; equal steps are another question, which the same model is asked with other ratios.
     """
-    known = _decided(places)
-    fit_on = known & (places["criterion"] == "equal_samples")
+    fit_on = _fitted_to(places)
     features, families, wins = _columns(places)
     jumps = _jumps(places)
     probability, threshold = np.full(len(places), math.nan), np.full(len(places), math.nan)
@@ -72,6 +73,11 @@ def _with_forecasts(places: pd.DataFrame) -> pd.DataFrame:
         threshold[out] = risk_threshold(inner, wins[rest], families[rest])
     return places.assign(probability=np.where(jumps, np.minimum(probability, forecast.CAP), probability),
                          threshold=threshold)  # fmt: skip
+
+
+def _fitted_to(places: pd.DataFrame) -> pd.Series:
+    """The places that teach a model something."""
+    return _decided(places) & (places["criterion"] == "equal_samples") & ~places["family"].isin(NEVER_FITTED)
 
 
 def _columns(places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -89,8 +95,8 @@ def _jumps(places: pd.DataFrame) -> np.ndarray:
 
 
 def fitted(places: pd.DataFrame) -> Forecast:
-    """The model of all families, and the threshold that their held-out probabilities set."""
-    known = places[_decided(places) & (places["criterion"] == "equal_samples")]
+    """The model of all families but those that are never fitted to, and the threshold that their held-out probabilities set."""
+    known = places[_fitted_to(places)]
     features, families, wins = _columns(known)
     names = tuple(dict.fromkeys(families))
     if len(np.unique(wins)) < 2:
@@ -136,6 +142,7 @@ RULES: dict[str, tuple[Callable[[pd.DataFrame], np.ndarray], bool]] = {
     "variances of 8 batches": (_variances, True),
     "variances and an oracle's jump": (_variances_and_jump, True),
     "alpha-order (Suh et al. 2022)": (lambda known: known["trust"].to_numpy(float), True),
+    "GI-PPO's test of bias (Son et al. 2023)": (lambda known: known["raised"].fillna(0.5).to_numpy(float), True),
     "base rate": (_base_rate, False),
     "always pathwise": (lambda known: np.ones(len(known)), False),
     "always derivative-free": (lambda known: np.zeros(len(known)), False),

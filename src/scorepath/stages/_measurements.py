@@ -103,7 +103,11 @@ class Measurements:
     @cached_property
     def references(self) -> dict[tuple[str, str], Reference]:
         """By environment and noise level."""
-        keys = [(name, sigma) for name in with_policies(self.study.environments) for sigma in self.study.noise_levels]
+        keys = [
+            (name, sigma)
+            for name in with_policies(self.study.environments)
+            for sigma in self.study.noise_levels_of(name)
+        ]
         return {
             (name, sigma_token(sigma)): load_reference(name, sigma)
             for name, sigma in keys
@@ -190,7 +194,9 @@ class Measurements:
 
     def standing_for(self, place: Place, name: str) -> Measured | None:
         """An estimator's measurement at a place, or that of the one which gives the same numbers there."""
-        cell = self.plan.index["gradients", place.environment, name, place.sigma]
+        cell = self.plan.index.get(("gradients", place.environment, name, place.sigma))
+        if cell is None:  # the environment is measured with others only
+            return None
         name = cell.status.removeprefix("identical_to:") if cell.status.startswith("identical_to:") else name
         return self._by_name.get((place, name))
 
@@ -210,7 +216,7 @@ class Measurements:
     def places(self) -> Iterator[Place]:
         """Every place of the study, in its order."""
         for environment in self.study.environments:
-            for sigma in self.study.noise_levels:
+            for sigma in self.study.noise_levels_of(environment):
                 for checkpoint in self.study.references.return_gaps:
                     yield Place(environment, sigma_token(sigma), checkpoint)
 

@@ -37,6 +37,13 @@ def check_sweep(key: str, study: Study, sweep: Sweep, plugins: Collection[str]) 
                 raise ConfigError(
                     f"{where}: {method} cannot be measured there ({reason}); choose another rival or family."
                 )
+        if sweep.quantity == "squared_error" and not any(
+            estimator.unbiased(environment) for estimator in methods.values()
+        ):
+            raise ConfigError(
+                f"{where}: nothing measured there is unbiased, so a squared_error cannot be told; add leave_one_out "
+                "to rivals."
+            )
         sizes = environment.horizon * (environment.state_dim + environment.action_dim) + policy.parameter_count
         if (numbers := point.batch_size * sizes) > MOST_NUMBERS:
             raise ConfigError(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scorepath.study.settings import Study
     from scorepath.study.sweeps import Point, Sweep
 
-REPLICATES = ("variance", "second_moment", "flat_batches")
+REPLICATES = ("variance", "second_moment", "squared_bias", "squared_error", "flat_batches")
 """What a point's file holds of each replicate, beside its estimator."""
 
 

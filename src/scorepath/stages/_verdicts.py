@@ -299,7 +299,7 @@ def with_spread(verdicts: pd.DataFrame, study: Study) -> pd.DataFrame:
 def why_absent(plan: Plan, place: tuple[str, str], absent: str, stage: Stage = "gradients") -> str:
     """Why a side does not exist at an environment and noise level: `pathwise`, or its rival in a comparison."""
     environment, token = place
-    names = plan.study.training.estimators if stage == "training" else plan.study.estimators
+    names = plan.study.training.estimators if stage == "training" else plan.study.estimators_of(environment)
     sides = [cell for name in names if _is_side(cell := plan.index[stage, environment, name, token], absent)]
     for cell in sorted(sides, key=lambda cell: cell.status == "not_applicable"):
         if cell.status == "not_applicable":

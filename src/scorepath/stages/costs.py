@@ -1,7 +1,8 @@
 """What one sample costs in processor seconds and memory: all estimators of an environment, timed in turn.
 
 Twice: one training batch at a time, where what a call costs whatever its size may outweigh the rest, and as many
-samples at a time as gradients are measured with, where it does not. A fitted value's pilot is timed by itself, for
+samples at a time as gradients are measured with, where it does not; the latter not where an environment has few samples
+of its own, for they are dear. A fitted value's pilot is timed by itself, for
 training has none.
 
 Other jobs may run beside it: processor time leaves out what they take of the core, and turns make a busy cache
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 from scorepath.estimators.base import Estimator
-from scorepath.measurement import TRAJECTORIES_AT_ONCE, pilot
+from scorepath.measurement import TRAJECTORIES_AT_ONCE, pilot, precision
 from scorepath.memory import memory_needed
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator, Trajectories
@@ -53,12 +54,13 @@ def costs(plan: Plan, environment: str) -> None:
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
     simulator = Simulator(instance, policy, load_policies(environment).parameters[0], SIGMA)
-    samples, dtype = study.gradients.batch_size, getattr(torch, study.gradients.dtype)
+    samples, dtype = study.gradients.batch_size, precision(instance, getattr(torch, study.gradients.dtype))
     stream = Stream(study.seed, environment, "costs")
     estimators = {name: make_estimator(study.estimators[name]) for name in estimators_of(plan, environment)}
     generator = np.random.default_rng(study.seed)
     rows = []
-    for batches in dict.fromkeys((1, max(1, TRAJECTORIES_AT_ONCE // samples))):
+    many = 1 if study.is_dear(environment) else min(TRAJECTORIES_AT_ONCE // samples, study.gradients.batches)
+    for batches in dict.fromkeys((1, max(1, many))):
         repeats = study.cost_repeats if batches == 1 else min(study.cost_repeats, LARGE_REPEATS)
 
         def noise(repeat: int, batches: int = batches) -> Noise:

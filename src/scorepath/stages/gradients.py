@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from scorepath.measurement import batch_statistics
+from scorepath.measurement import batch_statistics, precision
 from scorepath.noise import Stream
 from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment, make_estimator
@@ -46,7 +46,7 @@ def gradients(plan: Plan, environment: str, estimator: str, sigma: float) -> Non
             Stream(study.seed, environment, f"gradients/{index}"),
             settings.batches,
             settings.batch_size,
-            getattr(torch, settings.dtype),
+            precision(instance, getattr(torch, settings.dtype)),
         )
         shared = {name: getattr(found, name) for name in OF_ALL_SAMPLES}
         shared |= {f"tail_{name}": value for name, value in asdict(found.tail).items()}

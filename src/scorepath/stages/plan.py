@@ -239,7 +239,7 @@ def _cells(
     policies: Mapping[str, Policy],
     estimators: Mapping[str, Estimator],
 ) -> Iterator[Cell]:
-    """Every cell of both stages, those that do not run included."""
+    """Every cell of both stages that the configuration asks for, those that do not run included."""
     wanted: dict[Stage, tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]]] = {
         "gradients": (tuple(environments), tuple(estimators), study.noise_levels),
         "training": (study.training.environments, study.training.estimators, study.training.noise_levels),
@@ -248,8 +248,11 @@ def _cells(
         for environment in environment_names:
             for estimator in estimator_names:
                 for sigma in noise_levels:
+                    if stage == "gradients" and not _is_measured(study, environment, estimator, sigma):
+                        continue
                     instance, method = environments[environment], estimators[estimator]
-                    present = {name: estimators[name] for name in estimator_names}
+                    own = study.estimators_of(environment) if stage == "gradients" else estimator_names
+                    present = {name: estimators[name] for name in own}
                     status, reason = _status(instance, policies[environment], method, present, sigma)
                     trains = stage == "training"  # without a pilot
                     yield Cell(
@@ -266,6 +269,11 @@ def _cells(
                         horizon=instance.horizon,
                         digest=cell_digest(study, stage, environment, estimator, sigma),
                     )
+
+
+def _is_measured(study: Study, environment: str, estimator: str, sigma: float) -> bool:
+    """Whether the configuration asks for this cell: an environment may be measured by a part of the study only."""
+    return sigma in study.noise_levels_of(environment) and estimator in study.estimators_of(environment)
 
 
 def _status(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,14 +31,16 @@ def probes(plan: Plan, environment: str) -> None:
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
     exists = Pathwise().not_applicable(instance, 1.0) is None
+    budget = study.gradients.batch_size
+    samples = max(2, min(budget, study.gradients_of(environment).samples // BATCHES))  # no dearer than the measurement
     rows: list[dict[str, Any]] = []
-    for sigma in study.noise_levels if exists else ():
+    for sigma in study.noise_levels_of(environment) if exists else ():
         for index, parameters in enumerate(load_policies(environment).parameters if sigma > 0 else ()):
             simulator = Simulator(instance, policy, parameters, sigma)
             jump = search_jump(simulator, seed=index)
             stream = Stream(study.seed, environment, f"probes/{index}")
             try:
-                sampled = sample(simulator, stream, range(BATCHES), study.gradients.batch_size)
+                sampled = replace(sample(simulator, stream, range(BATCHES), samples), budget=budget)
             except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # states beyond all numbers
                 print(f"sigma = {sigma:g}, checkpoint {index}: no probe, for {error}")
                 continue
@@ -47,7 +49,7 @@ def probes(plan: Plan, environment: str) -> None:
             place = {
                 "environment": environment, "sigma": sigma, "checkpoint": study.references.return_gaps[index],
                 "jump": 0.0 if jump is None else jump.size, "declared": float(instance.continuous),
-                "probe_samples": probe_steps(simulator, BATCHES, study.gradients.batch_size) / instance.horizon,
+                "probe_samples": probe_steps(simulator, BATCHES, samples) / instance.horizon,
             }  # fmt: skip
             for criterion in ("equal_samples", "equal_steps"):
                 own = prices if criterion == "equal_steps" else dict.fromkeys(prices, 1.0)

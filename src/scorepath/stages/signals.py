@@ -32,7 +32,7 @@ def signals(plan: Plan, environment: str) -> None:
     instance, policy = make_environment(study.environments[environment])
     samples = max(2, min(MOST_SAMPLES, study.gradients_of(environment).samples // BATCHES))
     rows = []
-    for sigma in study.noise_levels if has_signals(instance) else ():
+    for sigma in study.noise_levels_of(environment) if has_signals(instance) else ():
         for index, parameters in enumerate(load_policies(environment).parameters if sigma > 0 else ()):
             stream = Stream(study.seed, environment, f"signals/{index}")
             noise = Noise(instance, stream, range(BATCHES), samples, torch.float64)

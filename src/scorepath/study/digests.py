@@ -190,8 +190,8 @@ def cell_digest(study: Study, stage: Stage, environment: str, estimator: str, si
 
 
 def _physics(entry: EnvironmentEntry) -> EnvironmentEntry:
-    """An environment, however many samples are taken of it."""
-    return replace(entry, samples={})
+    """An environment, however many samples are taken of it, at whatever noise levels and by whom."""
+    return replace(entry, samples={}, noise_levels=None, estimators=None)
 
 
 def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
@@ -203,10 +203,13 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
             "reference": [
                 study.references_of(name).samples, study.references.error_budget, study.gradients_of(name).batches,
             ],
-            "costs": [study.cost_repeats, study.gradients, study.estimators],
+            "costs": [study.cost_repeats, study.gradients, study.estimators_of(name), study.is_dear(name)],
             "exact_curves": [study.estimators, study.gradients.batch_size],
-            "signals": [study.noise_levels, study.references.return_gaps, study.gradients_of(name).samples],
-            "probes": [study.noise_levels, study.references.return_gaps, study.gradients.batch_size],
+            "signals": [study.noise_levels_of(name), study.references.return_gaps, study.gradients_of(name).samples],
+            "probes": [
+                study.noise_levels_of(name), study.references.return_gaps, study.gradients.batch_size,
+                study.gradients_of(name).samples,
+            ],
         }  # fmt: skip
         for rule, settings in own.items():
             facts = [{"seed": study.seed, "environment": _physics(entry)}, settings]

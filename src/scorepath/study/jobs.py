@@ -348,7 +348,7 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
     for name in study.environments:
         yield policies_job(name)
     for name in study.environments:
-        for sigma in study.noise_levels:
+        for sigma in study.noise_levels_of(name):
             yield reference_job(name, sigma)
         yield curves_job(name)
         yield signals_job(name)

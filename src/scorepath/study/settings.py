@@ -25,6 +25,10 @@ class EnvironmentEntry:
     """Actions are `squash * tanh(a)`; None where they are taken as they are."""
     samples: Mapping[str, int] = field(default_factory=dict)
     """Numbers of trajectories of its own, of `gradients` and of `references`."""
+    noise_levels: tuple[float, ...] | None = None
+    """Those of the study's at which its gradients are measured; None for all."""
+    estimators: tuple[str, ...] | None = None
+    """Likewise those of the study's estimators, by name."""
 
     @property
     def module(self) -> str:
@@ -143,6 +147,20 @@ class Study:
         own = self.environments[environment].samples.get("references", self.references.samples)
         return replace(self.references, samples=own)
 
+    def is_dear(self, environment: str) -> bool:
+        """Whether an environment has fewer samples of its own, so that whatever else samples it should be sparing."""
+        return self.gradients_of(environment).samples < self.gradients.samples
+
+    def noise_levels_of(self, environment: str) -> tuple[float, ...]:
+        """The noise levels at which an environment's gradients are measured, in the study's order."""
+        own = self.environments[environment].noise_levels
+        return self.noise_levels if own is None else tuple(level for level in self.noise_levels if level in own)
+
+    def estimators_of(self, environment: str) -> Mapping[str, EstimatorEntry]:
+        """The estimators that they are measured with, by name, in the study's order."""
+        own = self.environments[environment].estimators
+        return {name: entry for name, entry in self.estimators.items() if own is None or name in own}
+
     def original(self, environment: str) -> str:
         """The environment itself, whatever the initial policy that it is measured with."""
         return self.environments[environment].like or environment
@@ -159,7 +177,7 @@ class Study:
         return cls(
             seed=config["seed"],
             noise_levels=tuple(config["noise_levels"]),
-            environments={entry["name"]: EnvironmentEntry(**entry) for entry in config["environments"]},
+            environments={entry["name"]: _environment(entry) for entry in config["environments"]},
             estimators={entry["name"]: EstimatorEntry(**entry) for entry in config["estimators"]},
             gradients=GradientSettings(**tuples["gradients"]),
             references=ReferenceSettings(**tuples["references"]),
@@ -174,6 +192,11 @@ class Study:
             plugins=tuple(config.get("plugins", ())),
             module_plugins=tuple(config.get("module_plugins", ())),
         )
+
+
+def _environment(entry: Mapping[str, Any]) -> EnvironmentEntry:
+    parts = {name: tuple(entry[name]) for name in ("noise_levels", "estimators") if entry.get(name) is not None}
+    return EnvironmentEntry(**{**entry, **parts})
 
 
 def _sweep(entry: Mapping[str, Any]) -> Sweep:

@@ -116,7 +116,7 @@ def _policy(path: Sequence[object], policy: Mapping[str, Any] | None) -> dict[st
 
 
 def _environment(path: Sequence[object], entry: Mapping[str, Any], families: Mapping[str, KnobTable]) -> dict[str, Any]:
-    reserved = frozenset({"name", "family", "policy", "policies", "squash", "samples"})
+    reserved = frozenset({"name", "family", "policy", "policies", "squash", "samples", "noise_levels", "estimators"})
     family, knobs = _entry(path, entry, "family", "environment family", families, reserved)
     policy = _policy([*path, "policy"], entry.get("policy"))
     squash = entry.get("squash", False)
@@ -126,6 +126,7 @@ def _environment(path: Sequence[object], entry: Mapping[str, Any], families: Map
     samples = dict(entry.get("samples") or {})
     return {
         "name": entry["name"], "family": family, "policy": policy, "knobs": knobs, "squash": bound, "samples": samples,
+        "noise_levels": entry.get("noise_levels"), "estimators": entry.get("estimators"),
     }  # fmt: skip
 
 
@@ -255,6 +256,7 @@ def validate(
         for index, entry in enumerate(study["sweeps"])
     ]
     check_finite(study)  # again: a knob's string may have become a number
+    _check_parts_of_environments(study)
     _check_training(study)  # each once: it has seeds, and initial policies, of its own
     study["environments"] = _with_policies(study["environments"], policies)
     _check_sizes(study)
@@ -311,6 +313,16 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
     for index in range(1, len(gaps)):
         if gaps[index] <= gaps[index - 1]:
             raise ConfigError(f"references.return_gaps[{index}] is {gaps[index]:g}, but the gaps must increase.")
+
+
+def _check_parts_of_environments(config: Mapping[str, Any]) -> None:
+    """Noise levels and estimators that an environment has of its own are some of the study's, each once."""
+    names = [entry["name"] for entry in config["estimators"]]
+    tokens = [format(level, "g") for level in config["noise_levels"]]
+    for index, entry in enumerate(config["environments"]):
+        levels = [format(level, "g") for level in entry["noise_levels"] or ()]
+        _check_part(f"environments[{index}].noise_levels", levels, tokens, "noise_levels")
+        _check_part(f"environments[{index}].estimators", entry["estimators"] or (), names, "estimators")
 
 
 def _check_training(config: dict[str, Any]) -> None:
