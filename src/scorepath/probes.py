@@ -260,12 +260,12 @@ def _alpha(sampled: Sampled) -> float:
 def _raised(sampled: Sampled) -> float:
     """In how many batches GI-PPO (Son et al. 2023, section 4.3, and their code) would rely more on derivatives.
 
-    Its alpha-policy moves every action along the derivative of its advantage, and the policy is fitted to that: to first
-    order a step along pathwise's mean. Alpha falls where the importance-sampled return of the same batch falls, whose
-    slope along that step is the product of the score function's mean with pathwise's; else it rises. Its two other
-    tests do not tell the estimators apart: the ratio of densities leaves PPO's range by the length of the step alone,
-    and the determinant of `I + alpha A''` is estimated by that of the policies' standard deviations, which stay as they
-    are. nan where there is no score function.
+    Their alpha-policy moves every action along the derivative of its advantage, and the policy is fitted to that: to
+    first order a step along pathwise's mean. Alpha falls where the importance-sampled return of the same batch falls,
+    whose slope along that step is the product of the score function's mean with pathwise's; else it rises. Their two
+    other tests do not tell the estimators apart: the ratio of densities leaves PPO's range by the length of the step
+    alone, and the determinant of `I + alpha A''` is estimated by that of the policies' standard deviations, which stay
+    as they are. nan where there is no score function.
     """
     score = sampled.moments.get("leave_one_out")
     if score is None:

@@ -15,10 +15,9 @@ from scorepath.environments._jacobians import StepJacobians
 from scorepath.environments.base import Environment, require_positive
 
 OF_INNER = (
-    "source", "differentiable", "continuous", "terminal_reward_only", "search_steps", "steps_in_float64", "default_policy",
-    "horizon",
-    "state_dim", "observation_dim", "action_dim", "initial_noise_dim", "process_noise_dim", "additive_state_noise",
-    "reward_noise", "brings_jacobians",
+    "source", "differentiable", "continuous", "terminal_reward_only", "search_steps", "steps_in_float64",
+    "default_policy", "horizon", "state_dim", "observation_dim", "action_dim", "initial_noise_dim", "process_noise_dim",
+    "additive_state_noise", "reward_noise", "brings_jacobians",
 )  # fmt: skip
 """Facts that squashing leaves as they are. Formulas of the family, of which it leaves nothing, are not among them."""
 

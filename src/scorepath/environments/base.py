@@ -72,7 +72,7 @@ class Environment:
     search_steps: ClassVar[float] = math.inf
     """Environment steps that the search for reference policies may simulate, where one step is slow."""
     steps_in_float64: ClassVar[bool] = False
-    """Whether `step` computes in float64 whatever it is given, so that measurements in single precision save nothing."""
+    """Whether `step` computes in float64 whatever it is given: single precision would save nothing."""
     default_policy: ClassVar[str] = "open_loop"
     """The policy used unless `config.yaml` says otherwise: open_loop, linear or mlp."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()

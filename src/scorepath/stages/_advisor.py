@@ -95,7 +95,7 @@ def _jumps(places: pd.DataFrame) -> np.ndarray:
 
 
 def fitted(places: pd.DataFrame) -> Forecast:
-    """The model of all families but those that are never fitted to, and the threshold that their held-out probabilities set."""
+    """The model of all families that may teach it, and the threshold that their held-out probabilities set."""
     known = places[_fitted_to(places)]
     features, families, wins = _columns(known)
     names = tuple(dict.fromkeys(families))

@@ -80,3 +80,27 @@ def test_the_search_for_policies_keeps_to_its_steps() -> None:
     policy = make_policy(environment, "linear")
     path = climb_simulated(environment, policy, torch.zeros(3, dtype=torch.float64), 0.1, STREAM)
     assert len(path) == 1 + 2
+
+
+def test_where_steps_are_slow_to_place_checkpoints_costs_as_much_as_the_search_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulated: list[int] = []
+    steps = Pendulum.step
+
+    def counted(self: Pendulum, state: torch.Tensor, action: torch.Tensor, noise: torch.Tensor) -> object:
+        simulated.append(state[..., 0].numel())
+        return steps(self, state, action, noise)
+
+    monkeypatch.setattr(Pendulum, "step", counted)
+    environment = Pendulum(horizon=10)
+    policy = make_policy(environment, "linear")
+
+    def spent(limit: float) -> int:
+        monkeypatch.setattr(Pendulum, "search_steps", limit)
+        simulated.clear()
+        checkpoints.reference_policies(environment, policy, 0.1, (0.0, 0.5), Stream(1, "pendulum", ""))
+        return sum(simulated)
+
+    assert spent(1e5) <= 2e5
+    assert spent(3e5) > 2e5

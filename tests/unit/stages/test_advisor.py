@@ -25,8 +25,8 @@ def probes(slope: float = 1.0, per_family: int = 12) -> tuple[pd.DataFrame, pd.D
     rows = pd.DataFrame({
         **place, "rival": "leave_one_out", "lead": seen, "lead_low": seen - 0.4, "lead_high": seen + 0.4,
         "cautious": seen, "cautious_low": seen - 0.4, "variance_lead": seen, "bias_share": 0.0, "room": 0.0,
-        "agrees": True, "witness": "branches", "blank": False, "tail": 0.0, "rival_tail": 0.0, "trust": 0.5, "raised": 0.75,
-        "reason": np.nan, "jump": 0.0, "declared": 1.0, "probe_samples": 1000.0,
+        "agrees": True, "witness": "branches", "blank": False, "tail": 0.0, "rival_tail": 0.0, "trust": 0.5,
+        "raised": 0.75, "reason": np.nan, "jump": 0.0, "declared": 1.0, "probe_samples": 1000.0,
     })  # fmt: skip
     verdicts = pd.DataFrame({
         **place, "comparison": "pathwise_vs_best_derivative_free", "statistic": "log10_mse_ratio", "value": truth,
@@ -85,6 +85,28 @@ def test_pathwise_is_not_counted_as_said_where_a_bias_could_hide(places: pd.Data
     said = score(table, "advisor", "coverage")["value"]
     losses = (places["probability"] < 0.5) & (1 - places["probability"] >= places["threshold"])
     assert said == pytest.approx(losses.mean())
+
+
+def test_no_model_is_fitted_to_mujoco_which_is_scored_all_the_same() -> None:
+    rows, verdicts = probes()
+    families = {name: "mujoco" if name == FAMILIES[0] else name for name in FAMILIES}
+    turned = verdicts["environment"] == FAMILIES[0]
+    flipped = verdicts.assign(verdict=np.where(
+        turned, np.where(verdicts["verdict"] == "pathwise", "derivative_free", "pathwise"), verdicts["verdict"],
+    ))  # fmt: skip
+    found, other = (places_table(rows, each, families) for each in (verdicts, flipped))
+    assert fitted(found) == fitted(other)
+    assert "mujoco" not in fitted(found).families
+    assert len(fitted(found).families) == len(FAMILIES) - 1
+    pd.testing.assert_series_equal(found["probability"], other["probability"])
+    assert found.loc[found["family"] == "mujoco", "probability"].notna().all()
+    assert (scores_table(found, 64, 50, 0)["families"] == len(FAMILIES)).all()
+
+
+def test_gi_ppos_rule_is_the_share_of_batches_that_raise_its_alpha(places: pd.DataFrame) -> None:
+    wins = (places["verdict"] == "pathwise").to_numpy()
+    found = score(scores_table(places, 64, 50, 0), "GI-PPO's test of bias (Son et al. 2023)", "brier")
+    assert found["value"] == pytest.approx(np.mean((0.75 - wins) ** 2))
 
 
 def test_few_families_or_one_winner_have_no_scores() -> None:

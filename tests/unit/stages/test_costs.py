@@ -21,7 +21,8 @@ def test_seconds_are_measured_at_the_batch_and_at_saturation(folder: Path) -> No
     cost_tables(plan)
     table = pd.read_csv(folder / table_path("costs"))
     batch = plan.study.gradients.batch_size
-    assert set(table["samples_at_once"]) == {batch, TRAJECTORIES_AT_ONCE // batch * batch}
+    assert set(table["samples_at_once"]) == {batch, plan.study.gradients.samples}, "as gradients are measured with"
+    assert plan.study.gradients.samples < TRAJECTORIES_AT_ONCE
     assert len(table) == 6
     assert (table["seconds_per_sample"] > 0).all()
     fitted = table["estimator"] == "state_value_baseline"
@@ -32,3 +33,12 @@ def test_seconds_are_measured_at_the_batch_and_at_saturation(folder: Path) -> No
     assert (wide[batch] > wide[wide.columns.max()]).all()
     verdicts = pd.read_csv(folder / table_path("verdicts_compute"))
     assert set(verdicts["criterion"]) == {"equal_compute", "equal_compute_saturated"}
+
+
+def test_where_samples_are_dear_one_batch_at_a_time_is_timed(folder: Path) -> None:
+    plan = small_plan([{"name": "lqr", "samples": {"gradients": 64}}], noise_levels=[0.1], estimators=["reinforce"])
+    reference_policies(plan, "lqr")
+    costs(plan, "lqr")
+    cost_tables(plan)
+    table = pd.read_csv(folder / table_path("costs"))
+    assert table["samples_at_once"].tolist() == [plan.study.gradients.batch_size]

@@ -11,23 +11,43 @@ from typing import Any
 import pytest
 import yaml
 from tests.helpers.places import ROOT
-from tests.helpers.small_studies import default_plan
+from tests.helpers.small_studies import default_plan, small_plan
 
 from scorepath import registry
 from scorepath.stages.plan import make_plan
+from scorepath.store.paths import reference_path
 from scorepath.study.cells import Plan
+from scorepath.study.jobs import all_jobs
 from scorepath.study.wording import ConfigError
 from scorepath.study.yaml import load_yaml
+
+OF_ENTRIES = ("name", "family", "policy", "policies", "samples", "noise_levels", "estimators")
 
 
 def test_the_default_study_names_existing_knobs() -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     for entry in config["environments"]:
         kind = registry.load(registry.ENVIRONMENTS, entry["family"])
-        knobs = {key: value for key, value in entry.items() if key not in ("name", "family", "policy", "policies")}
+        knobs = {key: value for key, value in entry.items() if key not in OF_ENTRIES}
         environment = kind(**knobs)
         for knob in knobs:
             assert knob in {field.name for field in dataclasses.fields(environment)}
+
+
+def test_an_environment_may_be_measured_by_a_part_of_the_study() -> None:
+    few = {"name": "few", "family": "lqr", "horizon": 4, "noise_levels": [0.1], "estimators": ["pathwise", "reinforce"]}
+    plan = small_plan(["lqr", few], estimators=["reinforce", "leave_one_out", "pathwise"])
+    measured = {(cell.estimator, cell.sigma) for cell in plan.cells if cell.stage == "gradients"}
+    assert len(measured) == 6, "the other environment has all of them"
+    own = [cell for cell in plan.cells if cell.stage == "gradients" and cell.environment == "few"]
+    assert [(cell.estimator, cell.sigma) for cell in own] == [("reinforce", 0.1), ("pathwise", 0.1)]
+    assert [job.result for job in all_jobs(plan) if job.rule.name == "reference" and job.environment == "few"] == [
+        reference_path("few", 0.1)
+    ]
+    trained = {(cell.estimator, cell.sigma) for cell in plan.cells if cell.stage == "training"}
+    assert len(trained) == 6, "training has lists of its own"
+    with pytest.raises(LookupError, match="the study has no gradients cell few / leave_one_out"):
+        plan.cell("gradients", "few", "leave_one_out", 0.1)
 
 
 def test_policies_that_start_alike_are_refused_and_others_differ() -> None:

@@ -168,8 +168,34 @@ def test_an_environments_samples_rerun_what_is_sampled(config: dict[str, object]
         ({"references": 5000}, {"reference/lqr"}),
         (
             {"gradients": 1024},
-            {"reference/lqr", "signals/lqr", "gradients/lqr/reinforce", "gradients/lqr/pathwise"},
+            {
+                "reference/lqr",
+                "signals/lqr",
+                "probes/lqr",
+                "costs/lqr",
+                "gradients/lqr/reinforce",
+                "gradients/lqr/pathwise",
+            },
         ),
     ):
         after = planned(samples)
         assert {name for name in before if before[name] != after[name]} - told == rules
+
+
+def test_an_environments_own_levels_and_estimators_rerun_what_is_new(config: dict[str, object]) -> None:
+    """What was measured stays: an environment is the same whatever is measured there."""
+
+    def planned(**own: object) -> dict[str, str]:
+        levels = {"noise_levels": [0.1, 0.3], "environments": ["cosine", {"name": "lqr", **own}]}
+        plan = make_plan(config | levels)
+        return dict(plan.digests) | {
+            f"{cell.stage}/{cell.environment}/{cell.estimator}/{cell.sigma:g}": cell.digest for cell in plan.cells
+        }
+
+    one, two = planned(noise_levels=[0.1]), planned()
+    assert {name for name in two if name not in one} == {"gradients/lqr/reinforce/0.3", "gradients/lqr/pathwise/0.3"}
+    gathers = {"tables", "cost_tables", "mechanisms", "claims", "advisor"}
+    assert {name for name in one if one[name] != two[name]} - gathers == {"signals/lqr", "probes/lqr"}
+    few = planned(estimators=["pathwise"])
+    assert {name for name in two if name not in few} == {"gradients/lqr/reinforce/0.1", "gradients/lqr/reinforce/0.3"}
+    assert {name for name in few if few[name] != two[name]} - gathers == {"costs/lqr"}

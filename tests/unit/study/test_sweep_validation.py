@@ -52,7 +52,7 @@ def test_matrices_of_one_number_lie_on_axes() -> None:
         ({"over": {"edge": [0.0]}, "edge": 1.0}, "sweeps[0].edge is given, but is averaged over as well"),
         ({"rivals": ["reinfroce"]}, "Did you mean 'reinforce'?"),
         ({"rivals": ["pathwise"]}, "a sweep holds pathwise against each rival once"),
-        ({"quantity": "bias"}, "must be one of variance, second_moment, flat_batches"),
+        ({"quantity": "bias"}, "must be one of variance, second_moment, squared_error, flat_batches"),
         ({"width": None, "axes": {"sigma": [0.1, 0.2]}, "edge": "x"}, "sweeps[0].edge must be a number"),
         ({"axes": {"width": [-1, 1]}}, "sweeps[0] (ramps) at width=-1: width must be positive"),
         ({"family": "chain", "axes": {"sigma": [0.5, 1]}}, "pathwise cannot be measured there"),

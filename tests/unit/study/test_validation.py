@@ -128,6 +128,16 @@ BAD: list[tuple[Edit, list[str]]] = [
     ),
     (setting("environments", 1, "samples", to={"reference": 128}), ["environments[1].samples.reference", "references"]),
     (setting("environments", 1, "samples", to=128), ["environments[1].samples must be a mapping"]),
+    (
+        setting("environments", 1, "noise_levels", to=[0.1, 0.2]),
+        ["environments[1].noise_levels[1] is 0.2", "noise_levels does not have"],
+    ),
+    (setting("environments", 1, "noise_levels", to=[0.1, "1e-1"]), ["environments[1].noise_levels[1] is 0.1 again"]),
+    (setting("environments", 1, "noise_levels", to=[]), ["environments[1].noise_levels", "at least 1"]),
+    (
+        setting("environments", 2, "estimators", to=["reinfroce"]),
+        ["environments[2].estimators[0] is reinfroce", "'reinforce'", "reinforce, short"],
+    ),
     (setting("environments", 2, "squash", to=-1), ["environments[2].squash is -1", "must be positive"]),
     (setting("environments", 2, "squash", to="hard"), ["environments[2].squash must be true or false, or a number"]),
     (setting("estimators", 0, to="reinfroce"), ["estimators[0].name", "'reinforce'", "pathwise"]),
@@ -195,8 +205,17 @@ def test_defaults_and_numbers() -> None:
     assert given == GOOD  # the caller's mapping is left alone
     assert study["noise_levels"] == [0.0, 0.1, 0.001]
     assert all(isinstance(sigma, float) for sigma in study["noise_levels"])
+    every = {"noise_levels": None, "estimators": None}
     assert study["environments"] == [
-        {"name": "quadratic", "family": "quadratic", "policy": None, "knobs": {}, "squash": None, "samples": {}},
+        {
+            "name": "quadratic",
+            "family": "quadratic",
+            "policy": None,
+            "knobs": {},
+            "squash": None,
+            "samples": {},
+            **every,
+        },
         {
             "name": "quadratic_32d",
             "family": "quadratic",
@@ -204,6 +223,7 @@ def test_defaults_and_numbers() -> None:
             "knobs": {"dimension": 32, "offset": 0.2},
             "squash": None,
             "samples": {},
+            **every,
         },
         {
             "name": "lqr",
@@ -212,6 +232,7 @@ def test_defaults_and_numbers() -> None:
             "knobs": {"dynamics": [[0.9]]},
             "squash": None,
             "samples": {},
+            **every,
         },
     ]
     assert study["estimators"] == [
