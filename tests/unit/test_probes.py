@@ -32,6 +32,7 @@ def test_on_a_quadratic_the_variance_ratio_is_the_exact_one() -> None:
     assert found.agrees
     assert found.room < 1e-12, "branches see exactly that a quadratic misses nothing"
     assert found.witness == probes.MISSED
+    assert found.raised == 1, "score function and pathwise agree in every batch: GI-PPO's alpha would rise"
 
 
 def test_on_a_step_pathwise_is_blank_and_its_bias_is_the_whole_gradient() -> None:

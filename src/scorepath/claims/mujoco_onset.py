@@ -34,7 +34,7 @@ BALL = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class _FallingBall(MuJoCo):
+class FallingBall(MuJoCo):
     """That of config/falling_ball.py: pushed for 0.16 s while it falls; the return is its height at the end, in m."""
 
     model: str = BALL
@@ -59,7 +59,11 @@ def experiment(lab: Lab) -> Iterator[Finding]:
     if find_spec("mujoco") is None:
         yield Finding("a ball that falls on a plane", (math.nan, -math.inf, math.inf), None, (0.0, 1.0))
         return
-    jumping, smooth = (_moments(lab.setting("d0", d0)) for d0 in (0.9, 0.0))
+    noise = torch.linspace(-REACH, REACH, NODES, dtype=torch.float64)
+    jumping, smooth = (
+        moments(noise, *responses(FallingBall(solimp_d0=lab.setting("d0", d0)), MEAN + SIGMA * noise), SIGMA)
+        for d0 in (0.9, 0.0)
+    )
     place = f"a ball falls on a plane, sigma = {SIGMA:g}"
     yield Finding(
         f"{place}, d0 = 0.9 (MuJoCo's default): the mean of pathwise over the gradient is negative",
@@ -80,24 +84,31 @@ def experiment(lab: Lab) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True)
-class _Moments:
+class Moments:
+    """Means and variances per sample of the score function (with the mean return as baseline) and of pathwise."""
+
     gradient: float
     """By Stein's identity, E[f eps] / sigma, which needs no derivative of f."""
     pathwise: float
+    score_variance: float
     variance: float
 
 
-def _moments(d0: float) -> _Moments:
-    environment = _FallingBall(solimp_d0=d0)
-    noise = torch.linspace(-REACH, REACH, NODES, dtype=torch.float64)[:, None]
-    state = environment.initial_state(noise.new_zeros(NODES, environment.initial_noise_dim))
-    action, nothing = MEAN + SIGMA * noise, noise.new_zeros(NODES, 0)
-    returns = environment.step(state, action, nothing)[1]
-    slopes = environment.step_jacobians(state, action, nothing).reward_by_action[:, 0]
-    weights = torch.softmax(-noise[:, 0].square() / 2, 0)
-    gradient = weights @ ((returns - weights @ returns) * noise[:, 0] / SIGMA)
-    pathwise = weights @ slopes
-    return _Moments(gradient.item(), pathwise.item(), (weights @ slopes.square() - pathwise.square()).item())
+def responses(environment: MuJoCo, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """The returns of a single decision with these actions (n,), and their derivatives by MuJoCo's Jacobian."""
+    nothing = actions.new_zeros(len(actions), 0)
+    state = environment.initial_state(actions.new_zeros(len(actions), environment.initial_noise_dim))
+    returns = environment.step(state, actions[:, None], nothing)[1]
+    return returns, environment.step_jacobians(state, actions[:, None], nothing).reward_by_action[:, 0]
+
+
+def moments(noise: Tensor, returns: Tensor, slopes: Tensor, sigma: float) -> Moments:
+    """Expectations over the action noise as sums over a grid of it, (n,), whatever its width."""
+    weights = torch.softmax(-noise.square() / 2, 0)
+    score = (returns - weights @ returns) * noise / sigma
+    means = [weights @ each for each in (score, slopes)]
+    variances = [weights @ each.square() - mean.square() for each, mean in zip((score, slopes), means, strict=True)]
+    return Moments(*(each.item() for each in (*means, *variances)))
 
 
 CLAIM = Claim(

@@ -9,18 +9,22 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from benchmarks import contact_onset
 from tests.helpers.places import ROOT
 
 pytest.importorskip("mujoco", reason="the extra `mujoco` is not installed")
 
-from scorepath import registry
+import scorepath as sp
+from scorepath import probes, registry
+from scorepath.claims.mujoco_onset import MEAN, FallingBall, moments, responses
+from scorepath.noise import Stream
 from scorepath.study.settings import Study
 from scorepath.study.validation import validate
 
+PLUGIN = ROOT / "config" / "falling_ball.py"
+
 
 def ball(**knobs: Any) -> Any:
-    _, kind = registry.load_plugin(contact_onset.PLUGIN)
+    _, kind = registry.load_plugin(PLUGIN)
     return kind(**knobs)
 
 
@@ -45,22 +49,34 @@ def test_a_jump_survives_bisection(d0: float, least: float, most: float) -> None
     assert least <= jump < most
 
 
-def test_with_it_pathwise_has_the_wrong_sign_and_without_it_more_variance(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_it_pathwise_has_the_wrong_sign_and_without_it_more_variance() -> None:
     """The numbers of docs/mujoco.md at sigma = 0.1, on a coarser grid."""
-    monkeypatch.setattr(contact_onset, "NODES", 201)
-    monkeypatch.setattr(contact_onset, "REACH", 4.0)
-    monkeypatch.setattr(contact_onset, "SIGMAS", (0.1,))
-    found = {}
-    for d0 in (0.9, 0.0):
-        actions, returns, slopes = contact_onset.returns_and_slopes(d0, 0.002)
-        found[d0] = contact_onset.moments(actions, returns, slopes, 0.1)
-    np.testing.assert_allclose(found[0.9][:2], [-0.0041, 0.0186], atol=1e-3)
-    np.testing.assert_allclose(found[0.0][:2], [-0.0043, -0.0043], atol=1e-3)
-    assert found[0.0][3] > 100 * found[0.9][3]
+    noise = torch.linspace(-4, 4, 201, dtype=torch.float64)
+    jumping, smooth = (
+        moments(noise, *responses(FallingBall(solimp_d0=d0), MEAN + 0.1 * noise), 0.1) for d0 in (0.9, 0.0)
+    )
+    np.testing.assert_allclose([jumping.gradient, jumping.pathwise], [-0.0041, 0.0186], atol=1e-3)
+    np.testing.assert_allclose([smooth.gradient, smooth.pathwise], [-0.0043, -0.0043], atol=1e-3)
+    assert smooth.variance > 100 * jumping.variance
+
+
+def test_the_plugins_ball_is_the_claims() -> None:
+    actions = torch.linspace(-2, 1, 31, dtype=torch.float64)
+    for knobs in ({}, {"solimp_d0": 0.0, "time_step": 0.0005, "frame_skip": 320}):
+        for one, other in zip(responses(ball(**knobs), actions), responses(FallingBall(**knobs), actions), strict=True):
+            assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("d0", "least", "most"), [(0.9, 0.0, 0.1), (0.0, 0.5, 1.0)])
+def test_gi_ppos_test_of_bias_sees_the_wrong_sign(d0: float, least: float, most: float) -> None:
+    """The product of both means is below 0 in a batch by four standard errors at 0.9."""
+    simulator = sp.Simulator(FallingBall(solimp_d0=d0), parameters=torch.tensor([MEAN]), sigma=0.1)
+    sampled = probes.sample(simulator, Stream(0, "", "ball"), range(probes.BATCHES))
+    assert least <= probes.compared(sampled, "leave_one_out").raised <= most
 
 
 def test_the_page_shows_the_plugin() -> None:
-    assert f"```python\n{contact_onset.PLUGIN.read_text()}```" in (ROOT / "docs" / "mujoco.md").read_text()
+    assert f"```python\n{PLUGIN.read_text()}```" in (ROOT / "docs" / "mujoco.md").read_text()
 
 
 def test_the_study_of_mujoco_can_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:
