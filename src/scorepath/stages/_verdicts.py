@@ -308,7 +308,8 @@ def why_absent(plan: Plan, place: tuple[str, str], absent: str, stage: Stage = "
             return UNJUDGED if cell.available else f"no result of {cell.estimator}"
         if absent == "pathwise":
             return f"no result of {cell.status.removeprefix('identical_to:')}"
-    return f"no {SIDES[absent]} in this study"
+    partly = stage == "gradients" and plan.study.environments[environment].estimators is not None
+    return f"no {SIDES[absent]} {'is measured here' if partly else 'in this study'}"
 
 
 def _is_side(cell: Cell, side: str) -> bool:

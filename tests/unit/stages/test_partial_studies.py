@@ -13,13 +13,26 @@ import pytest
 import torch
 from tests.helpers.small_studies import small_plan
 
+from scorepath.figures import FIGURES
 from scorepath.references.checkpoints import ReferencePolicies
 from scorepath.stages._ledger import slope
 from scorepath.stages._references import save_policies
 from scorepath.stages._verdicts import AGAINST_REINFORCE, BEST, UNJUDGED, why_absent
+from scorepath.stages.advisor import advisor
+from scorepath.stages.claims import claims
 from scorepath.stages.cost_tables import cost_tables
 from scorepath.stages.costs import costs
+from scorepath.stages.exact_curves import exact_curves
+from scorepath.stages.figure import figure
+from scorepath.stages.gradients import gradients
+from scorepath.stages.mechanisms import mechanisms
 from scorepath.stages.plan import make_plan
+from scorepath.stages.probes import probes
+from scorepath.stages.reference import reference
+from scorepath.stages.reference_policies import reference_policies
+from scorepath.stages.signals import signals
+from scorepath.stages.sweep_tables import sweep_tables
+from scorepath.stages.tables import tables
 from scorepath.store.paths import TABLES, cell_path, costs_path, policies_path, reference_path
 from scorepath.store.tables import COLUMNS, Tables
 from scorepath.study.wording import ConfigError
@@ -61,6 +74,41 @@ def test_the_others_are_timed_all_the_same() -> None:
     assert table["seconds_per_sample"].notna().all()
     cell, _ = (line.split(",")[5] for line in (TABLES / "costs.csv").read_text().splitlines()[1:])
     assert len(cell) <= 14  # nine significant digits
+
+
+# --- environments that are measured in part ----------------------------------------------------------------------------
+
+
+def test_environments_may_be_measured_at_other_noise_levels_by_other_estimators() -> None:
+    few = {"name": "few", "family": "cosine", "noise_levels": [0.3], "estimators": ["pathwise", "leave_one_out"]}
+    plan = small_plan(
+        ["cosine", few, "step"], noise_levels=[0.1, 0.3], estimators=["reinforce", "leave_one_out", "pathwise"],
+        training={"environments": []},
+    )  # fmt: skip
+    for name in plan.study.environments:
+        reference_policies(plan, name)
+        for sigma in plan.study.noise_levels_of(name):
+            reference(plan, name, sigma)
+        for stage in (costs, exact_curves, signals, probes):
+            stage(plan, name)
+    for cell in plan.running("gradients"):
+        gradients(plan, cell.environment, cell.estimator, cell.sigma)
+    for gather in (tables, cost_tables, mechanisms, advisor, claims, sweep_tables):
+        gather(plan)
+    found = Tables(TABLES, plan.methods)
+    levels = {
+        name: {
+            key: set(own["sigma"]) for key, own in found.read(name).groupby("environment") if key in ("cosine", "few")
+        }
+        for name in ("cells", "references", "gradient_statistics", "signals", "probes")
+    }
+    assert all(own == {"cosine": {0.1, 0.3}, "few": {0.3}} for own in levels.values()), levels
+    own = found.read("verdicts")
+    own = own[(own["environment"] == "few") & (own["criterion"] == "equal_samples") & (own["sigma"] == 0.3)]
+    assert set(own.loc[own["comparison"] == AGAINST_REINFORCE, "reason"]) == {"no reinforce is measured here"}
+    assert (own.loc[own["comparison"] == BEST, "rival"] == "leave_one_out").all()
+    for name in FIGURES:
+        figure(plan, name)
 
 
 # --- why there is no comparison ---------------------------------------------------------------------------------------
