@@ -73,8 +73,8 @@ def _measured(
             # E|mean|^2 is the squared mean gradient and the variance of the mean
             "second_moment": variance * (1 - 1 / samples) + means.square().sum(-1),
             "squared_bias": biases,
-            # a bias below 0 is none
-            "squared_error": variance / samples + (biases if biases.mean() > 0 else 0.0),
+            # a square below 0 is none; that it is not known better is left in the limits
+            "squared_error": variance / samples + biases - biases.mean().clamp(max=0.0),
             "flat_batches": (moments[name].zeros == samples).double(),
         }
     return {name: {key: own.double().numpy() for key, own in columns.items()} for name, columns in found.items()}

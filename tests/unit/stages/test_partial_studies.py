@@ -76,7 +76,7 @@ def test_the_others_are_timed_all_the_same() -> None:
     assert len(cell) <= 14  # nine significant digits
 
 
-# --- environments that are measured in part ----------------------------------------------------------------------------
+# --- environments that are measured in part --------------------------------------------------------------------------
 
 
 def test_environments_may_be_measured_at_other_noise_levels_by_other_estimators() -> None:
