@@ -53,7 +53,8 @@ def recorded(classes: list[Rates], cells: list[Cells], repeats: int, seeds: int)
         "repeats": repeats, "seeds": seeds, "spot_check": spot_check(),
         "simulated": [
             {"name": each.name}
-            | {name: getattr(each, name).recorded() for name in ("passed", "variance", "mean", "unbiased", "biased")}
+            | {name: getattr(each, name).recorded()
+               for name in ("passed", "variance", "bare", "limit", "mean", "unbiased", "biased")}
             | {f"{kind}_{rival}": count.recorded()
                for kind in ("ratio", "wrong") for rival, count in getattr(each, kind).items()}
             for each in classes
@@ -81,16 +82,24 @@ tables.
 The gate (`scorepath.tails`) lets no variance through that rests on fewer than 8 samples, or where the squared
 deviations' Hill index, of their largest hundredth, is 1 or less. What it lets through it widens. Upwards: a Pareto tail
 of index α holds, beyond its largest sample, 1 / (α − 1) times what that one holds; half more is allowed for, as the
-index is an estimate. Downwards: where a gate seldom opens, what comes through has been lucky (of events expected four
-times, eight that happened mislead), so the lower limit is one given that the gate opened. Beside a variance that cannot
-be measured a smaller error can still be told, from that variance's lower limit alone.
+index is an estimate, and in a ratio what the other's tail is expected to hold is taken off, for what both lack cancels.
+Downwards: where a gate seldom opens, what comes through has been lucky (of events expected four times, eight that
+happened mislead), so the lower limit is one given that the gate opened. Beside a variance that cannot be measured a
+smaller error can still be told, from that variance's lower limit alone: a single limit, which should hold in 95 % at
+least. Samples that are all alike are not let through here, as in the study they are no signal; means and squared biases
+count them.
 
-Limits remain, and which they are. From 4096 samples nobody can tell a variance that is dominated by what has not been
-seen from one that is known: Student's t with three degrees of freedom looks like the cube of a normal. An interval that
-is wide enough for the first is too wide for the other, and of two such variances each is given that room, though seldom
-both need it: these intervals cover 97 to 100 %. For the same reason the gate closes on some samples whose variance
-could be measured (of lognormal ones with σ = 1, and of the score function on the linear system). Squared biases have no
-gate; skewness shortens their intervals where few events make the mean.
+What is missed is missed for reasons of principle, and the column *variance, nothing allowed for* shows them.
+
+1. From 4096 samples a variance that is dominated by what has not been seen cannot be told from one that is known:
+   Student's t with three degrees of freedom looks like the cube of a normal, and its Hill index is no smaller. So
+   what one of them needs the other is given as well, and is covered too often.
+2. Eight events may be a lucky eight of four or an unlucky eight of fourteen, so their lower limit is next to nothing:
+   where events are rare, what comes through is covered too often, or, with nothing allowed for, far too seldom.
+
+The gate errs on the other side, too: it closes on samples that could be measured, of two scales above all, whose
+largest hundredth runs from one scale to the other and looks like a tail without end. That costs decisions, and makes no
+number wrong.
 
 {repeats} repetitions of each class, {seeds} seeds of each cell.
 """

@@ -88,7 +88,7 @@ def exact_cells(name: str, sigma: float, seeds: range) -> Cells:
             if not components.blank:
                 rates.passed.add(not batch.tail.unmeasurable)
                 spreads = batch.error_spread, batch.error_along, batch.error_roundness
-                low, high = squared_norm_limits(batch.squared_bias.mean(), *spreads, batches=BATCHES)
+                low, high = squared_norm_limits(batch.squared_bias, *spreads)
                 rates.bias.add(low <= bias <= high)
                 along = mean_estimates(batch.projection)
                 rates.projection.add(along.low <= norm <= along.high)

@@ -23,7 +23,7 @@ from scorepath.references.checkpoints import reference_policies
 from scorepath.rollout import Simulator
 from scorepath.statistics import squared_bias
 from scorepath.tails import Tail, tail_of
-from scorepath.verdicts import ErrorComponents, Side, compare_errors
+from scorepath.verdicts import NOT_MEASURABLE, ErrorComponents, Side, compare_errors
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -60,17 +60,36 @@ def rare(chance: float) -> Class:
     )  # fmt: skip
 
 
+def two_scales(chance: float, scale: float) -> Class:
+    return Class(
+        f"two scales, one in {1 / chance:.0f} {scale:g} times as wide",
+        lambda generator, shape: (
+            generator.standard_normal(shape) * np.where(generator.random(shape) < chance, scale, 1.0)
+        ), 0.0, 1 + chance * (scale**2 - 1),
+    )  # fmt: skip
+
+
+def beta(a: float, b: float) -> Class:
+    return Class(
+        f"bounded and skewed, beta({a:g}, {b:g})",
+        lambda generator, shape: generator.beta(a, b, shape), a / (a + b), a * b / ((a + b) ** 2 * (a + b + 1)),
+    )  # fmt: skip
+
+
 NORMAL = Class("normal", lambda generator, shape: generator.standard_normal(shape), 0.0, 1.0)
 CUBE = Class(
     "cube of a normal (REINFORCE at an optimum)",
     lambda generator, shape: generator.standard_normal(shape) ** 3, 0.0, 15.0,
 )  # fmt: skip
+HEAVY = student(3)
+"""The heaviest tail that the gate lets through as a rule."""
 CLASSES = (
-    NORMAL, CUBE, lognormal(0.5), lognormal(1.0), lognormal(1.5), student(5), student(3), rare(0.1), rare(0.01),
-    rare(1 / 300), rare(0.001),
+    NORMAL, CUBE, lognormal(0.5), lognormal(1.0), lognormal(1.5), student(5), HEAVY, rare(0.1), rare(0.01),
+    rare(1 / 300), rare(0.001), two_scales(0.1, 5.0), two_scales(0.01, 10.0), beta(0.05, 2.0),
 )  # fmt: skip
 CART_POLE = "cart-pole near its optimum, resampled"
 POOL = 2**15
+RIVALS = "itself", "normal", "heavy"
 
 
 @cache
@@ -98,17 +117,21 @@ def cart_pole() -> Class:
 
 @dataclass
 class Rates:
-    """What was counted in one class; of those that the gate let through, unless it says otherwise."""
+    """What was counted in one class; variances and ratios of those that vary and that the gate lets through."""
 
     name: str
     passed: Count = field(default_factory=Count)
     variance: Count = field(default_factory=Count)
+    bare: Count = field(default_factory=Count)
+    """Variances again, with nothing allowed for: neither for what was not seen, nor for luck at the gate."""
     mean: Count = field(default_factory=Count)
     unbiased: Count = field(default_factory=Count)
     biased: Count = field(default_factory=Count)
-    wrong: dict[str, Count] = field(default_factory=dict)
+    wrong: dict[str, Count] = field(default_factory=lambda: {rival: Count() for rival in RIVALS})
     """Of all repetitions, verdicts at equal true error, by rival."""
-    ratio: dict[str, Count] = field(default_factory=dict)
+    ratio: dict[str, Count] = field(default_factory=lambda: {rival: Count() for rival in RIVALS})
+    limit: Count = field(default_factory=Count)
+    """Of ratios to a normal rival where the gate is closed: they have one limit."""
 
 
 def measured(drawn: np.ndarray, kind: Class, bias: float) -> tuple[ErrorComponents, Tensor, Tail]:
@@ -122,7 +145,7 @@ def measured(drawn: np.ndarray, kind: Class, bias: float) -> tuple[ErrorComponen
 
 def bias_is_covered(errors: Tensor, truth: float) -> bool:
     found = squared_bias(errors)
-    low, high = squared_norm_limits(found.estimate, found.spread, found.along, found.roundness, len(errors))
+    low, high = squared_norm_limits(found.pseudo_values.numpy(), found.spread, found.along, found.roundness)
     return bool(low <= truth <= high)
 
 
@@ -130,7 +153,7 @@ def simulate(name: str, repeats: int, part: int = 0) -> Rates:
     """Rates of one class."""
     kind = cart_pole() if name == CART_POLE else next(each for each in CLASSES if each.name == name)
     generator = np.random.default_rng([SEED, part, *name.encode()])
-    rates = Rates(name, wrong={"itself": Count(), "normal": Count()}, ratio={"itself": Count(), "normal": Count()})
+    rates = Rates(name)
     shape = (BATCHES, SIZE)
     bias = 3 / math.sqrt(BATCHES * SIZE)
     for _ in range(repeats):
@@ -138,8 +161,9 @@ def simulate(name: str, repeats: int, part: int = 0) -> Rates:
         rivals = {
             "itself": measured(kind.draw(generator, shape), kind, 0.0)[0],
             "normal": measured(NORMAL.draw(generator, shape), NORMAL, 0.0)[0],
+            "heavy": measured(HEAVY.draw(generator, shape), HEAVY, 0.0)[0],
         }
-        through = not tail.unmeasurable
+        through = bool(ours.variances.any()) and not tail.unmeasurable
         rates.passed.add(through)
         along = mean_estimates(means[:, 0].numpy())
         rates.mean.add(along.low <= 0 <= along.high)
@@ -148,10 +172,15 @@ def simulate(name: str, repeats: int, part: int = 0) -> Rates:
         if through:
             found = positive_mean_estimates(ours.variances, tail.unseen, tail.luck)
             rates.variance.add(found.low <= 1 <= found.high)
+            found = positive_mean_estimates(ours.variances)
+            rates.bare.add(found.low <= 1 <= found.high)
         for rival, theirs in rivals.items():
             outcome = compare_errors(Side.alone(ours, 1.0, SIZE), Side.alone(theirs, 1.0, SIZE), EVERY)[0]
-            decided = math.isfinite(outcome.p_value)
-            rates.wrong[rival].add(decided and outcome.p_value < 1 - 0.95)
-            if decided:
+            judged = math.isfinite(outcome.p_value) and bool(ours.variances.any() and theirs.variances.any())
+            rates.wrong[rival].add(judged and outcome.p_value < 1 - 0.95)
+            closed = outcome.verdict == NOT_MEASURABLE
+            if judged and not closed:
                 rates.ratio[rival].add(outcome.low <= 0 <= outcome.high)
+            elif judged and rival == "normal":
+                rates.limit.add(outcome.low <= 0 <= outcome.high)
     return rates

@@ -349,7 +349,7 @@ def _variance(components: ErrorComponents) -> Interval:
 def _squared_bias(found: BatchStatistics) -> Interval:
     square = float(found.squared_bias.mean())
     spreads = found.error_spread, found.error_along, found.error_roundness
-    low, high = map(float, squared_norm_limits(square, *spreads, batches=len(found.squared_bias)))
+    low, high = map(float, squared_norm_limits(found.squared_bias, *spreads))
     return Interval(max(0.0, square) if math.isfinite(square) else square, low, high)
 
 

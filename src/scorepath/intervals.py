@@ -141,27 +141,30 @@ def _t_quantile(batches: int) -> float:
     return float(stdtrit(batches - 1, UPPER))
 
 
-def squared_norm_limits(estimate: Any, spread: Any, along: Any, roundness: Any, batches: int) -> tuple[Any, Any]:
+def squared_norm_limits(pseudo_values: np.ndarray, spread: Any, along: Any, roundness: Any) -> tuple[Any, Any]:
     """95 % limits of `|delta|^2` from the mean of independent vectors of mean delta; never negative.
 
-    The mean's component along its own direction is as a Student's t with variance `along`; what lies across adds, to
-    the square, a chi-square of the same mean and variance (Satterthwaite 1946), and both widths add as squares do. For
-    one coordinate that is the square of the t-interval of the mean. The upper limit takes the vector to lie where the
-    mean spreads most, of which sqrt(`roundness`) is a bound: it leaves no room for a bias that hides there.
+    The mean's component along its own direction is as in `studentised`, with variance `along`; what lies across adds,
+    to the square, a chi-square of the same mean and variance (Satterthwaite 1946), and both widths add as squares do.
+    The lower limit is the square at which this one would be as large with probability 2.5 %. For one coordinate the
+    limits are the squares of those of the mean. The upper limit takes the vector to lie where the mean spreads most, of
+    which sqrt(`roundness`) is a bound: it leaves no room for a bias that hides there.
 
     Args:
-        estimate: of the square, without bias, as `scorepath.statistics.squared_bias` gives it, (...).
+        pseudo_values: of the square, (..., batches), as `scorepath.statistics.squared_bias` gives them: they average to
+            it without bias, and their skewness is that of the vectors in the mean's direction.
         spread: trace of the mean's covariance, (...).
         along: variance of the mean in its own direction, (...).
         roundness: trace of the square of the mean's covariance, (...).
-        batches: how many vectors the mean is of.
     """
     from scipy.special import chdtri
 
-    numbers = np.broadcast_arrays(*(np.asarray(each, dtype=float) for each in (estimate, spread, along, roundness)))
+    values = np.asarray(pseudo_values, dtype=float)
+    parts = values.mean(-1), spread, along, roundness
+    numbers = np.broadcast_arrays(*(np.asarray(each, dtype=float) for each in parts))
     finite = np.isfinite(numbers).all(0)
     estimate, spread, along, roundness = (np.where(finite, each, 0.0) for each in numbers)
-    quantile = _t_quantile(batches)
+    skewed = _skewness_along(np.where(finite[..., None], values, 0.0), (estimate + spread) * along)
 
     def across(own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean of the square of what lies across, and how far it may lie above and below that."""
@@ -174,13 +177,41 @@ def squared_norm_limits(estimate: Any, spread: Any, along: Any, roundness: Any, 
 
     rest, above, _ = across(along)
     signal = np.maximum(estimate + spread - rest, 0.0)  # |mean|^2 without what lies across
-    length, width = np.sqrt(signal), quantile * np.sqrt(along)
-    down = np.where(length > width, 2 * width * length - width**2, signal)
-    low = np.where(finite, np.maximum(0.0, signal - np.hypot(down, above)), math.nan)
+    length = np.sqrt(signal)
+    reach = studentised(0.0, np.sqrt(along), skewed, values.shape[-1])
+    low = np.where(finite, np.square(_shortest(signal, -reach.low, above)), math.nan)
     widest = np.maximum(along, np.sqrt(roundness))
     _, _, below = across(widest)
-    width = quantile * np.sqrt(widest)
+    reach = studentised(0.0, np.sqrt(widest), skewed, values.shape[-1])
+    # a vector as long as the mean may also lie on the other side of 0
+    width = np.maximum(reach.high, -reach.low - 2 * length)
     return low, np.where(finite, signal + np.hypot(2 * width * length + width**2, below), math.nan)
+
+
+def _skewness_along(pseudo_values: np.ndarray, linear: np.ndarray) -> np.ndarray:
+    """Of vectors in their mean's direction, from a square's pseudo-values.
+
+    These are linear in the vectors but for their squares, which prevail where the mean is short: the skewness counts as
+    far as the linear part makes the spread.
+
+    Args:
+        pseudo_values: (..., batches).
+        linear: square of the mean's length times the mean's variance in its direction, (...).
+    """
+    batches = pseudo_values.shape[-1]
+    whole = pseudo_values.var(-1, ddof=1)
+    share = np.asarray(4 * batches * linear / np.where(whole > 0, whole, 1.0))
+    return np.asarray(skewness(pseudo_values) * share.clip(0.0, 1.0) ** 1.5)
+
+
+def _shortest(signal: np.ndarray, width: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """The length y with `signal - y^2 = hypot(2 width y + width^2, above)`; 0 where even that leaves too much."""
+    low, high = np.zeros_like(signal), np.sqrt(signal)
+    for _ in range(60):
+        middle = (low + high) / 2
+        explained = middle**2 + np.hypot(2 * width * middle + width**2, above) > signal
+        low, high = np.where(explained, low, middle), np.where(explained, middle, high)
+    return np.where(np.hypot(width**2, above) >= signal, 0.0, low)
 
 
 def bias_p_values(estimate: Any, spread: Any, roundness: Any, batches: int) -> np.ndarray:

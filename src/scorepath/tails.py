@@ -3,7 +3,8 @@
 Above the largest of n samples of a Pareto tail with index alpha there lies, on average, 1 / (alpha - 1) times what that
 largest one holds of their sum. The squared deviations' index is estimated (Hill 1975); at 1 or below such a tail has
 no mean, and no number of batches gives an interval. Nor is a sum measured that rests on a handful of samples; and of
-those that just pass this gate many were lucky, so that their lower limit is one given that they passed.
+those that just pass this gate many were lucky, so that their lower limit is one given that they passed. In a ratio
+(`scorepath.verdicts`) what both tails may hold unseen cancels.
 docs/calibration.md says how intervals fare at every kind of tail.
 """
 
@@ -43,11 +44,16 @@ class Tail:
     samples: int = 0
 
     @property
-    def unseen(self) -> float:
-        """What the tail may hold beyond the largest sample, as a share of the sum; infinite if it has no mean."""
+    def beyond(self) -> float:
+        """What the tail holds beyond the largest sample, on average, as a share of the sum; infinite without a mean."""
         if self.largest == 0:
             return 0.0
-        return CAUTION * self.largest / (self.index - 1) if self.index > 1 else math.inf
+        return self.largest / (self.index - 1) if self.index > 1 else math.inf
+
+    @property
+    def unseen(self) -> float:
+        """What it may hold there."""
+        return CAUTION * self.beyond
 
     @property
     def fewest(self) -> float:

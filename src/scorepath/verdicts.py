@@ -105,8 +105,16 @@ class Side:
 
     def unseen(self, batches: np.ndarray) -> np.ndarray:
         """By how much log10 of the errors could be higher for what the tails have not shown in these batches: (n,)."""
-        tails = np.array([each.tail.unseen for each in self.components])
-        more = self._shares(batches) * tails * self._variances.shape[-1] / len(batches)
+        return self._higher([each.tail.unseen for each in self.components], batches)
+
+    def unseen_beside(self, other: Side, batches: np.ndarray) -> np.ndarray:
+        """The same of the ratio to the other's errors, (n,): less what those lack too, for that does not change it."""
+        beyond = other._higher([each.tail.beyond for each in other.components], batches)
+        return np.maximum(0.0, self.unseen(batches) - beyond)
+
+    def _higher(self, shares: Sequence[float], batches: np.ndarray) -> np.ndarray:
+        """By how much log10 of the errors would be higher with such shares of the variances more; 0 if infinite."""
+        more = self._shares(batches) * shares * self._variances.shape[-1] / len(batches)
         return np.log10(1 + np.where(np.isfinite(more), more, 0.0))
 
     def luck(self, batches: np.ndarray) -> np.ndarray:
@@ -224,8 +232,8 @@ def compare_errors(first: Side, second: Side, batches: np.ndarray) -> list[Outco
         found = jackknife(
             np.log10(np.maximum(theirs, tiny) / np.maximum(ours, tiny)),
             np.log10(their_parts / our_parts),
-            first_seen.unseen(batches) + second_seen.luck(batches),
-            second_seen.unseen(batches) + first_seen.luck(batches),
+            first_seen.unseen_beside(second_seen, batches) + second_seen.luck(batches),
+            second_seen.unseen_beside(first_seen, batches) + first_seen.luck(batches),
         )
         flips = first.flip_budgets(second)
     outcomes = (Outcome(*numbers) for numbers in zip(*(part.tolist() for part in (*found, flips)), strict=True))

@@ -39,6 +39,7 @@ def test_the_index_of_a_pareto_tail_is_found() -> None:
 
 def test_what_is_unseen_is_a_pareto_tail_beyond_the_largest() -> None:
     assert Tail(0.3, 0.1, 1.5, 500, SAMPLES).unseen == pytest.approx(CAUTION * 0.2)
+    assert Tail(0.3, 0.1, 1.5, 500, SAMPLES).beyond == pytest.approx(0.2)
     assert Tail(0.3, 0.1, math.inf, 500, SAMPLES).unseen == 0
     assert Tail(0.3, 0.1, 1.0, 500, SAMPLES).unseen == math.inf
     assert NO_TAIL.unseen == 0

@@ -260,6 +260,14 @@ def test_a_tail_widens_the_interval_on_its_own_side() -> None:
     half = EVERY[::2]
     narrow, wide = (compared(first, replace(second, tail=tail), (1.0, 1.0), 64, half) for tail in (NO_TAIL, WIDE))
     assert wide.high == pytest.approx(narrow.high + math.log10(1.6))
+    # what both lack does not change their ratio: of either allowance the other's expectation is taken
+    both = compared(replace(first, tail=WIDE), replace(second, tail=WIDE), (1.0, 1.0), 64, EVERY)
+    assert both.low == pytest.approx(plain.low - math.log10(1.3 / 1.2))
+    assert both.high == pytest.approx(plain.high + math.log10(1.3 / 1.2))
+    heavier = replace(WIDE, largest=0.5)
+    uneven = compared(replace(first, tail=WIDE), replace(second, tail=heavier), (1.0, 1.0), 64, EVERY)
+    assert uneven.low == plain.low
+    assert uneven.high == pytest.approx(plain.high + math.log10((1 + 1.5 * 0.5 / 0.5) / 1.2))
     # of an error that is mostly bias the tail is a small part
     biased = replace(components(1.0, bias=1.0), tail=WIDE)
     assert Side.alone(biased, 1.0, 64).unseen(EVERY) == pytest.approx(math.log10(1 + 0.3 / 65))

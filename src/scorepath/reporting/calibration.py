@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 FILE = "calibration.json"
 COVERAGE = 0.93, 0.97
+LIMIT = 0.95, 1.0
 WRONG = 0.0, 0.05
 WRONG_SIGNS = 0.0, 0.01
-"""The aims: shares of intervals that hold the truth; of verdicts at equal error, and of decided signs, that are wrong.
-"""
+"""The aims: shares of intervals, and of single limits, that hold the truth; of verdicts at equal error, and of decided
+signs, that are wrong."""
 
 
 class Entry(NamedTuple):
@@ -43,18 +44,25 @@ def recorded() -> Mapping[str, Any]:
 
 def tables(data: Mapping[str, Any]) -> list[Table]:
     """The three tables of such data."""
+    aims = {"limit": LIMIT, "bare": (0.0, 1.0)}
     coverage = {
-        "variance": "variance", "ratio_normal": "ratio to a normal rival", "ratio_itself": "ratio to its like",
+        "variance": "variance", "bare": "variance, nothing allowed for",
+        "ratio_normal": "ratio to a normal rival", "ratio_itself": "ratio to its like",
+        "ratio_heavy": "ratio to Student's t, 3 degrees of freedom", "limit": "limit of a ratio, the gate being closed",
         "mean": "mean", "unbiased": "squared bias 0", "biased": "squared bias of three standard errors",
     }  # fmt: skip
-    wrong = {"wrong_normal": "against normal ones", "wrong_itself": "against its like"}
+    wrong = {
+        "wrong_normal": "against normal ones", "wrong_itself": "against its like",
+        "wrong_heavy": "against Student's t, 3 degrees of freedom",
+    }  # fmt: skip
     of_cells = {"variance": "variance", "bias": "squared bias", "projection": "projection", "ratio": "ratio of errors"}
     samples, cells = data["simulated"], data["cells"]
     return [
         Table(
             "Simulated samples: how often 95 % intervals hold the truth",
             ["samples", "let through, %", *coverage.values()],
-            [[Entry(row["name"]), _share(row["passed"]), *(_judged(row[name], COVERAGE) for name in coverage)]
+            [[Entry(row["name"]), _share(row["passed"]),
+              *(_judged(row[name], aims.get(name, COVERAGE)) for name in coverage)]
              for row in samples],
         ),
         Table(

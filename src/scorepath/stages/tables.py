@@ -160,12 +160,10 @@ def _columns(found: list[Measured], name: str) -> np.ndarray:
 
 def _limits(measurements: Measurements, found: list[Measured]) -> dict[str, Estimate]:
     """Every interval of the rows at once, an array over them for each end."""
-    batches = found[0].batches
     judged = np.array([measurements.certified[measured.place] for measured in found], dtype=bool)
     columns = {name: _columns(found, name) for name in ("squared_bias", "projection", *SPREADS)}
     square = columns["squared_bias"].mean(-1)
-    spread, along, roundness = (columns[name][:, 0] for name in SPREADS)
-    low, high = squared_norm_limits(square, spread, along, roundness, batches)
+    low, high = squared_norm_limits(columns["squared_bias"], *(columns[name][:, 0] for name in SPREADS))
     errors = np.sort(_columns(found, "squared_error"))
     return {
         # the estimate may come out below 0, where no square can lie

@@ -28,21 +28,27 @@ def test_the_page_is_the_datas() -> None:
 
 
 def test_what_misses_its_aim_by_two_standard_errors_is_marked() -> None:
-    names = "passed", "variance", "ratio_normal", "ratio_itself", "mean", "unbiased", "biased"
+    names = (
+        "passed", "variance", "bare", "ratio_normal", "ratio_itself", "ratio_heavy", "limit", "mean", "unbiased",
+        "biased",
+    )  # fmt: skip
     row: dict[str, Any] = {name: [0.95, 0.01] for name in names} | {
         "name": "it",
         "wrong_normal": [0.08, 0.01],
         "wrong_itself": [0.06, 0.01],
+        "wrong_heavy": [0.01, 0.01],
     }
-    row |= {"variance": [0.90, 0.01], "mean": [0.92, 0.01], "ratio_itself": None, "biased": [1.0, 0.01]}
+    row |= {"variance": [0.90, 0.01], "mean": [0.92, 0.01], "ratio_itself": None}
+    row |= {"biased": [1.0, 0.01], "limit": [1.0, 0.01], "bare": [0.8, 0.01]}
     cell: dict[str, Any] = {
         name: [0.95, 0.01] for name in ("passed", "variance", "bias", "projection", "ratio", "undecided")
     }
     cell |= {"name": "there", "cells": 2, "wrong": [0.05, 0.01], "decided": 40}
     samples, verdicts, cells = tables({"simulated": [row], "cells": [cell]})
     assert samples.rows[0] == [
-        Entry("it"), Entry("95"), Entry("90.0 ± 1.0", True), Entry("95.0 ± 1.0"), Entry("–"), Entry("92.0 ± 1.0"),
-        Entry("95.0 ± 1.0"), Entry("100.0 ± 1.0", True),
+        Entry("it"), Entry("95"), Entry("90.0 ± 1.0", True), Entry("80.0 ± 1.0"), Entry("95.0 ± 1.0"), Entry("–"),
+        Entry("95.0 ± 1.0"),
+        Entry("100.0 ± 1.0"), Entry("92.0 ± 1.0"), Entry("95.0 ± 1.0"), Entry("100.0 ± 1.0", True),
     ]  # fmt: skip
-    assert verdicts.rows[0][1:] == [Entry("8.0 ± 1.0", True), Entry("6.0 ± 1.0")]
+    assert verdicts.rows[0][1:] == [Entry("8.0 ± 1.0", True), Entry("6.0 ± 1.0"), Entry("1.0 ± 1.0")]
     assert cells.rows[0][-1] == Entry("5.0 ± 1.0 of 40", True)
