@@ -14,7 +14,6 @@ from pathlib import Path
 import yaml
 from tests.faults.reference import results_in
 from tests.faults.study import SIZE, Failed, Running, Study, ended
-from tests.helpers.project import CONFIG
 
 from scorepath.store.records import record_path
 
@@ -75,7 +74,8 @@ def read_only(study: Study, process: Running, _: random.Random) -> str:
 def another_study(study: Study, process: Running, _: random.Random) -> str | None:
     """Another configuration, looked at and started while this one runs, which is stopped meanwhile so as not to end."""
     other = study.path("other.yaml")
-    other.write_text(yaml.safe_dump({**CONFIG, "seed": 2}, sort_keys=False))
+    own = yaml.safe_load(study.path("config.yaml").read_text())
+    other.write_text(yaml.safe_dump({**own, "seed": 2}, sort_keys=False))
     locks = study.path(".snakemake/locks")
     while process.poll() is None and not (locks.is_dir() and any(locks.iterdir())):
         time.sleep(0.01)

@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.helpers.project import BIN, new_project
 
@@ -35,13 +36,15 @@ class Failed(Exception):
 class Study:
     """A project folder on a file system of its own, if there may be one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        """Of the very small study with some top-level keys of its configuration replaced."""
         folder.mkdir(parents=True)
         self.disk = folder / "disk"
         self.disk.mkdir()
         self.log = folder / "output.txt"
         self.mounted = self._mount("-t", "tmpfs", "-o", f"size={SIZE}", "scorepath-faults", str(self.disk))
         self.project = new_project(self.disk / "study")
+        self.project.configure(**changes)
 
     @staticmethod
     def _mount(*arguments: str) -> bool:

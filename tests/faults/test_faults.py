@@ -20,6 +20,7 @@ from tests.faults.harness import Harness
 from tests.faults.reference import Reference, left_alone, reference_of
 from tests.faults.strikes import KINDS
 from tests.faults.study import Failed, Study
+from tests.helpers.project import CONFIG, Project
 
 from scorepath.running.errors import plain_error
 from scorepath.running.launch import mend
@@ -37,12 +38,23 @@ def study(tmp_path: Path) -> Iterator[Study]:
     made.close()
 
 
+@pytest.fixture
+def smaller(tmp_path: Path) -> Iterator[Study]:
+    """Half the jobs: one environment, at one noise level, and still each stage of a study."""
+    made = Study(
+        tmp_path / "smaller", noise_levels=[0.5], estimators=["reinforce", "pathwise"],
+        environments=[entry for entry in CONFIG["environments"] if entry["name"] == "lqr"],
+    )  # fmt: skip
+    yield made
+    made.close()
+
+
 @pytest.mark.workflow
 @pytest.mark.slow
-def test_every_kind_of_fault_once(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_kind_of_fault_once(smaller: Study, capsys: pytest.CaptureFixture[str]) -> None:
     """One after the other, in an order that leaves each some work; the harness itself says what must be true."""
-    kinds = [kind for kind in KINDS if study.mounted or not KINDS[kind].needs_mount]
-    trial = Harness(study, left_alone(study))
+    kinds = [kind for kind in KINDS if smaller.mounted or not KINDS[kind].needs_mount]
+    trial = Harness(smaller, left_alone(smaller))
     rng = random.Random(SEED)
     try:
         trial.round(rng.sample(kinds, len(kinds)), rng)
@@ -50,7 +62,7 @@ def test_every_kind_of_fault_once(study: Study, capsys: pytest.CaptureFixture[st
         with capsys.disabled():
             print("", *trial.story, sep="\n  ")
     assert {kind: trial.tallies[kind].identical for kind in kinds} == dict.fromkeys(kinds, 1)
-    if not study.mounted:
+    if not smaller.mounted:
         pytest.skip("the disk could not be filled up nor made read-only: `mount` needs root; all else went well")
 
 
@@ -181,9 +193,9 @@ def test_a_folder_in_the_place_of_a_result_is_removed(folder: Path) -> None:
 
 
 @pytest.mark.workflow
-def test_damaged_notes_of_snakemake_are_a_sentence_and_then_forgotten(study: Study) -> None:
+def test_damaged_notes_of_snakemake_are_a_sentence_and_then_forgotten(computed: Project, tmp_path: Path) -> None:
     """Snakemake reads the note of an earlier job when that job is made again."""
-    left_alone(study)
+    study = computed.copy(tmp_path / "study")
     result = "results/tables/cells.csv"
     note = study.path(".snakemake/metadata") / base64.urlsafe_b64encode(result.encode()).decode()
     note.write_bytes(b"\x9b" + note.read_bytes())
@@ -191,12 +203,12 @@ def test_damaged_notes_of_snakemake_are_a_sentence_and_then_forgotten(study: Stu
     incomplete.write_bytes(b"\x9b")
     study.path(result).unlink()
 
-    looked = study.project.snakemake("--dry-run")  # which mends nothing
+    looked = study.snakemake("--dry-run")  # which mends nothing
     assert looked.status
     assert "`scorepath repair` empties such notes" in looked.output
     assert "Traceback" not in looked.output
 
-    again = study.project.snakemake("--cores", "2")
+    again = study.snakemake("--cores", "2", result)
     assert not again.status, again.output
     assert study.path(result).is_file()
     assert not incomplete.exists()
