@@ -238,7 +238,7 @@ def answer_of(
     Args:
         sampled: paired batches.
         seconds: of one sample, by contestant.
-        jump: what was found at this noise level.
+        jump: what was found at this noise level, and samples do not meet.
         jumps: whether a jump was found at any.
         moments: of the action signals, if they were measured.
         slope: of the variogram; nan if it was not measured.
@@ -261,8 +261,9 @@ def answer_of(
     at_seconds = _verdict(per_second, timed, jumps, model)
     chosen = {PATHWISE: PATHWISE, DERIVATIVE_FREE: cheapest, EQUIVALENT: PATHWISE if timed > 0.5 else cheapest}
     decided = verdict if at_seconds == INSUFFICIENT or verdict == INSUFFICIENT else at_seconds
-    # no number of batches takes a jump away
-    clear = verdict != INSUFFICIENT or (enough and jumps and found.lead_low > 0)
+    # no number of batches takes a jump away; enough of them meet a ramp
+    lasting = jumps and (jump is None or jump.share == 0)
+    clear = verdict != INSUFFICIENT or (enough and lasting and found.lead_low > 0)
     answer = replace(answer, verdict=verdict, clear=clear, recommendation=chosen.get(decided, "leave_one_out"))
     reason, why = _why(answer, found, jump, moments, slope, single, per_second)
     needs = "" if verdict != INSUFFICIENT else _needs(found, sampled, seconds, jumps, probability >= model.threshold)
@@ -317,7 +318,10 @@ def _why(
     """What decides, in a word and a sentence."""
     missed = f"Its bias makes up {percent(found.bias_share)} of {answer.rival}'s whole error."
     if jump is not None:
-        text = f"The return jumps by {jump.size:.3g} at step {jump.step}, which pathwise does not see."
+        what = "jumps" if jump.share == 0 else "changes"
+        text = f"The return {what} by {jump.size:.3g} at step {jump.step}, which pathwise does not see."
+        if jump.share > 0:
+            text = f"{text[:-1]}: within {jump.distance:.1g}, too short a ramp for samples to fall on."
         return "jump", f"{text} {missed}" if found.bias_share > 0.1 else text
     if not found.agrees and found.bias_share > 0.1:
         cause = "a jump that no line met, or a derivative that is wrong, as where something is detached"

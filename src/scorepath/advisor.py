@@ -72,6 +72,12 @@ class _Level:
     """Relative error of pathwise's first batch in float32."""
     answer: Answer | None = None
 
+    @property
+    def missed_jump(self) -> Jump | None:
+        """A jump, or a ramp that what was sampled so far does not meet."""
+        taken = self.sampled.batches * self.sampled.batch_size if self.sampled else 0
+        return None if self.jump is None or self.jump.is_met(taken) else self.jump
+
 
 def advise(
     subject: Simulator | Environment,
@@ -295,13 +301,20 @@ class _Inquiry:
     def _answer(self, level: _Level) -> None:
         assert level.sampled is not None
         level.answer = answer_of(
-            level.sampled, level.seconds, level.jump, self._jumps, level.moments, level.slope, level.single, self.model
+            level.sampled,
+            level.seconds,
+            level.missed_jump,
+            self._jumps(level),
+            level.moments,
+            level.slope,
+            level.single,
+            self.model,
         )
 
-    @property
-    def _jumps(self) -> bool:
-        """Whether a jump was found at any noise level."""
-        return any(level.jump is not None for level in self.levels)
+    def _jumps(self, here: _Level) -> bool:
+        """Whether a jump was found at any noise level, or a ramp here that what was sampled does not meet."""
+        proper = any(level.jump is not None and level.jump.share == 0 for level in self.levels)
+        return proper or here.missed_jump is not None
 
     def _explain(self) -> None:
         """Growth, roughness and precision: why the winner wins."""

@@ -60,6 +60,6 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
         exact = exact_reference(simulator)
         return Judge(exact.gradient[None], True, "exact")
     stream = Stream(seed, "", "reference")
-    samples = REFERENCE_SAMPLES * batches * batch_size
-    found = certified_reference(simulator, stream, samples, batches, ERROR_BUDGET)
+    judged = batches * batch_size
+    found = certified_reference(simulator, stream, REFERENCE_SAMPLES * judged, batches, ERROR_BUDGET, judged)
     return Judge(found.gradients, found.certified, found.certified_by, found.finding, found.noticeable)

@@ -133,14 +133,18 @@ def sample(simulator: Simulator, stream: Stream, batches: range, batch_size: int
 
 
 def search_jump(simulator: Simulator, seed: int, lines: int = LINES) -> Jump | None:
-    """The largest jump of the return found on lines of action noise in closed loop; None where actions are discrete."""
+    """The jump of the return found on lines of action noise in closed loop; None where actions are discrete.
+
+    Or a ramp that a first probe does not meet; more batches may (`Jump.is_met`).
+    """
     environment = simulator.environment
     if environment.discrete_actions:
         return None
     generator = torch.Generator().manual_seed(seed)
     scales = torch.full((lines,), simulator.sigma, dtype=torch.float64)
     parameters = simulator.parameters.double().expand(lines, -1)
-    return find_jump(environment, simulator.policy, draw_lines(environment, parameters, scales, generator))
+    drawn = draw_lines(environment, parameters, scales, generator)
+    return find_jump(environment, simulator.policy, drawn, BATCHES * BATCH_SIZE)
 
 
 # --- what the batches say ---------------------------------------------------------------------------------------------

@@ -174,9 +174,24 @@ JUMPING: dict[str, Stranger] = {
 }
 """By the kind of jump."""
 
-SMOOTH: dict[str, Stranger] = {
-    "slope of 1e4": _paying(lambda self, x, v, a, t: torch.sigmoid(1e4 * (x - 0.1))),
+
+def ramp(width: float, height: float = 20.0, edge: float = 0.1) -> Stranger:
+    """Of this height and width, in the position."""
+    return _paying(lambda self, x, v, a, t: -(x**2) + height * torch.clamp((x - edge) / width, 0, 1))
+
+
+RAMPS: dict[str, Stranger] = {
+    "ramp of 1e-6": ramp(1e-6),
+    "ramp of 1e-5": ramp(1e-5),
     "slope of 1e8": _paying(lambda self, x, v, a, t: torch.sigmoid(1e8 * (x - 0.1))),
+    "in the action": _paying(lambda self, x, v, a, t: -(x**2) + 20 * torch.clamp((a - 0.1) / 1e-6, 0, 1)),
+    "soft quantiser": _paying(lambda self, x, v, a, t: -((a + torch.tanh(1e7 * torch.sin(40 * a)) / 40 - x) ** 2)),
+}
+"""Continuous, but nearly no sample falls on what changes the return."""
+
+SMOOTH: dict[str, Stranger] = {
+    "ramp that is met": ramp(0.05),
+    "slope of 1e4": _paying(lambda self, x, v, a, t: torch.sigmoid(1e4 * (x - 0.1))),
     "root": _paying(lambda self, x, v, a, t: -((x - 0.1).abs().clamp_min(1e-300) ** 0.5)),
     "fourth root": _paying(lambda self, x, v, a, t: -((x - 0.1).abs().clamp_min(1e-300) ** 0.25)),
     "kinks": _paying(lambda self, x, v, a, t: -torch.relu(x) - 5 * (x - 0.1).abs() - torch.clamp(a, -1, 1)),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.helpers.advised import Numpy
+from tests.helpers.strangers import ramp
 
 import scorepath as sp
 from scorepath import probes
@@ -50,6 +51,12 @@ def test_a_jump_is_found_where_there_is_one() -> None:
     for name, jumps in (("Step", True), ("Quadratic", False), ("Cosine", False)):
         environment = getattr(sp.environments, name)()
         assert (probes.search_jump(sp.Simulator(environment, sigma=0.3), seed=0) is not None) == jumps
+
+
+def test_a_ramp_too_narrow_for_a_probe_is_as_good_as_a_jump_until_enough_samples_meet_it() -> None:
+    for width, far_too_few in ((1e-6, True), (5e-5, False), (0.1, None)):
+        found = probes.search_jump(sp.Simulator(ramp(width, edge=0.02), sigma=0.03), seed=0)
+        assert (None if found is None else not found.is_met(32_768)) == far_too_few
 
 
 def test_variogram_slopes() -> None:

@@ -88,7 +88,16 @@ def largest_jump(environment: Environment) -> Jump | None:
     policies = list(_policies(environment, policy, generator))
     rows = torch.stack([policies[line % len(policies)] for line in range(count)])
     scales = torch.tensor([SCALES[line // len(policies) % len(SCALES)] for line in range(count)], dtype=torch.float64)
-    return find_jump(environment, policy, draw_lines(environment, rows, scales, generator, drift=1.0))
+    jump = find_jump(environment, policy, draw_lines(environment, rows, scales, generator, drift=1.0))
+    if jump is None or jump.share == 0:
+        return jump
+    # how many trajectories a ramp meets is told by lines of one policy and one noise level only
+    alike = rows[jump.line].expand(count // len(SCALES), -1)
+    for scale in SCALES:
+        lines = draw_lines(environment, alike, torch.full((len(alike),), scale), generator)
+        if (jump := find_jump(environment, policy, lines)) is not None:
+            return jump
+    return None
 
 
 def _policies(environment: Environment, policy: Policy, generator: torch.Generator) -> Iterator[Tensor]:

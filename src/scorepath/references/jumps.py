@@ -49,11 +49,31 @@ ROUNDING = 1e-12
 """What is not told from rounding, as a part of the sum of a trajectory's absolute rewards."""
 SMALLEST = 1e-5
 """Size of the smallest jump that counts, as a part of the return's range along its line."""
+TRAJECTORIES = 4096
+"""That are to meet a ramp where nothing is said of them: those of a study's cell by default."""
+FEWEST_HITS = 10.0
+"""Of them that have to be expected on a ramp: that it is met by none has then a probability of 5e-5. Widths and counts
+of crossings are known to a factor of two or so."""
+HOLDS = 0.8
+"""Share of a ramp's change that happens within what is called its width."""
+FINE = 8
+"""Parts of an interval in which that is measured."""
+STEADY = 0.25
+"""Share of a ramp's change that may happen in 8 intervals as long as three widths, on either side. Of a slope it is 8,
+of a root 2, of a fourth root 0.7."""
+PROBES = 1024
+"""Random places at which a change like the ramp's is looked for."""
+TRIED = 8
+"""Ramps that are compared with the rest of the return, those least met first."""
+MATTERS = 0.05
+"""Size of the least ramp that counts, or of all change that derivatives do not see, by the change that they see."""
+UNSEEN_CROSSINGS = 3.0
+"""Of lines by ramps, added to those that were counted: none among n lines may yet be 3 of n (95 %)."""
 TRAJECTORIES_AT_ONCE = 4096
 
 
 class Jump(NamedTuple):
-    """A jump that was found."""
+    """A jump that was found, or a ramp that is one to so many trajectories."""
 
     size: float
     """By how much the return changes."""
@@ -61,6 +81,14 @@ class Jump(NamedTuple):
     """Number of the decision, from 1, whose reward is the first to change."""
     distance: float
     """Between the two actions: the largest difference of their entries."""
+    share: float = 0.0
+    """Of all trajectories, those expected on ramps like this one: 0 of a jump proper."""
+    line: int = 0
+    """On which it was found."""
+
+    def is_met(self, trajectories: float) -> bool:
+        """Whether so many trajectories see enough of it to know it by its derivatives."""
+        return self.share * trajectories >= FEWEST_HITS
 
 
 @dataclass(frozen=True)
@@ -72,6 +100,7 @@ class Lines:
     | parameters | of the policy | (lines, P), float64 |
     | initial, process | the rest of the noise | (lines, initial_noise_dim), (lines, horizon, process_noise_dim) |
     | start, direction | of what is added to the policy's output | (lines, horizon, action_dim) |
+    | alike | whether all are drawn alike: one policy, one noise level | |
     """
 
     parameters: Tensor
@@ -79,6 +108,7 @@ class Lines:
     process: Tensor
     start: Tensor
     direction: Tensor
+    alike: bool = False
 
     def __len__(self) -> int:
         return len(self.parameters)
@@ -120,21 +150,48 @@ def draw_lines(
         randn(horizon, environment.process_noise_dim),
         scales[:, None, None] * start,
         scales[:, None, None] * direction,
+        alike=drift == 0 and all(bool((each == each[:1]).all()) for each in (parameters, scales)),
     )
 
 
-def refutation(environment: Environment, jump: Jump) -> str:
+def refutation(environment: Environment, jump: Jump, trajectories: int = TRAJECTORIES) -> str:
     """What a jump says against an environment that is declared continuous."""
+    where = f"at step {jump.step} of {environment.horizon}"
+    if jump.share == 0:
+        return (
+            f"declared continuous, but the return jumps by {jump.size:.3g} {where}, "
+            f"between two actions {jump.distance:.0e} apart: declare continuous = False"
+        )
     return (
-        f"declared continuous, but the return jumps by {jump.size:.3g} at step {jump.step} of {environment.horizon}, "
-        f"between two actions {jump.distance:.0e} apart: declare continuous = False"
+        f"declared continuous, but the return changes by {jump.size:.3g} {where} between two actions "
+        f"{jump.distance:.1g} apart, a ramp on which {jump.share * trajectories:.1g} of {trajectories:,} trajectories "
+        "fall: declare continuous = False"
     )
 
 
-def find_jump(environment: Environment, policy: Policy, lines: Lines) -> Jump | None:
-    """The largest jump of the return that is found on these lines, or None.
+class _Pieces(NamedTuple):
+    """Of lines: which, from where to where, and by how much it changes there. Each (pieces,)."""
+
+    which: Tensor
+    left: Tensor
+    right: Tensor
+    change: Tensor
+    """Of what is followed; of the return where a change is whole."""
+
+    def of(self, rows: Tensor) -> _Pieces:
+        return _Pieces(*(each[rows] for each in self))
+
+
+def find_jump(environment: Environment, policy: Policy, lines: Lines, trajectories: int = TRAJECTORIES) -> Jump | None:
+    """The largest jump of the return that is found on these lines; else the ramp that is met least, or None.
 
     Only continuous actions have lines; the noise on rewards is left out.
+
+    Args:
+        environment: any with continuous actions.
+        policy: of all lines.
+        lines: to search on.
+        trajectories: that are to meet a ramp, or it is as good as a jump.
     """
     places = torch.linspace(0, 1, PIECES + 1, dtype=torch.float64).expand(len(lines), -1)
     found = _simulate(environment, policy, lines, torch.arange(len(lines)), places)
@@ -143,22 +200,38 @@ def find_jump(environment: Environment, policy: Policy, lines: Lines) -> Jump | 
     rounding = ROUNDING * found.values[..., :-1].abs().sum(-1).amax(1).nan_to_num(0.0, 0.0, 0.0)
     least = torch.maximum(SMALLEST * span, rounding)
     which, piece, entry = _candidates(found, least)
-    left, right = places[which, piece], places[which, piece + 1]
-    change = torch.full_like(left, torch.inf)
-    zooms = 0
-    while len(which) and right[0] - left[0] > LAST_LENGTH:
+    pieces = _Pieces(which, places[which, piece], places[which, piece + 1], returns.diff(dim=1)[which, piece].abs())
+    sharp, faded = _zoomed(environment, policy, lines, pieces, entry, least)
+    jump = _largest(environment, policy, lines, sharp, least) if len(sharp.which) else None
+    if jump is None and len(faded.which):
+        variation = returns.diff(dim=1).abs().sum(1).nan_to_num(0.0, 0.0, 0.0)
+        return _least_met(environment, policy, lines, faded, least, variation, trajectories)
+    return jump
+
+
+def _zoomed(
+    environment: Environment, policy: Policy, lines: Lines, pieces: _Pieces, entry: Tensor, least: Tensor
+) -> tuple[_Pieces, _Pieces]:
+    """Pieces whose change is still there between neighbouring numbers; and those at which a change last was whole."""
+    whole, faded, zooms = pieces, [pieces.of(torch.zeros(0, dtype=torch.long))], 0
+    pieces = pieces._replace(change=torch.full_like(pieces.left, torch.inf))
+    while len(pieces.which) and pieces.right[0] - pieces.left[0] > LAST_LENGTH:
+        which, left, right, change = pieces
         cuts = left[:, None] + (right - left)[:, None] * torch.linspace(0, 1, PARTS + 1, dtype=torch.float64)
         inner = _simulate(environment, policy, lines, which, cuts)
         followed = torch.cat([inner.values, inner.lasted[..., None]], -1)
         values = followed.gather(-1, entry[:, None, None].expand(-1, PARTS + 1, 1))[..., 0]
         now, part = values.diff(dim=1).abs().nan_to_num(0.0, 0.0, 0.0).max(1)
         rows = torch.arange(len(which))
-        left, right, zooms = cuts[rows, part], cuts[rows, part + 1], zooms + 1
-        keep = now > least[which]
+        pieces, zooms = _Pieces(which, cuts[rows, part], cuts[rows, part + 1], now), zooms + 1
+        survives, keep = now > SURVIVES * change, now > least[which]
+        here = pieces._replace(change=inner.values[..., -1].diff(dim=1)[rows, part].abs())
+        whole = _Pieces(*(torch.where(survives, *both) for both in zip(here, whole, strict=True)))
         if zooms > PATIENCE:
-            keep &= now > SURVIVES * change
-        which, entry, left, right, change = (each[keep] for each in (which, entry, left, right, now))
-    return _largest(environment, policy, lines, which, left, right, least) if len(which) else None
+            keep &= survives
+        faded.append(whole.of(~keep))
+        pieces, whole, entry = pieces.of(keep), whole.of(keep), entry[keep]
+    return pieces, _Pieces(*(torch.cat(each) for each in zip(*faded, strict=True)))
 
 
 def _candidates(found: _Rewards, least: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -185,24 +258,12 @@ def _candidates(found: _Rewards, least: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return line, piece, entry
 
 
-def _largest(
-    environment: Environment, policy: Policy, lines: Lines, which: Tensor, left: Tensor, right: Tensor, least: Tensor
-) -> Jump | None:
+def _largest(environment: Environment, policy: Policy, lines: Lines, pieces: _Pieces, least: Tensor) -> Jump | None:
     """Of intervals between neighbouring numbers, the one across which the return jumps most, if any is a jump."""
+    which, left, right, _ = pieces
     near, counted = (right - left)[:, None], torch.arange(1, BESIDE + 1, dtype=torch.float64)
     beside = torch.cat([counted * near, counted * torch.full_like(near, FAR)], 1)
-    places = torch.cat([left[:, None], left[:, None] - beside, right[:, None], right[:, None] + beside], 1)
-    far = 2 * BESIDE  # the index of the furthest place of a side
-    places = torch.cat([places, places[:, [far, -1]].repeat_interleave(SHAKEN, 1)], 1)
-    shaken = torch.zeros(places.shape[1], *lines.direction.shape[1:], dtype=torch.float64)
-    shaken[-2 * SHAKEN :].normal_(generator=torch.Generator().manual_seed(0))
-    values = _simulate(environment, policy, lines, which, places, SHAKE * shaken).values
-    values, moved = values.split([places.shape[1] - 2 * SHAKEN, 2 * SHAKEN], dim=1)
-    before, after = values.chunk(2, dim=1)
-    across = (after[:, 0] - before[:, 0]).abs()  # (candidates, horizon + 1)
-    restless = torch.maximum(*((side - side[:, :1]).abs().amax(1) for side in (before, after)))
-    for side, its_moved in zip((before, after), moved.chunk(2, dim=1), strict=True):
-        restless = torch.maximum(restless, (its_moved - side[:, far, None]).abs().amax(1))
+    across, restless = _beside(environment, policy, lines, which, left, right, beside)
     smallest = least[which, None]
     jumps = (across > smallest) & (restless < CALM * across)
     # what one reward gains a later one may lose: then the return itself does not jump
@@ -213,6 +274,113 @@ def _largest(
     step = int(jumps[best].nonzero()[0, 0]) + 1
     distance = (lines.direction[which[best]].abs().max() * (right - left)[best]).item()
     return Jump(across[best, -1].item(), min(step, environment.horizon), distance)
+
+
+def _least_met(
+    environment: Environment, policy: Policy, lines: Lines, pieces: _Pieces, least: Tensor, variation: Tensor,
+    trajectories: int,
+) -> Jump | None:  # fmt: skip
+    """Of pieces that hold a whole change, the one on whose like the fewest trajectories fall, if these are too few.
+
+    Its like are those across which the return changes about as much, as long as the median of those found. How often
+    they are met is the `variation` of lines, (lines,), by the change: more often than that is not possible. Lines that
+    are not alike speak for themselves only.
+    """
+
+    def often(which: Tensor, change: Tensor) -> Tensor:
+        times = (variation / change[:, None] + 0.5).floor().clamp_max(1e9)
+        if lines.alike:
+            return (times.sum(1) + UNSEEN_CROSSINGS) / len(lines)
+        return times[torch.arange(len(which)), which].clamp_min(1)
+
+    shortest = (pieces.right - pieces.left) / FINE
+    pieces = pieces.of(often(pieces.which, pieces.change) * shortest * trajectories < FEWEST_HITS)
+    if not len(pieces.which):
+        return None
+    which, left, right, _ = _narrowed(environment, policy, lines, pieces)
+    width = right - left
+    beside = torch.arange(1, BESIDE + 1, dtype=torch.float64) * (3 * width)[:, None]
+    across, restless = _beside(environment, policy, lines, which, left - width, right + width, beside)
+    change = across[:, -1]
+    ramps = (across > least[which, None]) & (restless < STEADY * across)
+    steep = ramps[:, -1]
+    like = steep & ((change[:, None] / change).log2().abs() < 1) & (lines.alike | (which[:, None] == which))
+    share = often(which, change) * torch.where(like, width, torch.nan).nanmedian(1).values
+    found = steep & (share * trajectories < FEWEST_HITS)
+    for best in torch.where(found, share, torch.inf).argsort()[: min(int(found.sum()), TRIED)].tolist():
+        line, size = which[best], change[best]
+        group = torch.arange(len(lines)) if lines.alike else line[None]
+        elsewhere = _elsewhere(environment, policy, lines, group, width[best])
+        met = max(share[best].item(), (elsewhere > size / 2).double().mean().item())
+        seen = (elsewhere * (elsewhere <= size / 2)).mean() / width[best]
+        unseen = torch.maximum(size * len(which[like[best]].unique()) / len(group), variation[group].mean() - seen)
+        if met * trajectories < FEWEST_HITS and unseen >= MATTERS * seen:
+            step = min(int(ramps[best].nonzero()[0, 0]) + 1, environment.horizon)
+            distance = (lines.direction[line].abs().max() * width[best]).item()
+            return Jump(size.item(), step, distance, met, int(line))
+    return None
+
+
+def _elsewhere(environment: Environment, policy: Policy, lines: Lines, which: Tensor, width: Tensor) -> Tensor:
+    """By how much the return changes within this width at some `PROBES` places of these lines: what derivatives see.
+
+    Where there is chaos, that is a lot everywhere: finer than pieces could show.
+    """
+    each = -(-PROBES // len(which))
+    parts = torch.rand(len(which), each, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    starts = (torch.arange(each) + parts) / each
+    ends = torch.stack([starts, starts + width], -1).flatten(1)
+    values = _simulate(environment, policy, lines, which, ends).values[..., -1]
+    return values.unflatten(1, (each, 2)).diff(dim=-1).abs().flatten()
+
+
+def _narrowed(environment: Environment, policy: Policy, lines: Lines, pieces: _Pieces) -> _Pieces:
+    """The shortest piece in and beside each of these that holds most of the return's change there."""
+    rows, parts = torch.arange(len(pieces.which)), torch.linspace(-1, 2, 3 * FINE + 1, dtype=torch.float64)
+    while True:
+        length = pieces.right - pieces.left
+        places = pieces.left[:, None] + length[:, None] * parts
+        values = _simulate(environment, policy, lines, pieces.which, places).values[..., -1]
+        first, last = _fewest(values)
+        change = (values[rows, last] - values[rows, first]).abs()
+        pieces = _Pieces(pieces.which, places[rows, first], places[rows, last], change)
+        shrunk = (pieces.right - pieces.left < length / 2) & (length > LAST_LENGTH)
+        if not shrunk.any():
+            return pieces
+
+
+def _fewest(values: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last of the fewest neighbouring places, of (pieces, places), that hold most of the change of all."""
+    whole = (values[:, -1] - values[:, 0]).abs()
+    count = values.shape[1]
+    first, last = torch.zeros(len(values), dtype=torch.long), torch.full((len(values),), count - 1)
+    for length in range(count - 2, 0, -1):
+        best = (values[:, length:] - values[:, :-length]).abs().max(1)
+        holds = best.values > HOLDS * whole
+        first, last = torch.where(holds, best.indices, first), torch.where(holds, best.indices + length, last)
+    return first, last
+
+
+def _beside(
+    environment: Environment, policy: Policy, lines: Lines, which: Tensor, left: Tensor, right: Tensor, beside: Tensor
+) -> tuple[Tensor, Tensor]:
+    """By how much rewards and return change across intervals, and at most on either side: (intervals, horizon + 1).
+
+    `beside`, (intervals, places), are distances from their ends, the furthest last, where all actions are shaken too.
+    """
+    places = torch.cat([left[:, None], left[:, None] - beside, right[:, None], right[:, None] + beside], 1)
+    far = beside.shape[1]
+    places = torch.cat([places, places[:, [far, -1]].repeat_interleave(SHAKEN, 1)], 1)
+    shaken = torch.zeros(places.shape[1], *lines.direction.shape[1:], dtype=torch.float64)
+    shaken[-2 * SHAKEN :].normal_(generator=torch.Generator().manual_seed(0))
+    values = _simulate(environment, policy, lines, which, places, SHAKE * shaken).values
+    values, moved = values.split([places.shape[1] - 2 * SHAKEN, 2 * SHAKEN], dim=1)
+    before, after = values.chunk(2, dim=1)
+    across = (after[:, 0] - before[:, 0]).abs()
+    restless = torch.maximum(*((side - side[:, :1]).abs().amax(1) for side in (before, after)))
+    for side, its_moved in zip((before, after), moved.chunk(2, dim=1), strict=True):
+        restless = torch.maximum(restless, (its_moved - side[:, far, None]).abs().amax(1))
+    return across, restless
 
 
 def _simulate(

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from scorepath.noise import Noise, Stream
 from scorepath.references import estimates
-from scorepath.references.jumps import draw_lines, find_jump, refutation
+from scorepath.references.jumps import TRAJECTORIES, draw_lines, find_jump, refutation
 from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
 
@@ -80,7 +80,12 @@ class MonteCarloReference:
 
 
 def certified_reference(
-    simulator: Simulator, stream: Stream, samples: int, batches: int, error_budget: float
+    simulator: Simulator,
+    stream: Stream,
+    samples: int,
+    batches: int,
+    error_budget: float,
+    judged: int = TRAJECTORIES,
 ) -> MonteCarloReference:
     """Estimate the gradient from `samples` trajectories in `batches` independent batches, and try to certify it.
 
@@ -90,6 +95,7 @@ def certified_reference(
         samples: trajectories behind the estimate.
         batches: independent batches they are divided into.
         error_budget: largest standard error, as a fraction of the gradient's length, that can be certified.
+        judged: trajectories of what it judges: a ramp that these do not meet is a jump.
     """
     environment = simulator.environment
     per_batch = max(2, samples // batches)
@@ -97,7 +103,7 @@ def certified_reference(
     def own(purpose: str) -> Stream:
         return Stream(stream.seed, stream.environment, f"{stream.purpose}/{purpose}")
 
-    finding = found_jump(simulator, own("lines"))
+    finding = found_jump(simulator, own("lines"), judged)
     blind = not environment.differentiable or not environment.continuous or finding != ""
     witnesses: list[Witness] = []
     if blind and not _has_score(simulator):
@@ -117,16 +123,16 @@ def _has_score(simulator: Simulator) -> bool:
     return simulator.sigma > 0 and not simulator.environment.moving_support
 
 
-def found_jump(simulator: Simulator, stream: Stream) -> str:
-    """What refutes a declared continuity at this policy and noise level; empty where nothing was found to."""
+def found_jump(simulator: Simulator, stream: Stream, trajectories: int = TRAJECTORIES) -> str:
+    """What refutes a declared continuity, to so many trajectories, at this policy and noise level; "" of nothing."""
     environment = simulator.environment
     if not environment.continuous or environment.discrete_actions:
         return ""
     generator = torch.Generator().manual_seed(int(stream.generator(0, "lines").integers(2**62)))
     scales = torch.full((LINES,), simulator.sigma or A_LITTLE, dtype=torch.float64)
     lines = draw_lines(environment, simulator.parameters.double().expand(LINES, -1), scales, generator)
-    jump = find_jump(environment, simulator.policy, lines)
-    return "" if jump is None else refutation(environment, jump)
+    jump = find_jump(environment, simulator.policy, lines, trajectories)
+    return "" if jump is None else refutation(environment, jump, trajectories)
 
 
 def _estimated(

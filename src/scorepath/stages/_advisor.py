@@ -90,8 +90,9 @@ def _decided(places: pd.DataFrame) -> pd.Series:
 
 
 def _jumps(places: pd.DataFrame) -> np.ndarray:
-    """Whether the search found a jump anywhere in the place's environment."""
-    return np.asarray(places.groupby("environment")["jump"].transform("max") > 0)
+    """Whether the search found a jump anywhere in the place's environment, or a ramp that is as good as one here."""
+    proper = places["jump"].where(places["jump_share"] == 0, 0.0).groupby(places["environment"]).transform("max")
+    return np.asarray((proper > 0) | (places["jump"] > 0))
 
 
 def fitted(places: pd.DataFrame) -> Forecast:

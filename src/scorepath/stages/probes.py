@@ -48,7 +48,8 @@ def probes(plan: Plan, environment: str) -> None:
             prices = {name: each / instance.horizon for name, each in steps.items()}
             place = {
                 "environment": environment, "sigma": sigma, "checkpoint": study.references.return_gaps[index],
-                "jump": 0.0 if jump is None else jump.size, "declared": float(instance.continuous),
+                "jump": 0.0 if jump is None else jump.size, "jump_share": 0.0 if jump is None else jump.share,
+                "declared": float(instance.continuous),
                 "probe_samples": probe_steps(simulator, BATCHES, samples) / instance.horizon,
             }  # fmt: skip
             for criterion in ("equal_samples", "equal_steps"):

@@ -25,7 +25,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
     At every checkpoint.
     """
     study = plan.study
-    settings, batches = study.references_of(environment), study.gradients_of(environment).batches
+    settings, judged = study.references_of(environment), study.gradients_of(environment)
     instance, policy = make_environment(study.environments[environment])
     kind = reference_class(instance, policy)
     gradients, errors, certified, certified_by, noticeable, findings = [], [], [], [], [], []
@@ -35,7 +35,9 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
         stream = Stream(study.seed, environment, f"reference/{index}")
         if kind == "certified_monte_carlo":
             samples = settings.samples
-            found = certified_reference(simulator, stream, samples, batches, settings.error_budget)
+            found = certified_reference(
+                simulator, stream, samples, judged.batches, settings.error_budget, judged.samples
+            )
             gradients.append(found.gradients)
             errors.append(found.standard_error)
             certified.append(found.certified)
@@ -52,7 +54,8 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             certified_by.append(how if finite else OVERFLOWS)
             noticeable.append(0.0 if finite else math.inf)
             # the continuity of Scorepath's own families is tested, not searched for again in every study
-            findings.append(found_jump(simulator, stream) if study.environments[environment].plugin else "")
+            plugin = study.environments[environment].plugin
+            findings.append(found_jump(simulator, stream, judged.samples) if plugin else "")
     stored = Reference(
         torch.stack(gradients),
         np.array(errors),

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.helpers.strangers import JUMPING, SMOOTH
+from tests.helpers.strangers import JUMPING, RAMPS, SMOOTH, ramp
 from torch import Tensor
 
 from scorepath import registry
+from scorepath.adjoint import backpropagate
 from scorepath.conformance.trajectories import continuity, largest_jump
 from scorepath.environments.base import Environment, make_policy
-from scorepath.noise import Stream
-from scorepath.references.jumps import draw_lines, find_jump
+from scorepath.noise import Noise, Stream
+from scorepath.references.jumps import Jump, draw_lines, find_jump
 from scorepath.references.monte_carlo import found_jump
 from scorepath.rollout import Simulator
 
@@ -50,6 +51,36 @@ def test_a_strangers_jump_is_found(name: str) -> None:
     (finding,) = continuity(JUMPING[name])
     assert finding.startswith("declared continuous, but the return jumps by ")
     assert "declare continuous = False" in finding
+
+
+@pytest.mark.parametrize("name", RAMPS)
+def test_a_ramp_that_samples_do_not_fall_on_is_found(name: str) -> None:
+    (finding,) = continuity(RAMPS[name])
+    assert finding.startswith("declared continuous, but the return changes by ")
+    assert "of 4,096 trajectories fall: declare continuous = False" in finding
+
+
+def searched(environment: Environment, sigma: float, trajectories: int) -> Jump | None:
+    policy = make_policy(environment)
+    parameters, scales = torch.zeros(24, policy.parameter_count).double(), torch.full((24,), sigma)
+    lines = draw_lines(environment, parameters, scales, torch.Generator().manual_seed(1))
+    return find_jump(environment, policy, lines, trajectories)
+
+
+def test_whether_a_ramp_is_a_jump_is_a_matter_of_how_many_trajectories_fall_on_it() -> None:
+    """Their share is what it is by derivatives, to a factor of 4: of 20,000 trajectories some 100 have large ones."""
+    environment, sigma, width = ramp(1e-4), 0.3, 1e-4
+    found = searched(environment, sigma, 512)
+    assert found is not None
+    assert found.size == pytest.approx(20.0, rel=0.01)
+    assert not found.is_met(512)
+    assert found.is_met(2**17)
+    assert searched(environment, sigma, 2**17) is None
+    simulator = Simulator(environment, make_policy(environment), torch.zeros(3, dtype=torch.float64), sigma)
+    noise = Noise(environment, Stream(1, "test", "ramp"), range(1), 20_000, torch.float64)
+    _, signal = backpropagate(simulator, noise.rollout)
+    met = (signal.abs().amax((-2, -1)) > 1e-4 * 20 / width).double().mean().item()
+    assert met / 4 < found.share < 4 * met
 
 
 @pytest.mark.parametrize("name", SMOOTH)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.helpers.problems import at
+from tests.helpers.strangers import ramp
 from torch import Tensor
 
 from scorepath.environments.base import Environment, make_policy
@@ -238,6 +239,17 @@ def test_a_jump_that_is_not_declared_is_found_and_not_differentiated() -> None:
     assert found.finding.startswith("declared continuous, but the return jumps by ")
     assert (found.gradients.mean(0) - FALLING).norm() < 5 * (found.standard_error + 0.01)
     assert found.certified == (found.noticeable <= monte_carlo.UNNOTICED)
+
+
+def test_a_ramp_that_no_sample_falls_on_is_a_jump_to_a_reference() -> None:
+    """It is not differentiated: the gradient is that of the same jump, within 5 standard errors of both (6e-7)."""
+    origin = torch.zeros(3, dtype=torch.float64)
+    steep = certify(ramp(1e-6, height=1.0, edge=0.02), origin, 0.3, 2**14)
+    assert steep.finding.startswith("declared continuous, but the return changes by 1 at step ")
+    assert "reverse mode" not in steep.certified_by
+    jump = certify(ramp(1e-12, height=1.0, edge=0.02), origin, 0.3, 2**14)
+    difference = steep.gradients.mean(0) - jump.gradients.mean(0)
+    assert difference.norm() < 5 * (steep.standard_error + jump.standard_error)
 
 
 def test_a_jump_that_escapes_the_search_is_seen_by_the_witnesses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def probes(slope: float = 1.0, per_family: int = 12) -> tuple[pd.DataFrame, pd.D
         **place, "rival": "leave_one_out", "lead": seen, "lead_low": seen - 0.4, "lead_high": seen + 0.4,
         "cautious": seen, "cautious_low": seen - 0.4, "variance_lead": seen, "bias_share": 0.0, "room": 0.0,
         "agrees": True, "witness": "branches", "blank": False, "tail": 0.0, "rival_tail": 0.0, "trust": 0.5,
-        "raised": 0.75, "reason": np.nan, "jump": 0.0, "declared": 1.0, "probe_samples": 1000.0,
+        "raised": 0.75, "reason": np.nan, "jump": 0.0, "jump_share": 0.0, "declared": 1.0, "probe_samples": 1000.0,
     })  # fmt: skip
     verdicts = pd.DataFrame({
         **place, "comparison": "pathwise_vs_best_derivative_free", "statistic": "log10_mse_ratio", "value": truth,
