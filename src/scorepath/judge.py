@@ -29,7 +29,7 @@ class Judge:
     | certified | whether a bias may be judged by it |
     | how | where it comes from, in words |
     | finding | what refutes a declared continuity, if anything does |
-    | noticeable | the smallest bias, by the gradient's length, that would have shown; 0 where it is exact |
+    | noticeable | the smallest bias, by the gradient's length, that would have shown; a quadrature's error; 0 if exact |
     """
 
     gradients: Tensor
@@ -58,7 +58,8 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
     require_whole("batch_size", batch_size, 2)
     if reference_class(simulator.environment, simulator.policy) != "certified_monte_carlo":
         exact = exact_reference(simulator)
-        return Judge(exact.gradient[None], True, "exact")
+        norm = exact.gradient.norm().item()
+        return Judge(exact.gradient[None], True, "exact", noticeable=exact.error / norm if norm > 0 else 0.0)
     stream = Stream(seed, "", "reference")
     judged = batches * batch_size
     found = certified_reference(simulator, stream, REFERENCE_SAMPLES * judged, batches, ERROR_BUDGET, judged)

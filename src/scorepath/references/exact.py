@@ -19,7 +19,7 @@ class ExactReference(NamedTuple):
 
     objective: float
     gradient: Tensor  # (P,)
-    error: float  # estimated numerical error of the gradient's norm; 0 where nothing but rounding is left
+    error: float  # largest numerical error of the gradient to be expected; 0 where nothing but rounding is left
 
 
 def reference_class(environment: Environment, policy: Policy) -> ReferenceClass:

@@ -50,9 +50,10 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             errors.append(exact.error)
             finite = bool(exact.gradient.isfinite().all())
             certified.append(finite)
-            how = "exact" if exact.error == 0 else f"doubling the quadrature's nodes changed it by {exact.error:.1e}"
+            how = "exact" if exact.error == 0 else f"a quadrature, its error at most some {exact.error:.1e}"
             certified_by.append(how if finite else OVERFLOWS)
-            noticeable.append(0.0 if finite else math.inf)
+            norm = exact.gradient.norm().item()
+            noticeable.append((exact.error / norm if norm > 0 else 0.0) if finite else math.inf)
             # the continuity of Scorepath's own families is tested, not searched for again in every study
             plugin = study.environments[environment].plugin
             findings.append(found_jump(simulator, stream, judged.samples) if plugin else "")

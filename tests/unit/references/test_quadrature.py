@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from tests.helpers.problems import ONE_DECISION, at, label
 
+from scorepath.environments._squashed import squashed
 from scorepath.environments.base import Environment, make_policy
 from scorepath.environments.bump import Bump
 from scorepath.environments.lqr import LQR
@@ -27,6 +30,22 @@ def test_closed_forms_match_quadrature(environment: Environment, sigma: float, m
     tolerance = 1e-7 if environment.continuous else 1e-4  # the midpoint rule is of first order at a jump
     assert objective == pytest.approx(exact.objective, rel=tolerance, abs=tolerance)
     torch.testing.assert_close(gradient, exact.gradient, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("edge", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("tolerance", [1e-10, 1e-4])
+def test_the_error_is_stated_wherever_a_jump_lies_between_two_nodes(edge: float, tolerance: float) -> None:
+    """A squashed step has no formula of its own, but its gradient is the density of the noise where tanh passes it."""
+    environment = squashed(Step(edge=edge), 1.0)
+    policy = make_policy(environment)
+    for mean in (0.0, 0.1, 0.2, 0.25):
+        for sigma in (0.1, 0.3, 1.0):
+            parameters = torch.tensor([mean], dtype=torch.float64)
+            found = quadrature.objective_and_gradient(environment, policy, parameters, sigma, tolerance)
+            where = (math.atanh(edge) - mean) / sigma
+            exact = math.exp(-(where**2) / 2) / math.sqrt(2 * math.pi) / sigma
+            assert abs(found[1].item() - exact) <= found[2] + 1e-12 / sigma
+            assert found[2] < 1e-2 / sigma
 
 
 def test_quadrature_reports_an_honest_error_at_a_jump() -> None:
