@@ -29,7 +29,7 @@ class Judge:
     | certified | whether a bias may be judged by it |
     | how | where it comes from, in words |
     | finding | what refutes a declared continuity, if anything does |
-    | noticeable | the smallest bias, by the gradient's length, that would have shown; a quadrature's error; 0 if exact |
+    | noticeable | smallest bias, by the gradient's length, that would have shown; a quadrature's error; 0 if exact |
     """
 
     gradients: Tensor

@@ -29,7 +29,7 @@ from scorepath.measurement import sample_batches, sample_variances, steps_per_sa
 from scorepath.moments import BatchMoments, concatenate
 from scorepath.noise import Noise, Stream
 from scorepath.references import estimates
-from scorepath.references.jumps import Jump, draw_lines, find_jump
+from scorepath.references.jumps import Jump, draw_lines, find_jump, outlying_lines
 from scorepath.references.witnesses import witness
 from scorepath.rollout import Simulator
 from scorepath.statistics import squared_bias
@@ -143,8 +143,12 @@ def search_jump(simulator: Simulator, seed: int, lines: int = LINES) -> Jump | N
     generator = torch.Generator().manual_seed(seed)
     scales = torch.full((lines,), simulator.sigma, dtype=torch.float64)
     parameters = simulator.parameters.double().expand(lines, -1)
+    policy, probed = simulator.policy, BATCHES * BATCH_SIZE
     drawn = draw_lines(environment, parameters, scales, generator)
-    return find_jump(environment, simulator.policy, drawn, BATCHES * BATCH_SIZE)
+    if (jump := find_jump(environment, policy, drawn, probed)) is not None:
+        return jump
+    outliers = outlying_lines(environment, policy, parameters[0], simulator.sigma, generator, probed)
+    return find_jump(environment, policy, outliers, probed)
 
 
 # --- what the batches say ---------------------------------------------------------------------------------------------

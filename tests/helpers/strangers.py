@@ -175,6 +175,28 @@ JUMPING: dict[str, Stranger] = {
 """By the kind of jump."""
 
 
+def _ending(self: Any, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+    """The speed may not leave a range that a thousandth of the trajectories at sigma = 0.3 leave."""
+    going = self.active(state)
+    x, v = _plain(state[..., 0], state[..., 1], action[..., 0])
+    moved = torch.stack([x, v, state[..., 2] + 1], -1)
+    return torch.where(going[..., None], moved, state), going * (1.0 - (x - 1) ** 2)
+
+
+RARE: dict[str, tuple[Stranger, tuple[float, float, float]]] = {
+    "bonus": (
+        _paying(lambda self, x, v, a, t: -((x - 1) ** 2) - 0.01 * a**2 + 30.0 * (t == 29) * (v > 0.51)),
+        (0.0, 0.0, 0.0),
+    ),
+    "early end": (_with(active=lambda self, state: state[..., 1].abs() <= 0.54, step=_ending), (0.0, 0.0, 0.0)),
+    "where training leads": (
+        _paying(lambda self, x, v, a, t: -0.1 * (x - 1) ** 2 + 10.0 * (x > 1.95)),
+        (0.3, 0.3, 0.0),
+    ),
+}
+"""Jumps that about one trajectory in a thousand meets at sigma = 0.3, and the gains at which that is so."""
+
+
 def ramp(width: float, height: float = 20.0, edge: float = 0.1) -> Stranger:
     """Of this height and width, in the position."""
     return _paying(lambda self, x, v, a, t: -(x**2) + height * torch.clamp((x - edge) / width, 0, 1))

@@ -6,7 +6,15 @@ on until their ends are the same number but for the last bits. A jump is what is
 neighbours: across the last interval the reward changes, across equally long and much longer ones beside it next to
 nothing. A steep slope changes as much beside as across, a kink or a root shrinks on the way, and where chaos has
 magnified the last bits everything changes; so a jump is seen in the first reward that it reaches, before chaos hides
-it, and lines that part only late in the episode have early rewards there.
+it, and lines that part only late in the episode have early rewards there. What few trajectories meet, few lines do:
+so some lines end in the outliers among some thousand trajectories, by reward, return and length of the episode.
+
+A ramp is continuous, but one that no sample falls on is as good as a jump: its derivative, however large, is not met,
+and a score function sees both of its ends. So where a change keeps its size while its piece shrinks, and then fades,
+the piece at which it did is the ramp's width. Of so many trajectories those that are expected on ramps like it are
+counted: their number, times the share of the line that the ramp covers, times how often lines change by as much. Where
+fewer than `FEWEST_HITS` are, and derivatives at random places do not see far larger changes, it is a jump to these
+trajectories. A stiff contact that is met more often is none.
 """
 
 from __future__ import annotations
@@ -70,6 +78,8 @@ MATTERS = 0.05
 UNSEEN_CROSSINGS = 3.0
 """Of lines by ramps, added to those that were counted: none among n lines may yet be 3 of n (95 %)."""
 TRAJECTORIES_AT_ONCE = 4096
+OUTLIERS = 3
+"""Trajectories of each of four kinds that lines end in."""
 
 
 class Jump(NamedTuple):
@@ -152,6 +162,51 @@ def draw_lines(
         scales[:, None, None] * direction,
         alike=drift == 0 and all(bool((each == each[:1]).all()) for each in (parameters, scales)),
     )
+
+
+def outlying_lines(
+    environment: Environment, policy: Policy, parameters: Tensor, scale: float, generator: torch.Generator,
+    among: int = TRAJECTORIES,
+) -> Lines:  # fmt: skip
+    """Lines to the outliers of so many trajectories, each from another draw of action noise: those that stand out of
+    their step's rewards, those of highest and of lowest return, and the shortest episodes.
+
+    Args:
+        environment: any with continuous actions.
+        policy: of all lines.
+        parameters: its, (P,).
+        scale: standard deviation of the action noise.
+        generator: of the numbers.
+        among: trajectories; an event of less than one in so many is met by luck only.
+    """
+    horizon, action_dim = environment.horizon, environment.action_dim
+
+    def randn(*shape: int) -> Tensor:
+        return torch.randn(1, among, *shape, generator=generator, dtype=torch.float64)
+
+    drawn = RolloutNoise(
+        initial=randn(environment.initial_noise_dim),
+        action=scale * randn(horizon, action_dim),
+        process=randn(horizon, environment.process_noise_dim),
+        reward=torch.zeros(1, among, horizon, 1, dtype=torch.float64),
+    )
+    simulator = Simulator(environment, policy, parameters.double()[None], 1.0)
+    parts = [
+        simulator.rollout(RolloutNoise(*(each[:, i : i + TRAJECTORIES_AT_ONCE] for each in drawn)), keep_hidden=False)
+        for i in range(0, among, TRAJECTORIES_AT_ONCE)
+    ]
+    rewards = torch.cat([part.rewards[0] for part in parts])
+    away = ((rewards - rewards.median(0).values).abs() / rewards.std(0)).nan_to_num(0.0, 0.0, 0.0).amax(1)
+    returns = rewards.sum(-1).nan_to_num(0.0, 0.0, 0.0)
+    scores = [away, returns, -returns]
+    if parts[0].active is not None:
+        scores.append(-torch.cat([part.active[0].sum(-1) for part in parts if part.active is not None]).double())
+    ends = torch.cat([score.topk(min(OUTLIERS, among)).indices for score in scores]).unique()
+    start = drawn.action[0, (ends + 1) % among]
+    return Lines(
+        parameters.double().expand(len(ends), -1), drawn.initial[0, ends], drawn.process[0, ends],
+        start, drawn.action[0, ends] - start,
+    )  # fmt: skip
 
 
 def refutation(environment: Environment, jump: Jump, trajectories: int = TRAJECTORIES) -> str:

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from scorepath.noise import Noise, Stream
 from scorepath.references import estimates
-from scorepath.references.jumps import TRAJECTORIES, draw_lines, find_jump, refutation
+from scorepath.references.jumps import TRAJECTORIES, draw_lines, find_jump, outlying_lines, refutation
 from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
 
@@ -129,9 +129,13 @@ def found_jump(simulator: Simulator, stream: Stream, trajectories: int = TRAJECT
     if not environment.continuous or environment.discrete_actions:
         return ""
     generator = torch.Generator().manual_seed(int(stream.generator(0, "lines").integers(2**62)))
-    scales = torch.full((LINES,), simulator.sigma or A_LITTLE, dtype=torch.float64)
-    lines = draw_lines(environment, simulator.parameters.double().expand(LINES, -1), scales, generator)
-    jump = find_jump(environment, simulator.policy, lines, trajectories)
+    policy, parameters, sigma = simulator.policy, simulator.parameters.double(), simulator.sigma or A_LITTLE
+    scales = torch.full((LINES,), sigma, dtype=torch.float64)
+    lines = draw_lines(environment, parameters.expand(LINES, -1), scales, generator)
+    jump = find_jump(environment, policy, lines, trajectories)
+    if jump is None:
+        outliers = outlying_lines(environment, policy, parameters, sigma, generator, min(trajectories, TRAJECTORIES))
+        jump = find_jump(environment, policy, outliers, trajectories)
     return "" if jump is None else refutation(environment, jump, trajectories)
 
 

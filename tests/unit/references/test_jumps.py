@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.helpers.strangers import JUMPING, RAMPS, SMOOTH, ramp
+from tests.helpers.strangers import JUMPING, RAMPS, RARE, SMOOTH, ramp
 from torch import Tensor
 
 from scorepath import registry
@@ -51,6 +51,22 @@ def test_a_strangers_jump_is_found(name: str) -> None:
     (finding,) = continuity(JUMPING[name])
     assert finding.startswith("declared continuous, but the return jumps by ")
     assert "declare continuous = False" in finding
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_what_one_trajectory_in_a_thousand_meets_is_found(name: str) -> None:
+    """By lines to outliers, in each of four searches: in most of them four of 4,096 trajectories meet it."""
+    environment, gains = RARE[name]
+    policy, parameters = make_policy(environment), torch.tensor(gains, dtype=torch.float64)
+    simulator = Simulator(environment, policy, parameters, 0.3)
+    noise = Noise(environment, Stream(1, "test", "rare"), range(1), 2**14, torch.float64)
+    trajectories = simulator.rollout(noise.rollout)
+    ended = trajectories.active
+    met = trajectories.rewards.amax(-1) > 5 if ended is None else ~ended.all(-1)
+    assert 2e-4 < met.double().mean() < 5e-3
+    for seed in range(4):
+        found = found_jump(simulator, Stream(seed, "test", "jumps"))
+        assert found.startswith("declared continuous, but the return jumps by ")
 
 
 @pytest.mark.parametrize("name", RAMPS)
