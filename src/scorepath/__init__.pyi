@@ -6,6 +6,7 @@ from scorepath.adjoint import backpropagate as backpropagate
 from scorepath.advice import Advice as Advice
 from scorepath.advisor import advise as advise
 from scorepath.environments._jacobians import StepJacobians as StepJacobians
+from scorepath.environments._jacobians import jacobians_by_differences as jacobians_by_differences
 from scorepath.environments._squashed import squashed as squashed
 from scorepath.environments._tabular import TabularEnvironment as TabularEnvironment
 from scorepath.environments.base import Environment as Environment

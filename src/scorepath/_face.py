@@ -31,6 +31,7 @@ WHERE = {
     "SequentialEnvironment": "environments.base",
     "TabularEnvironment": "environments._tabular",
     "StepJacobians": "environments._jacobians",
+    "jacobians_by_differences": "environments._jacobians",
     "make_policy": "environments.base",
     "squashed": "environments._squashed",
     "Estimator": "estimators.base",

@@ -33,6 +33,13 @@ WORDS = {
     INSUFFICIENT: "insufficient evidence",
     NO_PATHWISE: "pathwise does not exist here",
 }
+SETTABLE = (
+    "derivatives: if the simulator's state can be set, `step_jacobians` may return sp.jacobians_by_differences(...)"
+)
+DIFFERENT_RETURNS = "returns that differ (a longer horizon, more noise, another policy): all of them were the same"
+ANOTHER_POLICY = "a policy that has been trained a little: at this one its samples are all the same but for rounding"
+BEYOND_MEASURE = 9.0
+"""log10 of a ratio of errors that only rounding makes."""
 NOTHING = Interval(math.nan, math.nan, math.nan)
 GROWN = 1.0
 """Decades over the horizon from which on growth is named."""
@@ -96,8 +103,12 @@ class Answer:
     def __str__(self) -> str:
         if self.verdict == NO_PATHWISE:
             beside = f" ({self.rival}'s error is {self.ratio_at_equal_seconds} times as large at equal seconds)"
-            known = math.isfinite(self.ratio_at_equal_seconds.value)
-            return f"sigma = {self.sigma:g}: {self.why} Use {self.recommendation}{beside if known else ''}."
+            known = math.isfinite(self.ratio_at_equal_seconds.value) and not self.needs
+            return "\n".join([
+                f"sigma = {self.sigma:g}: {self.why} Use {self.recommendation}{beside if known else ''}.",
+                *(f"  what would change it: {text}" for text in self.change),
+                *([f"  to know how much better it is, it takes {self.needs}"] if self.needs else []),
+            ])  # fmt: skip
         why = " meanwhile, for it is unbiased whatever the return is" if self.verdict == INSUFFICIENT else ""
         lines = [
             f"sigma = {self.sigma:g}: {WORDS[self.verdict]}. Use {self.recommendation}{why}.",
@@ -304,11 +315,16 @@ def _without_pathwise(sampled: Sampled, seconds: Mapping[str, float]) -> Answer:
         sigma, NO_PATHWISE, sampled.batches >= probes.BATCHES, 0.0, 0.0, "", best, NOTHING, NOTHING, best,
         "derivatives", f"Pathwise does not exist: {why}.", batches=sampled.batches,
     )  # fmt: skip
+    if not environment.differentiable and not environment.discrete_actions:
+        answer = replace(answer, change=(SETTABLE,))
+    if not any(moments.trace_variances.any() or moments.means.any() for moments in sampled.moments.values()):
+        return replace(answer, recommendation="leave_one_out", needs=DIFFERENT_RETURNS)
     if not (second := probes.best_rival(others, seconds)):
         return answer
     prices = seconds[best], seconds[second]
     found = probes.beside(sampled, (best, second), (1.0, prices[1] / prices[0]))
-    return replace(answer, rival=second, ratio_at_equal_seconds=Interval(*(_power(each) for each in found)))
+    answer = replace(answer, rival=second, ratio_at_equal_seconds=Interval(*(_power(each) for each in found)))
+    return replace(answer, needs=ANOTHER_POLICY) if found[0] > BEYOND_MEASURE else answer
 
 
 def _why(

@@ -323,6 +323,41 @@ def test_without_derivatives_a_policy_with_its_own_standard_deviation_has_one_es
     assert (answer.verdict, answer.recommendation, answer.rival) == (NO_PATHWISE, "leave_one_out", "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Constant(NoDerivatives):
+    """Every return is the same, whatever is done: as of a task that nobody solves within the horizon."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        return state, -torch.ones_like(state[..., 0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Even(NoDerivatives):
+    """The return is even in the actions, and the first policy's mean is 0."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        return state, -action.square().sum(-1)
+
+
+def test_without_derivatives_the_best_is_named_with_its_lead_and_what_differences_would_do() -> None:
+    (answer,) = sp.advise(NoDerivatives(horizon=5), noise_levels=[0.3], budget=8).answers
+    assert answer.verdict == NO_PATHWISE
+    assert answer.recommendation in ("measure_valued", "state_value_baseline")
+    assert answer.ratio_at_equal_seconds.low > 1
+    assert "sp.jacobians_by_differences(...)" in str(answer)
+    assert "to know" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("environment", "needs"),
+    [(Constant, "all of them were the same"), (Even, "a policy that has been trained a little")],
+)
+def test_without_derivatives_and_without_a_signal_no_lead_is_claimed(environment: Any, needs: str) -> None:
+    (answer,) = sp.advise(environment(horizon=5), noise_levels=[0.3], budget=8).answers
+    assert needs in answer.needs
+    assert "times as large" not in str(answer)
+
+
 def test_a_return_without_a_graph_is_said_to_have_none_and_its_derivative_is_zero() -> None:
     advice = sp.advise(Counting(), noise_levels=[0.3], budget=5)
     assert "derivatives: no derivative reaches the return" in str(advice)

@@ -60,6 +60,26 @@ def by_torch(step: Step, state: Tensor, action: Tensor, process_noise: Tensor) -
     return StepJacobians(*(torch.stack(each, -2) for each in zip(*of_next, strict=True)), *of_reward)
 
 
+def jacobians_by_differences(
+    step: Step, state: Tensor, action: Tensor, process_noise: Tensor, width: float = 1e-6
+) -> StepJacobians:
+    """Central differences of a `step` whose state can be set, over this half-width, in float64.
+
+    For a simulator that nobody can differentiate, as its `step_jacobians`. Each takes `2 (state_dim + action_dim)`
+    steps. Next to a jump it is no derivative.
+    """
+    dim = state.shape[-1]
+    point = torch.cat([state, action], -1).detach().double()
+    offsets = width * torch.eye(point.shape[-1]).to(point)
+    moved = point[..., None, None, :] + torch.stack([offsets, -offsets])
+    noise = process_noise.double()[..., None, None, :].expand(*moved.shape[:-1], -1)
+    ends, paid = step(moved[..., :dim], moved[..., dim:], noise)
+    by = ((ends[..., 0, :, :] - ends[..., 1, :, :]) / (2 * width)).transpose(-1, -2)
+    reward = (paid[..., 0, :] - paid[..., 1, :]) / (2 * width)
+    found = by[..., :dim], by[..., dim:], reward[..., :dim], reward[..., dim:]
+    return StepJacobians(*(each.to(state) for each in found))
+
+
 def with_jacobians(step: Step, jacobians: Callable[[Tensor, Tensor, Tensor], StepJacobians]) -> Step:
     """The same step in torch's graph, with these derivatives."""
     return lambda state, action, process_noise: _Step.apply(step, jacobians, state, action, process_noise)

@@ -97,6 +97,17 @@ def simulator(environment: sp.Environment) -> Simulator:
     return Simulator(environment, sigma=0.3)
 
 
+@pytest.mark.parametrize("rows", [(), (5,), (2, 3)])
+def test_differences_of_a_step_are_its_jacobians(rows: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    state, action = (torch.randn(*rows, size, generator=generator) for size in (2, 1))
+    noise, exact = state.new_zeros(*rows, 0), Torch()
+    found = sp.jacobians_by_differences(Numpy().step, state, action, noise)
+    for ours, theirs in zip(found, exact.step_jacobians(state, action, noise), strict=True):
+        assert (ours.dtype, ours.shape) == (torch.float32, theirs.shape)
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", [Numpy, Foreign])
 def test_a_strangers_simulator_passes_every_check(kind: type[Torch]) -> None:
     assert check_environment(kind()) == []
