@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.helpers.places import ROOT
 
 from scorepath.cli import commands as cli
 from scorepath.conformance import quick_findings
@@ -254,3 +255,15 @@ def test_an_entrys_knobs_are_checked(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_name_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run_here(["check", "hoper"]) == 1
     assert "no estimator method 'hoper'. Did you mean 'hopper'?" in capsys.readouterr().err
+
+
+def test_an_xml_model_is_checked_as_an_entry_of_the_family_mujoco(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mujoco", reason="the extra `mujoco` is not installed")
+    file = tmp_path / "ball.xml"
+    file.write_text((ROOT / "config/falling_ball.xml").read_text())
+    assert cli.run_here(["check", str(file), "horizon=3", "ends=false", "solimp_d0=0"]) == 0
+    assert "Nothing is wrong." in capsys.readouterr().out
+    assert cli.run_here(["check", str(tmp_path / "absent.xml")]) != 0
+    assert "there is no file" in capsys.readouterr().err

@@ -25,7 +25,7 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
     """Print what is checked and what was found, and of a simulator at what scale its derivatives mean something.
 
     Args:
-        name: a Python file, or a family or method of Scorepath's own.
+        name: a Python file, a family or method of Scorepath's own, or an XML model for MuJoCo.
         given: knobs such as `horizon=5`, whose values are YAML; without any, all that the class lists is checked. An
             environment may also have the `squash` and the `policy` of a configuration's entry.
 
@@ -34,6 +34,10 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
         LookupError: if there is no such file or name, it cannot be imported, or it defines several of them.
         ValueError: if something is wrong with it.
     """
+    if Path(name).suffix == ".xml":
+        if not Path(name).is_file():
+            raise LookupError(f"there is no file {name}")
+        name, given = "mujoco", [*given, f"model={name}"]
     if (defined := _find(name)) is None:
         print(f"{name} can be imported. It defines no environment and no estimator, so there is nothing else to check;")
         print(f"with `plugins: [{name}]` in config.yaml, every job imports it for what else it does.")

@@ -195,7 +195,7 @@ def parser() -> argparse.ArgumentParser:
     for function in (answer, catalogue, repair):
         other(function)
     checker = other(check, torch=True)
-    checker.add_argument("file", help="a Python file, or the name of a family or method")
+    checker.add_argument("file", help="a Python file, the name of a family or method, or a MuJoCo model (.xml)")
     checker.add_argument("knobs", nargs="*", metavar="knob=value", help="check the one instance with these knobs")
     adviser = other(advise, torch=True)
     adviser.add_argument("simulator", help="a Python file, a family, a MuJoCo model (.xml), or an entry of --config")
