@@ -29,6 +29,8 @@ HAS_PIP = $(VENV)/bin/python -m pip --version >/dev/null 2>&1 || \
 SNAKEMAKE = snakemake --cores $(CORES) $(ARGS) --config $(CONFIG)
 # begun first, or one worker would still be at them when the others have ended
 LONGEST = tests/faults/ tests/cluster/ tests/workflow/
+# JAX starts threads in its process, and other tests fork theirs
+ALONE = tests/mjx/
 PROVENANCE = snakemake --report reports/provenance.zip --quiet all $(ARGS) --config $(CONFIG)
 
 PUBLISHED = verdict_map headline
@@ -62,7 +64,8 @@ check: lint
 test: lint
 	snakemake --lint
 	mkdocs build --strict
-	python -m pytest -n auto --dist worksteal --durations 30 $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/*/))
+	python -m pytest -n auto --dist worksteal --durations 30 $(LONGEST) $(filter-out $(LONGEST) $(ALONE),$(wildcard tests/*/))
+	python -m pytest -n auto --dist worksteal --durations 10 $(ALONE)
 	python -m benchmarks.regression
 
 docs: $(VENV)/.installed-test
@@ -109,13 +112,13 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-test: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies and test tools into $(VENV) (once; torch is large, so this takes minutes)"
 	@$(HAS_PIP)
-	@$(INSTALL) --editable '.[gymnasium,mujoco,test,cluster,docs]'
+	@$(INSTALL) --editable '.[gymnasium,mujoco,mjx,test,cluster,docs]'
 	@touch $@ $(VENV)/.installed
 
 lock:
 	rm -rf .venv-lock
 	"$(PYTHON)" -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,mujoco,test,cluster,docs]'
+	.venv-lock/bin/python -m pip install --quiet --editable '.[gymnasium,mujoco,mjx,test,cluster,docs]'
 	{ grep '^#' requirements.lock; .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
 		> requirements.lock.new
 	mv requirements.lock.new requirements.lock

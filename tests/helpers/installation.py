@@ -30,7 +30,7 @@ def requirements(*extras: str) -> set[str]:
 
 @cache
 def modules_of_tests_only() -> frozenset[str]:
-    """Top-level modules here that a study does not bring: neither `make run` nor the extra for clusters."""
-    brought = requirements("gymnasium", "mujoco", "cluster") | {"pip", "setuptools"}
+    """Top-level modules here that no study brings: neither `make run` nor an extra of its own."""
+    brought = requirements("gymnasium", "mujoco", "mjx", "cluster") | {"pip", "setuptools"}
     owners = packages_distributions().items()
     return frozenset(module for module, names in owners if brought.isdisjoint(map(canonicalize_name, names)))

@@ -22,8 +22,8 @@ from scorepath.store.records import recorded
 from scorepath.study.cells import Plan
 from scorepath.study.jobs import RULES, Rule
 
-# One thread per job: parallelism comes from jobs. It has to be said before numpy and torch are imported.
-for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+# One thread per job: parallelism comes from jobs. It has to be said before numpy, torch and JAX are imported.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC"):
     os.environ.setdefault(_variable, "1")
 
 

@@ -8,7 +8,9 @@ the traces that it starts with.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,8 @@ ROWS_AT_ONCE = 16_384
 INSTALL = "pip install --editable '.[mujoco]' in Scorepath's folder"
 INTEGRATORS = ("Euler", "RK4", "implicit", "implicitfast")
 
-Trace = Callable[[Any, Any], np.ndarray]
-"""From MuJoCo's model and data, after a decision, to a vector."""
+Trace = Callable[[Any, Any], tuple[Any, ...]]
+"""From MuJoCo's model and the data after a decision, the C library's or MJX's, to vectors."""
 
 
 class Engine:
@@ -35,14 +37,15 @@ class Engine:
 
     def __init__(self, source: Path | str, frame_skip: int, settings: Mapping[str, Any], trace: Trace | None) -> None:
         self._mujoco = library()
-        self.model, self.frame_skip, self._trace = self._load(source), frame_skip, trace
-        name = source.name if isinstance(source, Path) else self.model.names.split(b"\0", 1)[0].decode()
+        self.model, self.frame_skip, self.trace = self._load(source), frame_skip, trace
+        self.name = source.name if isinstance(source, Path) else self.model.names.split(b"\0", 1)[0].decode()
         self._set(settings)
         self._data = self._mujoco.MjData(self.model)
         self._spec = int(self._mujoco.mjtState.mjSTATE_FULLPHYSICS)
         self.positions, self.velocities = int(self.model.nq), int(self.model.nv)
         self.state_dim = self.positions + self.velocities + int(self.model.na)
         self.controls = int(self.model.nu)
+        self.largest = float(self._mujoco.mjMAXVAL)
         for wrong, what in (
             (self.controls == 0, "has no actuator, so there is nothing that a policy could do"),
             (
@@ -53,7 +56,7 @@ class Engine:
             (self.model.nmocap > 0, "has mocap bodies, which the family mujoco does not support"),
         ):
             if wrong:
-                raise ValueError(f"the model {name} {what}")
+                raise ValueError(f"the model {self.name} {what}")
         from mujoco.rollout import Rollout
 
         self._rollout = Rollout(nthread=0)
@@ -62,7 +65,7 @@ class Engine:
         self.traces = self.traces_at(self.start[None]).shape[1]
         if not np.isfinite(self.decide(*rest)).all():
             raise ValueError(
-                f"the model {name} is unstable: from its first state without controls it does not come through "
+                f"the model {self.name} is unstable: from its first state without controls it does not come through "
                 f"{frame_skip} steps of {self.model.opt.timestep:g} s; choose a smaller time_step"
             )
 
@@ -94,6 +97,25 @@ class Engine:
                     for each in (model.geom_solref, model.jnt_solref, model.pair_solref, model.tendon_solref_lim):
                         each[:, 0] = value
 
+    @cached_property
+    def _identity(self) -> tuple[bytes, int, Trace | None]:
+        """What its decisions follow from."""
+        saved = np.empty(self._mujoco.mj_sizeModel(self.model), np.uint8)
+        self._mujoco.mj_saveModel(self.model, None, saved)
+        return hashlib.sha256(saved).digest(), self.frame_skip, self.trace
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Engine) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def integrator(self) -> str:
+        """By the name that a model's XML gives it."""
+        name = self._mujoco.mjtIntegrator(self.model.opt.integrator).name.removeprefix("mjINT_")
+        return next((each for each in INTEGRATORS if each.upper() == name), name.lower())
+
     @property
     def seconds(self) -> float:
         """Of one decision."""
@@ -107,7 +129,7 @@ class Engine:
         results = np.full((len(rows), self.state_dim + self.traces), np.nan)
         sound = np.isfinite(rows).all(1) & np.isfinite(controls).all(1)
         if sound.any():
-            advance = self._advance if self._trace is None else self._advance_and_trace
+            advance = self._advance if self.trace is None else self._advance_and_trace
             results[sound] = advance(rows[sound], controls[sound])
         return results
 
@@ -131,26 +153,26 @@ class Engine:
             mujoco.mj_step(model, data, nstep=self.frame_skip)
             mujoco.mj_getState(model, data, state, self._spec)
             result[: self.state_dim], result[self.state_dim :] = state[1:], self._traced()
-            if np.isnan(state).any() or np.abs(state).max() > mujoco.mjMAXVAL:
+            if np.isnan(state).any() or np.abs(state).max() > self.largest:
                 result[:] = np.nan
         return results
 
     def traces_at(self, rows: np.ndarray) -> np.ndarray:
         """Traces in states that no decision has led to, (n, traces): of the forces that act there."""
-        if self._trace is None:
+        if self.trace is None:
             return np.empty((len(rows), 0))
         found = []
         for row in rows:
             self._mujoco.mj_resetData(self.model, self._data)
             self._mujoco.mj_setState(self.model, self._data, np.array([0, *row]), self._spec)
             self._mujoco.mj_forward(self.model, self._data)
-            found.append(self._trace(self.model, self._data))
+            found.append(np.concatenate(self.trace(self.model, self._data)))
         return np.stack(found)
 
     def _traced(self) -> np.ndarray:
-        assert self._trace is not None
+        assert self.trace is not None
         self._mujoco.mj_rnePostConstraint(self.model, self._data)
-        return self._trace(self.model, self._data)
+        return np.concatenate(self.trace(self.model, self._data))
 
     def derivatives(self, rows: np.ndarray, controls: np.ndarray, step: float = STEP) -> tuple[np.ndarray, np.ndarray]:
         """Derivatives of `decide`, (n, state_dim + traces, state_dim) and (n, state_dim + traces, nu).

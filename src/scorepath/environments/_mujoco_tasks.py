@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from scorepath.environments._mujoco import Trace
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Task:
     normal_velocities: bool = False
     going: Callable[[Parts], Tensor] | None = None
     start: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
-    trace: Callable[[Any, Any], np.ndarray] | None = None
+    trace: Trace | None = None
 
 
 def _everything_but(positions: int, limit: float = math.inf) -> Callable[[Parts], Tensor]:
@@ -96,9 +97,9 @@ def _walking(state: Parts) -> Tensor:
     return (height > 0.8) & (height < 2.0) & (angle.abs() < 1.0)
 
 
-def _double_pendulum_trace(model: Any, data: Any) -> np.ndarray:
+def _double_pendulum_trace(model: Any, data: Any) -> tuple[Any, ...]:
     """Where the tip is, x and z, and the cart's constraint force."""
-    return np.array([data.site_xpos[0][0], data.site_xpos[0][2], data.qfrc_constraint[0]])
+    return data.site_xpos[0][::2], data.qfrc_constraint[:1]
 
 
 def _double_pendulum_observation(state: Parts) -> Tensor:
@@ -114,9 +115,9 @@ def _double_pendulum_reward(state: Parts, action: Tensor, after: Parts, going: T
     return alive - 0.01 * x.square() - (z - 2).square() - 1e-3 * first.square() - 5e-3 * second.square()
 
 
-def _reacher_trace(model: Any, data: Any) -> np.ndarray:
+def _reacher_trace(model: Any, data: Any) -> tuple[Any, ...]:
     """From the target to the fingertip."""
-    return np.array(data.body("fingertip").xpos - data.body("target").xpos)
+    return (data.xpos[model.body("fingertip").id] - data.xpos[model.body("target").id],)
 
 
 def _reacher_observation(state: Parts) -> Tensor:
@@ -138,9 +139,9 @@ def _reacher_start(qpos: Tensor, qvel: Tensor, normals: Tensor) -> tuple[Tensor,
     return torch.cat([qpos[..., :-2], goal], -1), torch.cat([qvel[..., :-2], still], -1)
 
 
-def _ant_trace(model: Any, data: Any) -> np.ndarray:
+def _ant_trace(model: Any, data: Any) -> tuple[Any, ...]:
     """Where the torso is, x and y, and the external forces on all bodies."""
-    return np.concatenate([data.xpos[1][:2], data.cfrc_ext.ravel()])
+    return data.xpos[1][:2], data.cfrc_ext.ravel()
 
 
 def _ant_observation(state: Parts) -> Tensor:

@@ -1,4 +1,4 @@
-"""MuJoCo, the C library: Gymnasium's tasks, or any model of yours, as a pure step that brings its own Jacobians."""
+"""MuJoCo, in C or XLA: Gymnasium's tasks, or any model of yours, as a pure step that brings its own Jacobians."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,10 @@ from scorepath.environments._mujoco import INTEGRATORS, Engine, asset
 from scorepath.environments._mujoco_tasks import TASKS, Parts, Task, listed
 from scorepath.environments.base import ReferenceClass, SequentialEnvironment, require_not_negative, require_positive
 
+if TYPE_CHECKING:
+    from scorepath.environments._mjx import Compiled
+
+BACKENDS = ("c", "mjx")
 SETTINGS = ("time_step", "integrator", "iterations", "solimp_d0", "solimp_width", "solref_time")
 """Knobs that are handed to MuJoCo, where they are given."""
 MOST_FRAMES = 1000
@@ -32,7 +36,8 @@ class MuJoCo(SequentialEnvironment):
     them; controls beyond their range are cut off by MuJoCo, while the cost of controls is that of the action as it is.
     A decision starts without a warm start and at time 0, so it is a function of state and action alone. Its Jacobian is
     a central difference over the whole decision, in float64 and across MuJoCo's time steps, of any integrator; where
-    one of its sides holds a jump or a kink, it is the other side's. Contacts and joint limits of MuJoCo jump at their
+    one of its sides holds a jump or a kink, it is the other side's. With `backend: mjx` the same model is simulated by
+    MuJoCo XLA, and its Jacobian is exact, by forward differentiation. Contacts and joint limits of MuJoCo jump at their
     onset unless `solimp_d0` is 0 (docs/mujoco.md), so no continuity is claimed.
 
     A model of your own: a plugin that extends this class, with `model` and `data_files`, and its own `reward`, and
@@ -40,6 +45,7 @@ class MuJoCo(SequentialEnvironment):
 
     Attributes:
         task: inverted_pendulum, inverted_double_pendulum, swimmer, reacher, hopper, half_cheetah, walker or ant.
+        backend: c, MuJoCo's C library; or mjx, MuJoCo XLA (the extra `mjx`), which does not support all of MuJoCo.
         model: path of another XML file for the task, or its text; by default it is Gymnasium's.
         horizon: number of decisions T.
         process_noise: standard deviation of the noise on every velocity per decision, in m/s or rad/s.
@@ -67,6 +73,7 @@ class MuJoCo(SequentialEnvironment):
     )
 
     task: str = "inverted_pendulum"
+    backend: str = "c"
     model: str = ""
     horizon: int = 20
     frame_skip: int = 0
@@ -88,6 +95,8 @@ class MuJoCo(SequentialEnvironment):
             if name != "integrator" and self._given(name) and type(getattr(self, name)) not in (int, kind):
                 wanted = "a whole number" if kind is int else "a number"
                 raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)!r}")
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {self.backend!r}")
         require_not_negative(self, "frame_skip", "initial_scale")
         if self.frame_skip > MOST_FRAMES:
             raise ValueError(f"frame_skip must be at most {MOST_FRAMES}, got {self.frame_skip}")
@@ -98,7 +107,7 @@ class MuJoCo(SequentialEnvironment):
             raise ValueError(f"integrator must be one of {', '.join(INTEGRATORS)}, got {self.integrator!r}")
         if self.solimp_d0 is not None and not 0 <= self.solimp_d0 < 1:
             raise ValueError(f"solimp_d0 must lie in [0, 1), got {self.solimp_d0}")
-        self._engine  # noqa: B018 - a model that cannot be simulated is heard of now
+        self._dynamics  # noqa: B018 - a model that cannot be simulated is heard of now
 
     # --- the model ------------------------------------------------------------------------------------------------
     def _given(self, name: str) -> bool:
@@ -113,6 +122,15 @@ class MuJoCo(SequentialEnvironment):
         settings = {name: getattr(self, name) for name in SETTINGS if self._given(name)}
         return Engine(self._source(), self.frame_skip or self._task.frame_skip, settings, self._task.trace)
 
+    @cached_property
+    def _dynamics(self) -> Engine | Compiled:
+        """What computes decisions and their derivatives."""
+        if self.backend == "c":
+            return self._engine
+        from scorepath.environments._mjx import compiled
+
+        return compiled(self._engine)
+
     def _source(self) -> Path | str:
         """The model: Gymnasium's, text, or a file beside the plugin that defines the class, or where the path leads."""
         if not self.model:
@@ -123,7 +141,8 @@ class MuJoCo(SequentialEnvironment):
         return beside if beside.is_file() else Path(self.model)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_engine"}  # MuJoCo's is not copied
+        ours = {"_engine", "_dynamics"}  # what others compiled or allocated is not copied
+        return {name: value for name, value in self.__dict__.items() if name not in ours}
 
     # --- sizes ----------------------------------------------------------------------------------------------------
     @property
@@ -185,7 +204,7 @@ class MuJoCo(SequentialEnvironment):
     # --- physics --------------------------------------------------------------------------------------------------
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
         disturbed, going = self._disturbed(state, process_noise), self.active(state)
-        after = self._engine.decide(_rows(disturbed)[:, : self._engine.state_dim], _rows(action))
+        after = self._dynamics.decide(_rows(disturbed)[:, : self._engine.state_dim], _rows(action))
         next_state = _like(after, state)
         reward = self.reward(disturbed, action, next_state)
         # what MuJoCo gives up has no reward, but for the next decisions a state
@@ -198,10 +217,10 @@ class MuJoCo(SequentialEnvironment):
         engine, going = self._engine, self.active(state)
         disturbed = self._disturbed(state, process_noise).double()
         rows, controls = _rows(disturbed)[:, : engine.state_dim], _rows(action)
-        after = _like(engine.decide(rows, controls), disturbed)
+        after = _like(self._dynamics.decide(rows, controls), disturbed)
         found = [
             torch.from_numpy(each).reshape(*state.shape[:-1], self.state_dim, -1)
-            for each in engine.derivatives(rows, controls)
+            for each in self._dynamics.derivatives(rows, controls)
         ]
         unread = found[0].new_zeros(*found[0].shape[:-1], engine.traces)  # traces have no consequences
         by_state, by_action = torch.cat([found[0], unread], -1), found[1]

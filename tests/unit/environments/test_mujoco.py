@@ -70,7 +70,7 @@ def test_a_task_is_gymnasiums_step_by_step(task: str) -> None:
         state = environment.start_from(torch.from_numpy(np.concatenate([theirs.data.qpos, theirs.data.qvel]))[None])
         trace = environment._task.trace
         if trace is not None and not fresh:
-            traces = torch.from_numpy(trace(theirs.model, theirs.data))
+            traces = torch.from_numpy(np.concatenate(trace(theirs.model, theirs.data)))
             state = torch.cat([state[0, : -len(traces)], traces])[None]
         np.testing.assert_allclose(environment.observe(state)[0], observation, rtol=0, atol=1e-12)
         action = 0.8 * generator.uniform(theirs.action_space.low, theirs.action_space.high)
@@ -233,6 +233,7 @@ def test_a_model_may_be_given_as_text() -> None:
     ("knobs", "message"),
     [
         ({"task": "humanoid"}, "task must be one of ant, .*, got 'humanoid'"),
+        ({"backend": "mujoco"}, "backend must be one of c, mjx, got 'mujoco'"),
         ({"integrator": "rk4"}, "integrator must be one of Euler, RK4, implicit, implicitfast, got 'rk4'"),
         ({"solimp_d0": 1.0}, r"solimp_d0 must lie in \[0, 1\), got 1.0"),
         ({"time_step": "fast"}, "time_step must be a number, got 'fast'"),
@@ -255,6 +256,12 @@ def test_without_its_extra_the_family_says_how_to_get_it(module: str, monkeypatc
     assert "task" in registry.knobs(registry.load(registry.ENVIRONMENTS, "mujoco"))
     with pytest.raises(ValueError, match=r"pip install --editable '\.\[mujoco\]'"):
         MuJoCo()
+
+
+def test_without_its_extra_the_backend_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(ValueError, match=r"the backend mjx needs MuJoCo XLA: pip install --editable '\.\[mjx\]'"):
+        MuJoCo(backend="mjx")
 
 
 def test_a_study_depends_on_the_text_of_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
