@@ -324,7 +324,11 @@ def _without_pathwise(sampled: Sampled, seconds: Mapping[str, float]) -> Answer:
     prices = seconds[best], seconds[second]
     found = probes.beside(sampled, (best, second), (1.0, prices[1] / prices[0]))
     answer = replace(answer, rival=second, ratio_at_equal_seconds=Interval(*(_power(each) for each in found)))
-    return replace(answer, needs=ANOTHER_POLICY) if found[0] > BEYOND_MEASURE else answer
+    if found[0] > BEYOND_MEASURE:
+        return replace(answer, needs=ANOTHER_POLICY)
+    if sampled.batches < probes.BATCHES:
+        return replace(answer, needs=_more(sampled, probes.BATCHES, seconds))
+    return answer
 
 
 def _why(
@@ -396,7 +400,11 @@ def _needs(found: Evidence, sampled: Sampled, seconds: Mapping[str, float], jump
         factor = (width / abs(found.lead)) ** 2
     if not math.isfinite(factor):
         return "lighter tails, or far more samples than could be afforded here"
-    batches = math.ceil(sampled.batches * max(2.0, 1.5 * factor))
+    return _more(sampled, math.ceil(sampled.batches * max(2.0, 1.5 * factor)), seconds)
+
+
+def _more(sampled: Sampled, batches: int, seconds: Mapping[str, float]) -> str:
+    """So many batches, and how long they would take."""
     total = float(f"{max(1.0, 1.5 * batches * sampled.batch_size * sum(seconds.values())):.2g}")
     return f"about {batches} batches instead of {sampled.batches}: some {total:g} seconds more"
 

@@ -1,25 +1,36 @@
-"""A study of MuJoCo XLA: whole, by the warm worker that survives it, and the same bytes when computed again."""
+"""A study of MuJoCo XLA beside the warm worker, which stays without JAX; and the same bytes when computed again."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from tests.helpers.places import ROOT
-from tests.helpers.project import Project, new_project
+from tests.helpers.project import BIN, new_project
 
 pytest.importorskip("mujoco.mjx", reason="the extra `mjx` is not installed")
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-ENTRY = {"family": "mujoco", "model": "ball.xml", "horizon": 2, "frame_skip": 5, "ends": False}
+from scorepath.cli.worker import COMPUTING, REPORTING
 
 
-@pytest.fixture(scope="module")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def test_what_the_worker_imports_before_it_forks_brings_no_jax() -> None:
+    """Its threads would not survive the fork."""
+    lines = [f"import {name}" for name in (*COMPUTING, *REPORTING, "scorepath.environments.mujoco", "mujoco")]
+    code = "\n".join(["import sys", *lines, "sys.exit('jax' in sys.modules)"])
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.workflow
+@pytest.mark.slow
+def test_a_whole_study_ends_and_is_the_same_bytes_when_computed_again(tmp_path_factory: pytest.TempPathFactory) -> None:
     project = new_project(tmp_path_factory.mktemp("mjx") / "study")
     project.path("ball.xml").write_text((ROOT / "config/falling_ball.xml").read_text())
+    ball = {"name": "ball", "family": "mujoco", "model": "ball.xml", "horizon": 2, "frame_skip": 10, "ends": False}
     project.configure(
         noise_levels=[0.3],
-        environments=[{"name": "ball", "backend": "mjx", **ENTRY}, {"name": "cosine", "family": "cosine"}],
-        estimators=["reinforce", "pathwise"],
+        environments=[{**ball, "backend": "mjx"}],
+        estimators=["leave_one_out", "pathwise"],
         gradients={"samples": 64, "batch_size": 16, "dtype": "float64"},
         references={"noise_level": 0.1, "return_gaps": [0], "samples": 640},
         training={
@@ -29,17 +40,8 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Project:
     )  # fmt: skip
     ended = project.run()
     assert ended.status == 0, ended.output
-    return project
-
-
-def test_the_study_ends_and_no_job_left_the_worker(studied: Project) -> None:
-    cells = list(studied.folder.glob("results/**/ball/**/*.csv"))
-    assert any("pathwise" in str(cell) for cell in cells)
-    logs = "".join(path.read_text() for path in studied.folder.rglob("*.log"))
-    assert "fork" not in logs
-    assert "Traceback" not in logs
-
-
-def test_results_are_the_same_bytes_when_computed_again(studied: Project) -> None:
-    ended = studied.command("scorepath", "verify", "--fraction", "1", "--cores", "2")
+    cells = project.results("gradients/ball/*")
+    assert len([name for name in cells if "pathwise" in name or "leave_one_out" in name]) >= 2, sorted(cells)
+    assert project.path("reports/report.html").is_file()
+    ended = project.execute(str(BIN / "scorepath"), "verify", "--fraction", "1", "--cores", "2")
     assert ended.status == 0, ended.output

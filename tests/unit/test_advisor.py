@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,8 +16,8 @@ from tests.helpers.own_std import ONES_OWN
 from torch import Tensor
 
 import scorepath as sp
-from scorepath import advisor, forecast
-from scorepath.advice import DERIVATIVE_FREE, INSUFFICIENT, NO_PATHWISE
+from scorepath import advisor, forecast, probes
+from scorepath.advice import DERIVATIVE_FREE, INSUFFICIENT, NO_PATHWISE, answer_of
 from scorepath.clock import Clock
 from scorepath.environments.base import make_policy
 
@@ -346,6 +347,15 @@ def test_without_derivatives_the_best_is_named_with_its_lead_and_what_difference
     assert answer.ratio_at_equal_seconds.low > 1
     assert "sp.jacobians_by_differences(...)" in str(answer)
     assert "to know" not in str(answer)
+
+
+def test_without_derivatives_a_budget_of_few_batches_is_said_to_be_too_small() -> None:
+    simulator = sp.Simulator(NoDerivatives(horizon=5), sigma=0.3)
+    sampled = probes.sample(simulator, sp.Stream(0, "", "advice"), range(4), 16)
+    seconds = dict.fromkeys(sampled.moments, 1e-3)
+    answer = answer_of(sampled, seconds, None, False, None, math.nan, math.nan, forecast.shipped())
+    assert answer.needs.startswith("about 8 batches instead of 4")
+    assert "times as large" not in str(answer)
 
 
 @pytest.mark.parametrize(
