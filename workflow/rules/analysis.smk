@@ -75,6 +75,44 @@ rule probes:
         RULES["probes"].shell
 
 
+rule landscapes:
+    input:
+        RULES["landscapes"].reads,
+        along=lambda wildcards: reference_path(wildcards.environment, study.landscape_level(wildcards.environment)),
+    output:
+        RULES["landscapes"].results,
+    log:
+        RULES["landscapes"].log,
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        digest=own_digest("landscapes"),
+    shell:
+        RULES["landscapes"].shell
+
+
+rule landscape_tables:
+    input:
+        existing(path for name in environments() for path in (landscape_path(name), episode_path(name))),
+    output:
+        RULES["landscape_tables"].results,
+    log:
+        RULES["landscape_tables"].log,
+    priority: -20  # like the figures
+    conda:
+        "../envs/scorepath.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        digest=plan.digests["landscape_tables"],
+    shell:
+        RULES["landscape_tables"].shell
+
+
 rule tables:
     input:
         references=reference_results,

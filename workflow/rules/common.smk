@@ -27,6 +27,8 @@ from scorepath.store.paths import (
     costs_path,
     curves_path,
     diagram_path,
+    episode_path,
+    landscape_path,
     point_path,
     policies_path,
     probes_path,

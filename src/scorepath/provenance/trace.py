@@ -22,6 +22,7 @@ from scorepath.study.jobs import (
     Rule,
     cell_job,
     claim_job,
+    landscapes_job,
     point_job,
     policies_job,
     probes_job,
@@ -32,6 +33,7 @@ from scorepath.study.jobs import (
 
 OF_PROBES = ("probes", "advisor")
 OF_SWEEPS = ("phase_diagrams", "crossings")
+OF_LANDSCAPES = ("landscapes", "trajectories")
 SHARED = (
     "# the verdict itself, unlike the value, takes all comparisons of its criterion into account (false discoveries)"
 )
@@ -91,6 +93,9 @@ def _jobs(plan: Plan, table: str, row: Mapping[str, str]) -> Iterator[Job]:
         yield from _reference(row["environment"], float(row["sigma"]))
     elif table in ("costs", "exact_curves", "signals"):
         yield policies_job(row["environment"])
+    elif table in OF_LANDSCAPES:
+        yield from _reference(row["environment"], plan.study.landscape_level(row["environment"]))
+        yield landscapes_job(row["environment"], plan.study.landscape_level(row["environment"]))
     elif table in OF_PROBES:
         # every other family's places enter a probability
         yield from (job for name in plan.study.environments for job in (policies_job(name), probes_job(name)))
@@ -121,7 +126,7 @@ def _cells(plan: Plan, table: str, row: Mapping[str, str]) -> list[Cell]:
     if table == "claims":
         named = _judged_on(row["prediction"], list(plan.study.environments))
         return [cell for cell in running if not named or (cell.environment in named and cell.stage == "gradients")]
-    if table in ("references", "costs", "exact_curves", "signals", *OF_SWEEPS):
+    if table in ("references", "costs", "exact_curves", "signals", *OF_LANDSCAPES, *OF_SWEEPS):
         return []
     if table in ("roughness", *OF_PROBES):
         return [cell for cell in running if cell.stage == "gradients"]

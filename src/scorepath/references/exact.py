@@ -44,25 +44,43 @@ def exact_reference(simulator: Simulator, tolerance: float = 1e-10) -> ExactRefe
     Raises:
         ValueError: where no exact reference exists, or for parameters that are not one float64 vector.
     """
-    environment, policy, parameters, sigma = (
-        simulator.environment, simulator.policy, simulator.parameters, simulator.sigma,
-    )  # fmt: skip
+    environment, policy, parameters, sigma = _parts(simulator)
+    kind = reference_class(environment, policy)
+    if kind == "quadrature":
+        return ExactReference(*quadrature.objective_and_gradient(environment, policy, parameters, sigma, tolerance))
+    theta = parameters.detach().requires_grad_()
+    objective = _objective(environment, policy, theta, sigma, kind)
+    (gradient,) = gradients(objective, (theta,))
+    return ExactReference(objective.item(), gradient, 0.0)
+
+
+def exact_objective(simulator: Simulator, tolerance: float = 1e-4) -> float:
+    """The objective alone, for a fraction of the time: there is no way back to the parameters."""
+    environment, policy, parameters, sigma = _parts(simulator)
+    kind = reference_class(environment, policy)
+    if kind == "quadrature":
+        return quadrature.objective_and_gradient(environment, policy, parameters, sigma, tolerance)[0]
+    with torch.no_grad():
+        return float(_objective(environment, policy, parameters, sigma, kind))
+
+
+def _objective(environment: Environment, policy: Policy, theta: Tensor, sigma: float, kind: ReferenceClass) -> Tensor:
+    """By a formula or a linear solve."""
+    match kind:
+        case "closed_form" | "recursion":
+            return environment.expected_return(policy, theta, sigma)
+        case "linear_solve":
+            return tabular.expected_return(environment, policy, theta, sigma)
+        case other:
+            raise ValueError(f"{type(environment).__name__} has no exact gradient: its reference class is {other}")
+
+
+def _parts(simulator: Simulator) -> tuple[Environment, Policy, Tensor, float]:
+    """Raises ValueError for parameters that are not one float64 vector."""
+    policy, parameters = simulator.policy, simulator.parameters
     if parameters.dtype != torch.float64 or parameters.shape != (policy.parameter_count,):
         raise ValueError(
             f"parameters must be a float64 vector of length {policy.parameter_count}, "
             f"got {parameters.dtype} of shape {tuple(parameters.shape)}"
         )
-    kind = reference_class(environment, policy)
-    if kind == "quadrature":
-        return ExactReference(*quadrature.objective_and_gradient(environment, policy, parameters, sigma, tolerance))
-
-    theta = parameters.detach().requires_grad_()
-    match kind:
-        case "closed_form" | "recursion":
-            objective = environment.expected_return(policy, theta, sigma)
-        case "linear_solve":
-            objective = tabular.expected_return(environment, policy, theta, sigma)
-        case other:
-            raise ValueError(f"{type(environment).__name__} has no exact gradient: its reference class is {other}")
-    (gradient,) = gradients(objective, (theta,))
-    return ExactReference(objective.item(), gradient, 0.0)
+    return simulator.environment, policy, parameters, simulator.sigma

@@ -14,9 +14,12 @@ from scorepath.reporting.rows import declared_facts
 from scorepath.store.paths import PACKAGE
 from scorepath.study.cells import Plan
 
+SKETCHES = PACKAGE / "reporting" / "sketches"
+"""A drawing of the system per family; a family of landscapes has none, for its return along a line is one."""
+
 
 def cards(plan: Plan | None) -> dict[str, dict[str, Any]]:
-    """A card per environment of the plan: family, sentence, equations, knobs, facts; none without a plan."""
+    """A card per environment of the plan: family, sentence, equations, sketch, knobs, facts; none without a plan."""
     facts = declared_facts(plan)
     found = {}
     for entry in plan.config.get("environments", ()) if plan else ():
@@ -25,9 +28,15 @@ def cards(plan: Plan | None) -> dict[str, dict[str, Any]]:
             "family": label(entry["family"]),
             "knobs": ", ".join(f"{label(name)} {value}" for name, value in entry["knobs"].items()),
             "facts": "; ".join(facts.get(entry["name"], [])),
+            "sketch": "" if entry.get("plugin") else entry["family"] if entry["family"] in sketches() else "",
             **words,
         }
     return found
+
+
+def sketches() -> dict[str, str]:
+    """The drawings of systems that this package has, by family."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(SKETCHES.glob("*.svg"))}
 
 
 def described(family: str, plugin: str = "") -> dict[str, str]:

@@ -27,11 +27,12 @@ from scorepath.reporting import calibration
 from scorepath.reporting.advisor import QUANTITIES, advisor_rows, advisor_sentences
 from scorepath.reporting.answer import CRITERIA, decisions, evidence
 from scorepath.reporting.bibliography import WORKS, bibtex_address
-from scorepath.reporting.cards import cards
+from scorepath.reporting.cards import cards, sketches
 from scorepath.reporting.coverage import coverage_rows
 from scorepath.reporting.cures import cure_rows, cure_sentence
 from scorepath.reporting.embedding import downloads, script_data
 from scorepath.reporting.every_cell import embedded_cells
+from scorepath.reporting.landscapes import embedded_landscapes, embedded_trajectories
 from scorepath.reporting.learning import learning_rows
 from scorepath.reporting.ledger import ledger_sentence
 from scorepath.reporting.questions import question_facts
@@ -105,11 +106,19 @@ def render_report(
     rows, columns = decisions(tables, facts)
     cells = tables.read("cells")
     config: Mapping[str, Any] = plan.config if plan else {}
+    drawn = {entry["family"] for entry in config.get("environments", ())}
     page = environment.get_template("report.html.j2").render(
         css=Markup("".join(source(environment, name)[0] for name in environment.list_templates(extensions=["css"]))),
         js=Markup("".join(source(environment, name)[0] for name in environment.list_templates(extensions=["js"]))),
         study=script_data(
-            {"cells": embedded_cells(tables), "map": embedded_tiles(tables, config), "cards": cards(plan)}
+            {
+                "cells": embedded_cells(tables),
+                "map": embedded_tiles(tables, config),
+                "cards": cards(plan),
+                "sketches": {name: text for name, text in sketches().items() if name in drawn},
+                "landscapes": embedded_landscapes(tables),
+                "trajectories": embedded_trajectories(tables),
+            }
         ),
         judged_by=judged_by(tables),
         rule=rule_lines(tables),

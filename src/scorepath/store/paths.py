@@ -29,6 +29,8 @@ TRAINING = "results/training/{environment}/{estimator}/sigma={sigma}.csv"
 COSTS = "results/costs/{environment}.csv"
 CURVES = "results/exact_curves/{environment}.csv"
 SIGNALS = "results/signals/{environment}.csv"
+LANDSCAPE = "results/landscapes/{environment}.csv"
+EPISODE = "results/trajectories/{environment}.csv"
 PROBES = "results/probes/{environment}.csv"
 ADVISOR_MODEL = RESULTS / "advisor" / "model.json"
 """What `scorepath.forecast.shipped` would be if it were fitted to this study."""
@@ -82,6 +84,16 @@ def curves_path(environment: str) -> Path:
 def signals_path(environment: str) -> Path:
     """Where the moments of an environment's action signals lie."""
     return Path(SIGNALS.format(environment=environment))
+
+
+def landscape_path(environment: str) -> Path:
+    """Where the return along a line through an environment's checkpoints lies."""
+    return Path(LANDSCAPE.format(environment=environment))
+
+
+def episode_path(environment: str) -> Path:
+    """Where a trajectory without noise of an environment's checkpoints lies."""
+    return Path(EPISODE.format(environment=environment))
 
 
 def probes_path(environment: str) -> Path:

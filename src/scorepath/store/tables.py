@@ -84,6 +84,11 @@ COLUMNS: dict[str, list[str]] = {
             "number part scope rank_correlation rank_correlation_low rank_correlation_high distance places"
             " environments choice"
         ),
+        "landscapes": (
+            "environment checkpoint along_sigma sigma distance expected_return expected_return_low expected_return_high"
+            " gain gain_low gain_high trajectories"
+        ),
+        "trajectories": "environment checkpoint quantity coordinate step value",
         "probes": (
             "environment family sigma checkpoint criterion rival lead lead_low lead_high cautious cautious_low"
             " variance_lead bias_share room agrees witness blank tail rival_tail trust raised reason jump jump_share declared"

@@ -206,6 +206,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
             "costs": [study.cost_repeats, study.gradients, study.estimators_of(name), study.is_dear(name)],
             "exact_curves": [study.estimators, study.gradients.batch_size],
             "signals": [study.noise_levels_of(name), study.references.return_gaps, study.gradients_of(name).samples],
+            "landscapes": [study.noise_levels_of(name), study.references.return_gaps, study.landscape_level(name)],
             "probes": [
                 study.noise_levels_of(name), study.references.return_gaps, study.gradients.batch_size,
                 study.gradients_of(name).samples,
@@ -230,6 +231,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         "cost_tables": analysis,
         "mechanisms": [study.environments, methods, study.seed, study.resamples],
         "advisor": [study.environments, study.gradients.batch_size, study.seed, study.resamples],
+        "landscape_tables": list(study.environments),
         "sweep_tables": list(study.sweeps),
         "claims": [study.environments, methods, study.seed, study.resamples, study.claims],
         "questions": study.seed,

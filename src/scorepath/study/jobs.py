@@ -19,8 +19,10 @@ from scorepath.store.paths import (
     COSTS,
     CRATE,
     CURVES,
+    EPISODE,
     FIGURE,
     GRADIENTS,
+    LANDSCAPE,
     PHASE_DIAGRAM,
     PLAN,
     POLICIES,
@@ -37,6 +39,7 @@ from scorepath.store.paths import (
     claim_path,
     curves_path,
     diagram_path,
+    landscape_path,
     log_path,
     point_path,
     policies_path,
@@ -160,6 +163,18 @@ RULES = {
             "Probe an environment as the advisor does.",
             (PROBES,),
             reads=(POLICIES,), sources=("environment",), torch=True, numerical=True, many=True,
+        ),
+        Rule(
+            "landscapes",
+            "Follow the return along a line through each checkpoint, and one trajectory without noise.",
+            (LANDSCAPE, EPISODE),
+            reads=(POLICIES,), sources=("environment",), torch=True, numerical=True, many=True,
+        ),
+        Rule(
+            "landscape_tables",
+            "Gather all lines and trajectories into the landscapes and trajectories tables.",
+            _tables("landscapes", "trajectories"),
+            numerical=True,
         ),
         Rule(
             "tables",
@@ -294,6 +309,12 @@ def probes_job(environment: str) -> Job:
     return Job(rule, probes_path(environment), rule.by_hand(environment=environment), inputs, environment)
 
 
+def landscapes_job(environment: str, along: float) -> Job:
+    """The job that follows the return along the reference gradient at this noise level."""
+    rule, inputs = RULES["landscapes"], (policies_path(environment), reference_path(environment, along))
+    return Job(rule, landscape_path(environment), rule.by_hand(environment=environment), inputs, environment)
+
+
 def point_job(sweep: str, point: str) -> Job:
     """The job that measures one point of a sweep."""
     rule = RULES["sweep_point"]
@@ -332,6 +353,7 @@ FOLDERS = frozenset(
         "exact_curves",
         "signals",
         "probes",
+        "landscapes",
         "gradients",
         "train",
         "sweep_point",
@@ -353,6 +375,7 @@ def all_jobs(plan: Plan) -> Iterator[Job]:
         yield curves_job(name)
         yield signals_job(name)
         yield probes_job(name)
+        yield landscapes_job(name, study.landscape_level(name))
     for cell in plan.cells:
         if cell.status == "run":
             yield cell_job(cell)

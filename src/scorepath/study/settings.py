@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -155,6 +156,12 @@ class Study:
         """The noise levels at which an environment's gradients are measured, in the study's order."""
         own = self.environments[environment].noise_levels
         return self.noise_levels if own is None else tuple(level for level in self.noise_levels if level in own)
+
+    def landscape_level(self, environment: str) -> float:
+        """The noise level along whose gradient a landscape is drawn: nearest to that of the checkpoints' training."""
+        trained = self.references.noise_level or 1.0
+        levels = self.noise_levels_of(environment)
+        return min(levels, key=lambda sigma: (sigma == 0, abs(math.log((sigma or 1.0) / trained))))
 
     def estimators_of(self, environment: str) -> Mapping[str, EstimatorEntry]:
         """The estimators that they are measured with, by name, in the study's order."""

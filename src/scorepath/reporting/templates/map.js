@@ -164,9 +164,10 @@
       ...(words_.equations ?? "").split("\n\n").filter(Boolean).map(inCode),
       facts ? element("p", { class: "quiet" }, `${facts}.`) : null,
       element("p", {}, ...verdictWords(environment, sigma, found)),
+      element("div", { class: "drawings" }, ...sketchOf(words_.sketch), ...landscapeOf(environment, sigma, shownCheckpoint()),
+        ...trajectoryOf(environment, shownCheckpoint())),
       ...curves(environment, found.row?.rival),
       ...numbers(environment, sigma),
-      element("p", { class: "quiet" }, "No table of the study has the return along a line, so it is not drawn here."),
     );
     const body = card.querySelector("tbody");
     if (body) roving(body, ".copy")();
@@ -179,6 +180,9 @@
   /** A paragraph of a docstring: what stands between backticks is code. */
   const inCode = (text) => element("p", { class: "equations" },
     ...text.split(/`+/).map((part, index) => (index % 2 ? element("code", {}, part) : part)));
+
+  /** Of training there is no checkpoint: the card shows where it starts. */
+  const shownCheckpoint = () => String(trained() ? map.checkpoints[0]?.[0] : checkpoint());
 
   function verdictWords(environment, sigma, found) {
     const row = found.row;
@@ -235,12 +239,6 @@
     const [low, high] = [Math.floor(Math.min(...levels)), Math.max(Math.ceil(Math.max(...levels)), Math.floor(Math.min(...levels)) + 1)];
     const x = (index) => left + (index + 0.5) * ((width - left) / map.sigmas.length);
     const y = (level) => 8 + (high - level) * ((height - foot - 8) / (high - low));
-    const svg = (tag, attributes, ...children) => {
-      const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-      for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-      made.append(...children);
-      return made;
-    };
     const look = (name, line) => (name === map.pathwise ? "own" : name === rival ? "rival" : line.family === "mixture" ? "mixed" : "other");
     const order = ["other", "mixed", "rival", "own"];
     const drawn = [...lines].sort(([one, a], [other, b]) => order.indexOf(look(one, a)) - order.indexOf(look(other, b)))

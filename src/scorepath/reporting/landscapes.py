@@ -1,0 +1,65 @@
+"""What a card draws of its environment: the return along a line through each checkpoint, and one trajectory.
+
+Numbers are rounded to a five-hundredth of what they span, which is finer than a screen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from scorepath.store.paths import sigma_token
+from scorepath.store.tables import Tables
+
+STEPS = 500
+"""What a drawing resolves."""
+
+
+def embedded_landscapes(tables: Tables) -> dict[str, dict[str, Any]]:
+    """By environment and checkpoint: half the line's length, and the return by noise level, evenly along the line.
+
+    Where it is sampled each level has limits of the difference from the policy's own return beside it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for (name, checkpoint), own in tables.read("landscapes").groupby(["environment", "checkpoint"], sort=False):
+        finite = own["expected_return"].replace([math.inf, -math.inf], math.nan).dropna()
+        unit = _unit(finite)
+        sampled = bool((own["trajectories"] > 0).any())
+        lines = {}
+        for sigma, line in own.groupby("sigma", sort=False):
+            columns = ("expected_return", "gain_low", "gain_high") if sampled else ("expected_return",)
+            lines[sigma_token(float(sigma))] = [_short(line[column], unit) for column in columns]
+        found.setdefault(str(name), {})[sigma_token(float(checkpoint))] = {
+            "reach": float(f"{own['distance'].max():.3g}"), "along": sigma_token(float(own["along_sigma"].iloc[0])),
+            "trajectories": int(own["trajectories"].iloc[0]), "lines": lines,
+        }  # fmt: skip
+    return found
+
+
+def embedded_trajectories(tables: Tables) -> dict[str, dict[str, Any]]:
+    """By environment and checkpoint: each coordinate of states and actions, and the reward, step by step."""
+    found: dict[str, dict[str, Any]] = {}
+    rows = tables.read("trajectories")
+    for (name, checkpoint, quantity), own in rows.groupby(["environment", "checkpoint", "quantity"], sort=False):
+        series = [_short(each["value"], _unit(own["value"])) for _, each in own.groupby("coordinate", dropna=False)]
+        found.setdefault(str(name), {}).setdefault(sigma_token(float(checkpoint)), {})[str(quantity)] = series
+    return found
+
+
+def _unit(values: pd.Series) -> int:
+    """The decimal places that resolve what these span; negative ones for tens and more."""
+    span = float(values.max() - values.min()) if len(values) else 0.0
+    size = span if span > 0 else abs(float(values.iloc[0])) if len(values) else 0.0
+    return math.ceil(math.log10(STEPS / size)) if size > 0 else 0
+
+
+def _short(values: Iterable[float], places: int) -> list[float | int | None]:
+    """None for what is not finite; whole numbers without a point."""
+    found: list[float | int | None] = []
+    for value in values:
+        short = round(value, places) if math.isfinite(value) else None
+        found.append(int(short) if short is not None and short.is_integer() else short)
+    return found
