@@ -40,7 +40,7 @@ class Line(NamedTuple):
 
     distances: np.ndarray  # (points,), from the policy along the unit direction, in units of the parameters
     returns: Estimate  # (levels, points) each; limits are the value where it is exact
-    gains: Estimate  # likewise of the difference from the policy's own return, by the same random numbers
+    paired: Estimate  # likewise, with limits of the difference from the policy's own return, as if that were known
 
 
 def trajectories_of(simulator: Simulator, lines: int) -> int:
@@ -85,9 +85,10 @@ def line(
         far /= 2
     distances = torch.linspace(-far, far, POINTS, dtype=torch.float64)
     found = np.stack([_returns(simulator.with_sigma(s), unit, distances, stream, trajectories) for s in sigmas])
-    gains = found - found[:, POINTS // 2, None]
     estimate = mean_estimates if trajectories else _exactly
-    return Line(distances.numpy(), estimate(found), estimate(gains))
+    own = found[:, POINTS // 2, None]
+    paired = Estimate(*(each + own.mean(-1) for each in estimate(found - own)))
+    return Line(distances.numpy(), estimate(found), paired)
 
 
 def _exactly(values: np.ndarray) -> Estimate:

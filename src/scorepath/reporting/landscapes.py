@@ -21,7 +21,7 @@ STEPS = 500
 def embedded_landscapes(tables: Tables) -> dict[str, dict[str, Any]]:
     """By environment and checkpoint: half the line's length, and the return by noise level, evenly along the line.
 
-    Where it is sampled each level has limits of the difference from the policy's own return beside it.
+    Where it is sampled limits stand beside it, the policy's own return taken as known: of the shape, not the height.
     """
     found: dict[str, dict[str, Any]] = {}
     for (name, checkpoint), own in tables.read("landscapes").groupby(["environment", "checkpoint"], sort=False):
@@ -30,7 +30,7 @@ def embedded_landscapes(tables: Tables) -> dict[str, dict[str, Any]]:
         sampled = bool((own["trajectories"] > 0).any())
         lines = {}
         for sigma, line in own.groupby("sigma", sort=False):
-            columns = ("expected_return", "gain_low", "gain_high") if sampled else ("expected_return",)
+            columns = ("expected_return", "paired_low", "paired_high") if sampled else ("expected_return",)
             lines[sigma_token(float(sigma))] = [_short(line[column], unit) for column in columns]
         found.setdefault(str(name), {})[sigma_token(float(checkpoint))] = {
             "reach": float(f"{own['distance'].max():.3g}"), "along": sigma_token(float(own["along_sigma"].iloc[0])),

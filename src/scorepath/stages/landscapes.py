@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MOST_COORDINATES = 8
 """Of a state or an action, in the table of trajectories."""
+RETURNS = ("expected_return", "expected_return_low", "expected_return_high", "paired_low", "paired_high")
+DIGITS = 5
+"""Of a return on a line."""
 
 
 def landscapes(plan: Plan, environment: str) -> None:
@@ -53,12 +56,14 @@ def _points(found: Line, sigmas: Sequence[float], along: float, trajectories: in
     """A row per noise level and point."""
     for level, sigma in enumerate(sigmas):
         for point, distance in enumerate(found.distances):
-            values = {
-                f"{name}{end}": each[level, point]
-                for name, estimate in (("expected_return", found.returns), ("gain", found.gains))
-                for end, each in zip(("", "_low", "_high"), estimate[:3], strict=True)
-            }
+            ends = (found.returns.value, found.returns.low, found.returns.high, found.paired.low, found.paired.high)
+            values = {name: _short(each[level, point]) for name, each in zip(RETURNS, ends, strict=True)}
             yield {"along_sigma": along, "sigma": sigma, "distance": distance, **values, "trajectories": trajectories}
+
+
+def _short(value: float) -> float:
+    """To as many digits as a drawing needs: the page carries the table."""
+    return float(f"{value:.{DIGITS}g}")
 
 
 def _steps(episode: Episode) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ COLUMNS: dict[str, list[str]] = {
         ),
         "landscapes": (
             "environment checkpoint along_sigma sigma distance expected_return expected_return_low expected_return_high"
-            " gain gain_low gain_high trajectories"
+            " paired_low paired_high trajectories"
         ),
         "trajectories": "environment checkpoint quantity coordinate step value",
         "probes": (

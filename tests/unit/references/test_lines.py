@@ -43,7 +43,7 @@ def test_a_line_is_the_exact_objective_and_rises_like_its_gradient(environment: 
     rise = found.returns.value[1, middle + 1] - found.returns.value[1, middle - 1]
     span = found.distances[middle + 1] - found.distances[middle - 1]
     assert rise / span == pytest.approx(gradient.norm().item(), rel=0.15)
-    assert not found.gains.value[:, middle].any()
+    assert np.array_equal(found.paired.value, found.returns.value)
 
 
 def test_an_unstable_loop_is_looked_at_from_nearby() -> None:
@@ -70,7 +70,7 @@ def test_a_simulated_line_is_surer_of_its_shape_than_of_its_height() -> None:
     found = line(simulator, torch.ones(policy.parameter_count), SIGMAS, STREAM, count)
     assert found is not None
     near = POINTS // 2 + 1
-    height, shape = ((each.high - each.low)[1, near] for each in (found.returns, found.gains))
+    height, shape = ((each.high - each.low)[1, near] for each in (found.returns, found.paired))
     assert 0 < shape < height / 10
     again = line(simulator, torch.ones(policy.parameter_count), SIGMAS, STREAM, count)
     assert again is not None

@@ -25,12 +25,12 @@ function sketchOf(family) {
 }
 
 /** Axes with few round ticks, from data to a drawing of this size: `x` and `y` place a number. */
-function frame(xs, ys, { width = 360, height = 200, left = 58, foot = 36, unit = "" } = {}) {
+function frame(xs, ys, { width = 360, height = 200, left = 58, head = 8, foot = 36, unit = "", many = 6 } = {}) {
   const [low, high] = [Math.min(...ys), Math.max(...ys)];
   const room = (high - low || Math.abs(high) || 1) * 0.06;
   const [bottom, top] = [low - room, high + room];
   const x = (value) => left + ((value - xs[0]) / (xs[1] - xs[0] || 1)) * (width - left - 10);
-  const y = (value) => 8 + ((top - value) / (top - bottom)) * (height - foot - 8);
+  const y = (value) => head + ((top - value) / (top - bottom)) * (height - foot - head);
   const ticksOf = (from, to, count) => {
     const raw = (to - from) / count;
     const power = 10 ** Math.floor(Math.log10(raw));
@@ -42,9 +42,9 @@ function frame(xs, ys, { width = 360, height = 200, left = 58, foot = 36, unit =
     });
   };
   const axes = [
-    ...ticksOf(bottom, top, 4).flatMap((value) => [svg("path", { d: `M${left} ${y(value)}H${width}`, class: "grid" }),
+    ...ticksOf(bottom, top, many).flatMap((value) => [svg("path", { d: `M${left} ${y(value)}H${width}`, class: "grid" }),
       svg("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, words(value, 4))]),
-    ...ticksOf(xs[0], xs[1], 4).map((value) => svg("text", { x: x(value), y: height - foot + 16, "text-anchor": "middle" }, words(value, 3))),
+    ...ticksOf(xs[0], xs[1], 6).map((value) => svg("text", { x: x(value), y: height - foot + 16, "text-anchor": "middle" }, words(value, 3))),
     svg("text", { x: (left + width) / 2, y: height - 3, "text-anchor": "middle" }, unit),
   ];
   return { x, y, axes, view: `0 0 ${width} ${height}` };
@@ -71,12 +71,13 @@ function landscapeOf(environment, sigma, checkpoint) {
   const finite = shown.flatMap(([, [values]]) => values).filter((value) => value !== null);
   if (!finite.length) return [];
   const count = shown[0][1][0].length;
-  const { x, y, axes, view } = frame([-reach, reach], finite, { unit: "distance along the gradient" });
-  const along = (index) => x(-reach + (2 * reach * index) / (count - 1));
   const [values, lows, highs] = lines[own] ?? [];
+  const seen = [...finite, ...(lows ?? []), ...(highs ?? [])].filter((value) => value !== null);
+  const { x, y, axes, view } = frame([-reach, reach], seen, { unit: "distance along the gradient" });
+  const along = (index) => x(-reach + (2 * reach * index) / (count - 1));
   const middle = values?.[(count - 1) / 2] ?? null;
-  const band = lows && middle !== null ? `${pathThrough(highs.map((gain) => middle + gain), along, y)}L${
-    lows.map((gain, index) => `${along(index).toFixed(1)} ${y(middle + gain).toFixed(1)}`).reverse().join("L")}Z` : "";
+  const band = lows && ![...lows, ...highs].includes(null) ? `${pathThrough(highs, along, y)}L${
+    lows.map((low, index) => `${along(index).toFixed(1)} ${y(low).toFixed(1)}`).reverse().join("L")}Z` : "";
   const drawing = svg("svg", { viewBox: view, role: "img", "aria-label": "The return along a line of parameters through the policy" },
     ...axes, ...(band ? [svg("path", { d: band, class: "band" })] : []),
     ...shown.map(([token, [returns]]) => svg("path", { d: pathThrough(returns, along, y), class: `line ${token === own ? "own" : token === "0" ? "still" : "other"}` },
@@ -94,18 +95,19 @@ function trajectoryOf(environment, checkpoint) {
   if (!found) return [];
   const parts = ["state", "action", "reward"].filter((name) => found[name]?.some((series) => series.some((value) => value)));
   if (!parts.length) return [];
-  const [width, height] = [360, 78];
+  const several = Math.max(...parts.map((name) => found[name].length));
+  const [width, height] = [360, 84];
   const drawings = parts.map((name, place) => {
     const series = found[name];
     const last = place === parts.length - 1;
     const values = series.flat().filter((value) => value !== null);
     const { x, y, axes, view } = frame([0, Math.max(...found.state.map((each) => each.length)) - 1], values.length ? values : [0],
-      { width, height: height + (last ? 30 : 8), foot: last ? 36 : 10, unit: last ? "step" : "" });
+      { width, height: height + (last ? 30 : 4), head: 20, foot: last ? 36 : 10, unit: last ? "step" : "", many: 3 });
     const ticks = last ? axes : axes.filter((each) => each.getAttribute("text-anchor") !== "middle");
     return svg("svg", { viewBox: view, role: "img", "aria-label": `${name} by step` }, ...ticks,
       ...series.map((each, index) => svg("path", { d: pathThrough(each, x, y), class: `line kind${index % 4}` }, svg("title", {}, series.length > 1 ? `${name} ${index + 1}` : name))),
-      svg("text", { x: width - 4, y: 16, "text-anchor": "end", class: "name" }, series.length > 1 ? `${name}s 1 to ${series.length}` : name));
+      svg("text", { x: 58, y: 12, class: "name" }, series.length > 1 ? `${name}, ${series.length} coordinates` : name));
   });
   return [captioned(element("div", {}, ...drawings), "One trajectory of the policy, without action noise and process noise, from one of its starts."
-    + (found.state.length > 1 ? " Coordinates in their order: solid, dashed, dotted, dash-dotted." : ""))];
+    + (several > 1 ? ` Coordinates in their order: ${["solid", "dashed", "dotted", "dash-dotted"].slice(0, several).join(", ")}${several > 4 ? ", and again" : ""}.` : ""))];
 }
