@@ -15,6 +15,7 @@ import pandas as pd
 from scorepath.figures.wording import checkpoint_name, in_order, label
 from scorepath.provenance import findings
 from scorepath.reporting.crossings import curves_sentence, exact_crossings
+from scorepath.reporting.numbers import readable
 from scorepath.reporting.rule import rule_lines
 from scorepath.reporting.summaries import OPEN, counted, many, summary_sentences
 from scorepath.store.paths import sigma_token
@@ -101,7 +102,7 @@ def answer_sentences(tables: Tables) -> list[str]:
     told = evidence(tables)
     rule = [] if "nothing" in told else rule_lines(tables)
     lines = [f"{line.where}: {line.use} ({line.evidence})." for line in rule]
-    return [*lines, *told.values(), *findings.sentences(tables.folder)]
+    return [readable(line) for line in (*lines, *told.values(), *findings.sentences(tables.folder))]
 
 
 def evidence(tables: Tables) -> dict[str, str]:

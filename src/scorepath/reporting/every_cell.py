@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scorepath.reporting.embedding import columns
+from scorepath.reporting.numbers import readable
 from scorepath.store.tables import Tables
 
 TEXT = ("environment", "estimator", "family", "stage", "status", "dtype", "reason", "command")
@@ -58,4 +59,5 @@ def _reasons(rows: pd.DataFrame) -> pd.Series:
     """Why a cell has no numbers, or no variance; of one that failed also its log."""
     failed = rows["status"].isin(["failed", "missing"]) & (rows["log"] != "")
     reasons = rows["reason"].where(rows["reason"] != "", rows["not_measurable"].fillna(""))
+    reasons = reasons.map(readable)
     return reasons.where(~failed, reasons + " (" + rows["log"] + ")")

@@ -35,6 +35,7 @@ from scorepath.reporting.every_cell import embedded_cells
 from scorepath.reporting.landscapes import embedded_landscapes, embedded_trajectories
 from scorepath.reporting.learning import learning_rows
 from scorepath.reporting.ledger import ledger_sentence
+from scorepath.reporting.numbers import number, readable_page
 from scorepath.reporting.questions import question_facts
 from scorepath.reporting.rows import (
     boundary_terms,
@@ -175,7 +176,7 @@ def render_report(
         downloads=downloads(tables),
     )
     with atomic_write(output) as file:
-        file.write(page)
+        file.write(readable_page(page))
 
 
 def absent(tables: Tables, plan: Plan | None) -> list[str]:
@@ -202,26 +203,6 @@ def fingerprint_of(report: Path) -> str:
         return ""
     found = re.search(r'<meta name="scorepath-plan" content="(\w+)">', head)
     return found[1] if found else ""
-
-
-# --- numbers as words ----------------------------------------------------------------------------------------------
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A number for a table: 3 significant digits, a true minus, powers of ten as such; a dash for none."""
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    value = float(value)
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        rounded = float(f"{value:.{digits}g}")
-        return f"{rounded:,.10g}".replace("-", "−")
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    superscript = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa.replace('-', '−')}×10{superscript}"
 
 
 def picture(path: Path, table: str = "") -> Picture | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from scorepath.figures.wording import checkpoint_name, checkpoints_in, in_order, label
 from scorepath.reporting.embedding import columns, rounded
+from scorepath.reporting.numbers import readable
 from scorepath.reporting.summaries import IN_HEADS
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
@@ -25,6 +26,7 @@ def embedded_tiles(tables: Tables, config: Mapping[str, Any]) -> dict[str, Any]:
     verdicts = tables.read_verdicts()
     verdicts = verdicts[verdicts["criterion"].isin(CRITERIA) & (verdicts["statistic"] != "probability_of_improvement")]
     verdicts = verdicts[verdicts["comparison"].isin(IN_HEADS) & (verdicts["verdict"] != "")]
+    verdicts = verdicts.assign(reason=verdicts["reason"].map(readable))
     names = in_order(tables.read("cells"), "environment")
     present = set(verdicts["environment"])
     budgets = verdicts["budget"].dropna()

@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scorepath.reporting.advisor import QUANTITIES, advisor_rows, advisor_sentences
-from scorepath.reporting.page import number
+from scorepath.reporting.numbers import number
 from scorepath.store.tables import COLUMNS, Tables
 
 
