@@ -21,7 +21,7 @@ class Figure:
 
     module: str
     reads: tuple[str, ...]
-    """The tables that it reads, and so what it is drawn anew for."""
+    """The tables that it reads, and so what it is drawn anew for; the last one is that which holds its points."""
     function: str = "draw"
 
     def draw(self, tables: Tables, output: Path) -> None:
@@ -29,20 +29,23 @@ class Figure:
         getattr(import_module(f"scorepath.figures.{self.module}"), self.function)(tables, output)
 
 
+BIAS = ("references", "gradient_statistics")
+"""What says whose bias is seen where."""
+
 FIGURES = {
     "headline": Figure("headline", ("cells", "wins")),
-    "verdict_map": Figure("verdict_map", ("cells", "verdicts", "verdicts_compute")),
-    "estimator_map": Figure("estimator_map", ("cells", "references", "gradient_statistics")),
+    "verdict_map": Figure("verdict_map", ("cells", "verdicts_compute", "verdicts")),
+    "estimator_map": Figure("estimator_map", ("cells", *BIAS)),
     "one_step": Figure("one_step", ("student_figure",)),
-    "identity": Figure("identity", ("cells", "references", "gradient_statistics")),
-    "zero_noise_limit": Figure("noise_sweep", ("cells", "gradient_statistics"), "draw_zero_noise_limit"),
-    "variance": Figure("noise_sweep", ("cells", "gradient_statistics", "exact_curves"), "draw_variance"),
-    "nsr": Figure("noise_sweep", ("cells", "gradient_statistics"), "draw_nsr"),
-    "bias": Figure("bias", ("cells", "references", "gradient_statistics")),
-    "learning_curves": Figure("learning", ("cells", "training"), "draw_steps"),
-    "learning_curves_seconds": Figure("learning", ("cells", "training", "costs"), "draw_seconds"),
-    "profiles": Figure("profiles", ("cells", "costs", "training")),
-    "why": Figure("why", ("cells", "mechanisms", "roughness")),
+    "identity": Figure("identity", ("cells", *BIAS)),
+    "zero_noise_limit": Figure("noise_sweep", ("cells", *BIAS), "draw_zero_noise_limit"),
+    "variance": Figure("noise_sweep", ("cells", "exact_curves", *BIAS), "draw_variance"),
+    "nsr": Figure("noise_sweep", ("cells", *BIAS), "draw_nsr"),
+    "bias": Figure("bias", ("cells", *BIAS)),
+    "learning_curves": Figure("learning", ("cells", *BIAS, "training"), "draw_steps"),
+    "learning_curves_seconds": Figure("learning", ("cells", *BIAS, "costs", "training"), "draw_seconds"),
+    "profiles": Figure("profiles", ("cells", *BIAS, "costs", "training")),
+    "why": Figure("why", ("cells", "roughness", "mechanisms")),
     "ledger": Figure("ledger", ("claims",)),
-    "cost": Figure("cost", ("cells", "costs")),
+    "cost": Figure("cost", ("cells", *BIAS, "costs")),
 }

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
 
 from scorepath.figures import style
 from scorepath.figures.bias import FLOOR, relative_bias
-from scorepath.figures.wording import in_order, label, why_empty
+from scorepath.figures.sheet import Sheet, read
+from scorepath.figures.wording import in_order, label, number, why_empty
 from scorepath.store.tables import Tables
 
 TITLE = "Every estimator everywhere: mean squared error against the best one's, at equal environment steps"
@@ -60,15 +60,16 @@ def draw(tables: Tables, output: Path) -> None:
     shape = len(estimators), len(environments)
     distance, biased = (table[column].to_numpy(float).reshape(shape) for column in ("distance", "biased"))
     with style.style():
-        top, bottom = 1.75, 0.62
+        top, bottom = 1.6, 0.62
         height = 0.2 * len(estimators) + top + bottom
-        figure = Figure(figsize=(style.WIDTH, height))
-        FigureCanvasSVG(figure)
+        figure = Sheet(style.WIDTH, height)
         axes = figure.add_axes((0.2, bottom / height, 0.785, 1 - (top + bottom) / height))
         axes.pcolormesh(
             np.ma.masked_invalid(distance), cmap=COLOURS, norm=Normalize(0, CLIP), edgecolors="white", linewidth=0.6
         )
         axes.set_facecolor(style.NOT_APPLICABLE)
+        axes.set_label("")
+        _tell(axes, estimators, environments, distance, biased)
         row, column = np.nonzero(biased >= 0.5)
         colours = ["white" if distance[place] > 0.6 * CLIP else style.INK for place in zip(row, column, strict=True)]
         axes.scatter(column + 0.5, row + 0.5, s=5, c=colours, linewidths=0)
@@ -83,8 +84,8 @@ def draw(tables: Tables, output: Path) -> None:
             tick.set_color(style.FAMILIES.get(styles[name].family, style.OTHER_FAMILY)[0])
         axes.grid(False)
         axes.tick_params(length=0, pad=2)
-        bar = style.colour_bar(figure, (0.03, 1 - 0.72 / height, 0.2, 0.1 / height), COLOURS, 0, CLIP)
-        bar.set_xticks(range(4), ["best", "×10", "×100", "×1000"], fontsize=7.5)
+        bar = style.colour_bar(figure, (0.03, 1 - 0.55 / height, 0.2, 0.1 / height), COLOURS, 0, CLIP)
+        bar.set_xticks(range(4), ["best", "×10", "×100", "×1000"], fontsize=8)
         style.heading(figure, TITLE)
         style.note(
             figure,
@@ -93,7 +94,20 @@ def draw(tables: Tables, output: Path) -> None:
             " Grey: not applicable, identical to another, or not known.\nNames in the colour of their family: "
             + ", ".join(family.replace("_", " ") for family in families) + ".",
         )  # fmt: skip
-        style.save(figure, output, TITLE, describe(found))
+        figure.save(output, TITLE, describe(found))
+
+
+def _tell(axes: Axes, estimators: list[str], environments: list[str], distance: np.ndarray, biased: np.ndarray) -> None:
+    """Every tile in words, a row of tiles a series."""
+    for row, estimator in enumerate(estimators):
+        known = np.flatnonzero(np.isfinite(distance[row]))
+        told = [
+            ("the best here" if factor == 1 else f"{number(factor)} times the best error")
+            for factor in 10 ** distance[row][known]
+        ]
+        told = style.with_bias(told, biased[row][known] >= 0.5)
+        where = [label(environments[column]) for column in known]
+        read(axes, label(estimator), known + 0.5, np.full(len(known), row + 0.5), where, told)
 
 
 def describe(found: pd.DataFrame) -> str:

@@ -9,15 +9,17 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from scorepath.figures import style
-from scorepath.figures.wording import why_empty
+from scorepath.figures.sheet import read
+from scorepath.figures.wording import interval, why_empty
 from scorepath.store.tables import Tables
 
 TITLE = "How often the pathwise gradient wins"
 NOTHING_DECIDED = "no comparison is decided at any noise level"
 SERIES = (
-    ("pathwise_vs_best_score_function", "equal_samples", "best score function at equal samples", "#D55E00", "o"),
+    ("pathwise_vs_best_score_function", "equal_samples", "best score function at equal samples",
+     style.FAMILIES["score_function"][0], "o"),
     ("pathwise_vs_best_derivative_free", "equal_steps", "best derivative-free estimator at equal environment steps",
-     "#009E73", "D"),
+     style.INK, "D"),
 )  # fmt: skip
 """Comparison and criterion, their words, colour and marker."""
 
@@ -35,17 +37,23 @@ def draw(tables: Tables, output: Path) -> None:
     positions = style.sigma_positions(levels)
     with style.style():
         figure, (axes,) = style.grid(1, 1, 2.6, top=0.62, bottom=0.62)
-        for index, (own, _, colour, marker) in enumerate(shown):
+        axes.set_label("won by pathwise")
+        for index, (own, words, colour, marker) in enumerate(shown):
             own = own.assign(sigma=own["level"].astype(float)).sort_values("sigma")
             x = own["sigma"].map(positions).to_numpy() * (1 / 1.06 if index else 1.06)
             y = 100 * own["share"].to_numpy()
             lengths = np.stack([y - 100 * own["share_low"].to_numpy(), 100 * own["share_high"].to_numpy() - y])
             look = style.EstimatorStyle("", colour, marker, "-", False)
             style.points(axes, x, y, lengths, look, size=6)
-            for place, height, row in zip(x, y, own.itertuples(), strict=True):
-                text = f"{row.pathwise_wins:.0f} of {row.pathwise_wins + row.rival_wins:.0f}"
+            shares = (100 * own[["share", "share_low", "share_high"]]).to_numpy()
+            counts = [
+                f"{row.pathwise_wins:.0f} of {row.pathwise_wins + row.rival_wins:.0f}" for row in own.itertuples()
+            ]
+            told = [f"{count} decided, {interval(*share)} %" for count, share in zip(counts, shares, strict=True)]
+            read(axes, f"against the {words}", x, y, style.levels_in_words(own), told)
+            for place, height, count in zip(x, y, counts, strict=True):
                 axes.annotate(
-                    text, (place, height), xytext=(-6, -12) if index else (6, 5), textcoords="offset points",
+                    count, (place, height), xytext=(-6, -12) if index else (6, 5), textcoords="offset points",
                     fontsize=8, ha="right" if index else "left", color=colour,
                 )  # fmt: skip
         axes.axhline(50, color=style.QUIET, lw=0.8, ls=(0, (4, 3)))
@@ -59,7 +67,7 @@ def draw(tables: Tables, output: Path) -> None:
             Line2D([], [], color=colour, marker=marker, ms=6, lw=1.2, label=f"against the {words}")
             for _, words, colour, marker in shown
         ], 2)  # fmt: skip
-        style.save(figure, output, TITLE, describe(shown[0][0], shown[0][1]))
+        figure.save(output, TITLE, describe(shown[0][0], shown[0][1]))
 
 
 def describe(rows: pd.DataFrame, words: str) -> str:

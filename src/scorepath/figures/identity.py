@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures import style
+from scorepath.figures.bias import places_seen_biased
+from scorepath.figures.sheet import read
 from scorepath.figures.wording import in_order, label, why_empty
 from scorepath.store.tables import Tables
 
@@ -46,6 +48,7 @@ def draw(tables: Tables, output: Path) -> None:
     styles = style.estimator_styles(tables)
     sides = list(map(tables.called, SIDES))  # a study may have only one of them
     positions = style.sigma_positions(rows["sigma"].tolist())
+    biased = places_seen_biased(tables)
     with style.style():
         figure, facets = style.grid(
             len(environments), COLUMNS, 1.1, top=0.85, bottom=0.88, left=0.68, wspace=0.16, hspace=0.42
@@ -60,17 +63,17 @@ def draw(tables: Tables, output: Path) -> None:
                 x = own["sigma"].map(positions).to_numpy(float) * shift
                 y = own["ratio"].to_numpy(float)
                 look = styles[side]
-                style.points(axes, x, y, style.error_lengths(own, "ratio"), look, line=False, size=4.4)
+                seen = np.array([(name, side, sigma) in biased for sigma in own["sigma"]])
+                lengths = style.error_lengths(own, "ratio")
+                style.points(axes, x, y, lengths, look, line=False, size=4.4, biased=seen)
                 for outside, place, marker in ((y > LIMITS[1], LIMITS[1], "^"), (y < LIMITS[0], LIMITS[0], "v")):
-                    axes.plot(
-                        x[outside], np.full(outside.sum(), place), ls="", marker=marker, mfc="white", mec=look.colour,
-                        ms=5, clip_on=False, zorder=4,
-                    )  # fmt: skip
+                    style.at_edge(axes, x[outside], place, marker, look, seen[outside])
+                told = style.with_bias(style.in_words(own, "ratio"), seen)
+                read(axes, label(side), x, np.clip(y, *LIMITS), style.levels_in_words(own), told)
             style.sigma_axis(axes, positions)
             axes.set_ylim(*LIMITS)
             axes.set_yticks([0, 1, 2], ["0", "1", "2"] if index % COLUMNS == 0 else ["", "", ""])
-            axes.set_title(label(name), loc="left", fontweight="bold", pad=6)
-            axes.tick_params(labelsize=7.5)
+            style.panel_title(axes, label(name), name, 6)
             if index % COLUMNS == 0:
                 axes.set_ylabel("projection /\n‖exact gradient‖", fontsize=8)
             if index >= len(environments) - COLUMNS:
@@ -82,9 +85,11 @@ def draw(tables: Tables, output: Path) -> None:
             figure,
             f"{style.count_words(rows, 'samples')} trajectories per point, start of training; bars are 95 % intervals"
             f" (cut at the frame).\nTriangles: mean outside {LIMITS[0]:g} to {LIMITS[1]:g}."
-            " A point at 0 without a bar: every sample is zero.".replace("-", "−"),
+            " A point at 0 without a bar: every sample is zero. Hollow: a bias is told apart from zero.".replace(
+                "-", "−"
+            ),
         )
-        style.save(figure, output, TITLE, describe(rows, *sides))
+        figure.save(output, TITLE, describe(rows, *sides))
 
 
 def describe(rows: pd.DataFrame, reinforce: str, pathwise: str) -> str:

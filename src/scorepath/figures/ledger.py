@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from scorepath.figures import style
+from scorepath.figures.sheet import read
+from scorepath.figures.wording import interval, number
 from scorepath.store.tables import Tables
 
 TITLE = "The ledger: what was measured, in units of what was predicted"
@@ -30,6 +32,7 @@ def draw_rows(rows: pd.DataFrame, output: Path, title: str) -> None:
     with style.style():
         figure, (axes,) = style.grid(1, 1, 0.2 + 0.24 * len(rows), top=0.5, bottom=0.68, left=6.4)
         axes.axvline(1, color=style.INK, lw=0.8, zorder=1)
+        axes.set_label("in units of the prediction")
         for place, row in enumerate(rows.itertuples()):
             colour = COLOURS.get(str(row.tolerance), style.QUIET)
             unit = float(row.predicted)
@@ -37,20 +40,24 @@ def draw_rows(rows: pd.DataFrame, output: Path, title: str) -> None:
                 ends = sorted((row.measured_low / unit, row.measured_high / unit))
                 low, high = np.clip(ends, *FRAME)
                 axes.plot([low, high], [place, place], color=colour, lw=1.4, zorder=2)
-                axes.plot(np.clip(row.measured / unit, *FRAME), place, "o", color=colour, ms=4, zorder=3)
+                at = float(np.clip(row.measured / unit, *FRAME))
+                axes.plot(at, place, "o", color=colour, ms=4, zorder=3)
             else:
-                words = f"{row.measured:.3g} [{row.measured_low:.3g}, {row.measured_high:.3g}]"
-                axes.text(1.02, place, words.replace("-", "−"), color=colour, fontsize=7.5, va="center")
+                at = 1.02
+                words = interval(row.measured, row.measured_low, row.measured_high)
+                axes.text(at, place, words, color=colour, va="center", fontsize=8)
+            told = f"measured {interval(row.measured, row.measured_low, row.measured_high, 4)}"
+            told += f", predicted {number(row.predicted, 4)}" * bool(np.isfinite(unit))
+            read(axes, row.claim, [at], [place], [row.prediction], [f"{told}; tolerance: {row.tolerance}"])
         labels = [f"{row.claim}: {row.prediction}" for row in rows.itertuples()]
-        axes.set_yticks(range(len(rows)), [textwrap.shorten(text, 105, placeholder=" …") for text in labels])
-        axes.tick_params(axis="y", labelsize=7.2)
+        axes.set_yticks(range(len(rows)), [textwrap.shorten(text, 92, placeholder=" …") for text in labels])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(*FRAME)
         style.heading(figure, title)
         style.note(
             figure, "Bars: 95 %. Blue: within the tolerance; grey: undecided; orange: outside it. " + summary(rows)
         )
-        style.save(figure, output, title, summary(rows))
+        figure.save(output, title, summary(rows))
 
 
 def summary(rows: pd.DataFrame) -> str:

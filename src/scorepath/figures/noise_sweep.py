@@ -16,33 +16,32 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from scorepath.figures import style
-from scorepath.figures.wording import NO_DATA, in_order, label, why_empty
+from scorepath.figures.bias import at_start, places_seen_biased
+from scorepath.figures.sheet import read
+from scorepath.figures.wording import NO_DATA, in_order, label, number, why_empty
 from scorepath.store.tables import Tables
 
 IDENTICAL = "identical_to:"
 """What the status of a cell that is not computed begins with, before the estimator that it equals."""
-SPAN = 1e8  # a value further than this factor from the facet's median stands at the edge, with a hollow triangle
+SPAN = 1e8  # a value further than this factor from the panel's median does not widen its frame
 
 
 def draw_variance(tables: Tables, output: Path) -> None:
     """Variance of one sample's gradient, with the exact curves where there are any."""
-    statistics = _at_start(tables.read("gradient_statistics"))
+    statistics = at_start(tables.read("gradient_statistics"))
     exact = tables.read("exact_curves")
-    exact = exact[exact["quantity"] == "variance"]
     _draw(
-        tables, output, statistics, exact,
-        title="Variance of one sample's gradient against the noise level, at the start of training",
-        column="variance", unit="variance, trace of the covariance",
-        small_print=f"{style.count_words(statistics, 'samples')} trajectories per point, bars are 95 % intervals;"
-        " dashed: exact.",
+        tables, output, statistics, exact[exact["quantity"] == "variance"],
+        title="Variance of one sample's gradient, the trace of its covariance, at the start of training",
+        column="variance", unit="variance",
+        small_print=f"{style.count_words(statistics, 'samples')} trajectories per point, bars are 95 % intervals.",
         describe=_describe_winner(tables, "variance", "smaller variance"),
     )  # fmt: skip
 
 
 def draw_nsr(tables: Tables, output: Path) -> None:
     """Noise-to-signal ratio: the number of samples to average until noise and signal are equally large."""
-    statistics = _at_start(tables.read("gradient_statistics"))
-    statistics = _with_nsr_limits(statistics)
+    statistics = _with_nsr_limits(at_start(tables.read("gradient_statistics")))
     _draw(
         tables, output, statistics, None,
         title="Noise-to-signal ratio against the noise level, at the start of training",
@@ -56,7 +55,7 @@ def draw_nsr(tables: Tables, output: Path) -> None:
 def draw_zero_noise_limit(tables: Tables, output: Path) -> None:
     """REINFORCE and pathwise as the noise vanishes, with pathwise at sigma = 0 itself."""
     reinforce, pathwise = map(tables.called, style.PROTAGONISTS)
-    statistics = _with_nsr_limits(_with_limit(tables, _at_start(tables.read("gradient_statistics")), pathwise))
+    statistics = _with_nsr_limits(_with_limit(tables, at_start(tables.read("gradient_statistics")), pathwise))
     statistics = statistics[statistics["estimator"].isin([reinforce, pathwise])]
     positive = statistics[(statistics["estimator"] == reinforce) & (statistics["sigma"] > 0)]
     chosen = in_order(positive[np.isfinite(positive["nsr"])], "environment")
@@ -73,12 +72,6 @@ def draw_zero_noise_limit(tables: Tables, output: Path) -> None:
         describe=partial(_describe_slope, reinforce=reinforce),
         nothing="REINFORCE has no noise-to-signal ratio here at a noise level above 0",
     )  # fmt: skip
-
-
-def _at_start(statistics: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the first checkpoint, whatever its value."""
-    first: pd.DataFrame = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
-    return first
 
 
 def _with_limit(tables: Tables, statistics: pd.DataFrame, pathwise: str) -> pd.DataFrame:
@@ -113,45 +106,48 @@ def _draw(
     styles = style.estimator_styles(tables)
     present = set(statistics["estimator"])
     estimators = style.featured(styles, present)
-    statistics = statistics[statistics["estimator"].isin(estimators)]
-    if exact is not None:
-        exact = exact[exact["estimator"].isin(estimators)]
+    exact = exact[exact["estimator"].isin(estimators)] if exact is not None else None
     positions = style.sigma_positions(statistics["sigma"].tolist())
+    places = places_seen_biased(tables)
+    biased = {estimator for _, estimator, _ in places}
     with style.style():
         rows = -(-(len(estimators) + (exact is not None)) // 5)
         figure, facets = style.grid(
-            len(environments), columns, height, top=0.62 + 0.19 * rows, bottom=1.0, left=0.72, hspace=0.42, wspace=0.3
+            len(environments), columns, height, top=0.62 + 0.19 * rows, bottom=1.14, left=0.78, hspace=0.42, wspace=0.34
         )
+        drawn = style.the_rest(figure, styles, present)
         marks: set[str] = set()
         for index, (axes, name) in enumerate(zip(facets, environments, strict=True)):
             own = statistics[statistics["environment"] == name]
+            seen = [(name, *place) in places for place in zip(own["estimator"], own["sigma"], strict=True)]
             curves = None if exact is None else exact[exact["environment"] == name]
-            marks |= _facet(axes, own, curves, column, estimators, styles, positions)
-            axes.set_title(label(name), loc="left", fontweight="bold", pad=3)
+            marks |= _facet(axes, own.assign(biased=seen), curves, column, drawn, styles, positions)
+            style.panel_title(axes, label(name), name)
             if index % columns == 0:
                 axes.set_ylabel(unit if height > 1.4 else unit.replace(" / ", " /\n"), fontsize=8)
             if index >= len(environments) - columns:
                 axes.set_xlabel("noise level σ", fontsize=8.5)
         style.heading(figure, title)
-        handles = style.estimator_handles(estimators, styles)
+        handles = style.estimator_handles(estimators, styles, biased=biased)
+        extra = [style.DAGGER_WORDS.strip() + " Hollow: it is told apart from zero there."]
         if exact is not None and exact["environment"].isin(environments).any():
             handles.append(Line2D([], [], color=style.INK, lw=1.4, ls=(0, (3, 1.5)), label="exact (in its colour)"))
         style.legend(figure, handles)
-        extra = []
         if "below" in marks:
-            extra.append("▽ at the foot: zero, or 10⁸ times smaller than the facet's median")
+            extra.append("▾ at the foot: zero, or below the frame.")
         if "above" in marks:
-            extra.append("△ at the top: not finite, or 10⁸ times larger than the median")
-        small_print += style.left_out(estimators, present)
-        style.note(figure, "\n".join([small_print, "; ".join(extra)]).strip())
-        style.save(figure, output, title, describe(statistics))
+            extra.append("▴ at the top: not finite, or above it.")
+        style.note(figure, f"{small_print}{style.left_out(drawn)}\n{' '.join(extra)}")
+        figure.save(output, title, describe(statistics))
 
 
 def _facet(
-    axes: Axes, own: pd.DataFrame, exact: pd.DataFrame | None, column: str, estimators: list[str],
+    axes: Axes, own: pd.DataFrame, exact: pd.DataFrame | None, column: str, drawn: dict[str, int | None],
     styles: dict[str, style.EstimatorStyle], positions: dict[float, float],
 ) -> set[str]:  # fmt: skip
-    values = own[column].to_numpy(float)
+    """One environment; the frame is made for the lines that show at first."""
+    first = own[[drawn[name] is None for name in own["estimator"]]]
+    values = (first if len(first) else own)[column].to_numpy(float)
     if exact is not None:
         values = np.concatenate([values, exact["value"].to_numpy(float)])
     positive = values[np.isfinite(values) & (values > 0)]
@@ -159,40 +155,47 @@ def _facet(
     positive = positive[(positive > middle / SPAN) & (positive < middle * SPAN)] if len(positive) else np.array([1.0])
     low, high = positive.min() / 4, positive.max() * 4
     marks: set[str] = set()
-    present = [name for name in estimators if name in set(own["estimator"])]
-    for index, name in enumerate(present):
-        look = styles[name]
+    present = [name for name in drawn if name in set(own["estimator"])]
+    shown_first = [name for name in present if drawn[name] is None]
+    for name in present:
+        look, rest = styles[name], drawn[name]
         rows = own[own["estimator"] == name].sort_values("sigma")
-        x = rows["sigma"].map(positions).to_numpy(float) * 1.045 ** (index - (len(present) - 1) / 2)
+        place = shown_first.index(name) - (len(shown_first) - 1) / 2 if rest is None else 0.0
+        x = rows["sigma"].map(positions).to_numpy(float) * 1.045**place
         y = rows[column].to_numpy(float)
+        biased = rows["biased"].to_numpy(bool)
         shown = (y > low) & (y < high)
         for inside in (rows["sigma"].to_numpy() > 0, rows["sigma"].to_numpy() == 0):  # no line from the limit onwards
             use = shown & inside
             if use.any():
-                style.points(axes, x[use], y[use], style.error_lengths(rows, column)[:, use], look)
-        for use, place, marker, mark in (
-            (y <= low, low * 1.25, "v", "below"),
-            (y >= high, high / 1.25, "^", "above"),
-        ):
+                lengths = style.error_lengths(rows, column)[:, use]
+                style.points(axes, x[use], y[use], lengths, look, biased=biased[use], rest=rest)
+        feet = np.where(y <= low, low * 1.25, np.where(y >= high, high / 1.25, y))
+        for use, marker, mark in ((y <= low, "v", "below"), (y >= high, "^", "above")):
             if use.any():
-                marks.add(mark)
-                axes.plot(
-                    x[use], np.full(use.sum(), place), ls="", marker=marker, mfc="white", mec=look.colour, ms=4.5,
-                    zorder=4, clip_on=False,
-                )  # fmt: skip
+                marks |= {mark} if rest is None else set()
+                style.at_edge(axes, x[use], float(feet[use][0]), marker, look, biased[use], rest)
+        told = style.with_bias(style.in_words(rows, column), biased)
+        if exact is not None:
+            told = [text + _exactly(exact, name, sigma) for text, sigma in zip(told, rows["sigma"], strict=True)]
+        read(axes, label(name), x, feet, style.levels_in_words(rows), told, rest)
     if exact is not None:
         for name in in_order(exact, "estimator"):
             curve = exact[(exact["estimator"] == name) & (exact["sigma"] > 0)].sort_values("sigma")
             curve = curve[curve["value"] > low]
-            colour = styles[name].colour if name in styles else style.INK
             axes.plot(curve["sigma"], curve["value"], color=style.INK, lw=2.2, alpha=0.25, zorder=1.5)
-            axes.plot(curve["sigma"], curve["value"], color=colour, lw=1.2, ls=(0, (3, 1.5)), zorder=5)
+            axes.plot(curve["sigma"], curve["value"], color=styles[name].colour, lw=1.2, ls=(0, (3, 1.5)), zorder=5)
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     style.log_axis(axes.yaxis, low, high)
     style.sigma_axis(axes, positions)
-    axes.tick_params(labelsize=7.5)
     return marks
+
+
+def _exactly(exact: pd.DataFrame, estimator: str, sigma: float) -> str:
+    """The exact value at a noise level, where the curve has it."""
+    own = exact[(exact["estimator"] == estimator) & np.isclose(exact["sigma"], sigma, rtol=1e-9, atol=0)]
+    return f"; exact {number(own['value'].iloc[0])}" if len(own) else ""
 
 
 def _describe_winner(tables: Tables, column: str, words: str) -> Callable[[pd.DataFrame], str]:

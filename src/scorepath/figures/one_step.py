@@ -45,7 +45,7 @@ def draw(tables: Tables, output: Path) -> None:
             f" 95 % and quartiles; points: means of {first.samples:,.0f} samples with 95 % limits; black: the exact"
             " gradient.",
         )
-        style.save(figure, output, TITLE, describe(rows))
+        figure.save(output, TITLE, describe(rows))
 
 
 def _reward(axes: Axes, row: pd.Series, highest: float) -> None:

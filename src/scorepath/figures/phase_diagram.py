@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from scorepath.figures import style
-from scorepath.figures.wording import label
+from scorepath.figures.sheet import read
+from scorepath.figures.wording import interval, label, number
 from scorepath.store.tables import Tables
 
 COLOURS = sns.blend_palette(["#D55E00", "#f3d9c3", "#f7f7f7", "#c9dfee", "#0072B2"], as_cmap=True)
@@ -46,14 +48,14 @@ def draw(tables: Tables, sweep: str, output: Path) -> None:
         for axes, rival in zip(panels, rivals, strict=True):
             own, there = rows[rows["rival"] == rival], crossings[crossings["rival"] == rival]
             (_plane if two else _line)(axes, own, there)
-            axes.set_title(_against(rival), loc="left", fontweight="bold", pad=6)
+            style.panel_title(axes, _against(rival), pad=6)
             axes.set_xlabel(_axis_name(rows["x_axis"].iloc[0]))
         style.heading(figure, title)
         style.legend(figure, _handles())
         if two:
             _key(figure, rows["quantity"].iloc[0])
         style.note(figure, f"{sentence(rows, crossings)} {_reading(rows['quantity'].iloc[0], two)}")
-        style.save(figure, output, title, sentence(rows, crossings))
+        figure.save(output, title, sentence(rows, crossings))
 
 
 def sentence(rows: pd.DataFrame, crossings: pd.DataFrame) -> str:
@@ -71,9 +73,9 @@ def sentence(rows: pd.DataFrame, crossings: pd.DataFrame) -> str:
     if len(judged):
         if rows["x"].min() > 0:
             errors = np.abs(np.log(judged["measured"] / exact))
-            distance = f"{100 * math.expm1(errors.median()):.2g} %"
+            distance = f"{number(100 * math.expm1(errors.median()), 2)} %"
         else:
-            distance = f"{np.abs(judged['measured'] - exact).median():.2g}"
+            distance = number(np.abs(judged["measured"] - exact).median(), 2)
         words += (
             f"; the 95 % interval of {inside} of {len(judged)} contains the exact one, "
             f"and the median distance is {distance}"
@@ -108,6 +110,10 @@ def _plane(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
         (left, right), (low, high) = across[i : i + 2], up[j : j + 2]
         corners.append([(left, low), (right, low), (right, high), (left, high)])
         values.append(value)
+    measured_words = [
+        (f"{_at(row.x_axis, row.x)}, {_at(row.y_axis, row.y)}", _in_words(row)) for row in measured.itertuples()
+    ]
+    read(axes, "measured", measured["x"], measured["y"], *zip(*measured_words, strict=True))
     colours = COLOURS(Normalize(-most, most)(np.array(values)))
     axes.add_collection(PolyCollection(corners, facecolors=colours, edgecolors="white", linewidths=0.4, zorder=1))
     for column, colour, dash in (("exact", EXACT, "-"), ("predicted", PREDICTED, (0, (4, 2)))):
@@ -123,6 +129,12 @@ def _plane(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
         found["measured"], found["y"], xerr=np.nan_to_num(lengths.clip(0), posinf=0.0), fmt="o", color=MEASURED, ms=3.6,
         mfc="white", mew=1.0, elinewidth=1.0, zorder=4,
     )  # fmt: skip
+    axis = rows["x_axis"].iloc[0]
+    told = [
+        f"{_axis_name(axis)} = {interval(*row)}"
+        for row in found[["measured", "measured_low", "measured_high"]].to_numpy()
+    ]
+    read(axes, "crossing", found["measured"], found["y"], [_at(row.y_axis, row.y) for row in found.itertuples()], told)
     axes.set(xscale=_kind(x), yscale=_kind(y))
     _ticks(axes.xaxis, x, 0.14)
     axes.set_xlim(across[0], across[-1])
@@ -130,6 +142,20 @@ def _plane(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
     axes.set_ylim(up[0], up[-1])
     axes.set_ylabel(_axis_name(rows["y_axis"].iloc[0]))
     axes.grid(False)
+
+
+def _at(axis: str, value: float) -> str:
+    """A place on an axis."""
+    return f"{_axis_name(axis)} = {number(value)}"
+
+
+def _in_words(row: Any) -> str:
+    """A measured point of a diagram; `value` is a log10 of a ratio, or a share less a half."""
+    if row.quantity == "flat_batches":
+        share = interval(*(100 * (each + 0.5) for each in (row.value, row.value_low, row.value_high)))
+        return f"flat in {share} % of batches"
+    ratio = interval(*(10.0**each for each in (row.value, row.value_low, row.value_high)))
+    return f"{QUANTITIES[row.quantity]} of the rival / pathwise = {ratio}"
 
 
 def _most(quantity: str) -> float:
@@ -144,7 +170,7 @@ def _key(figure: Figure, quantity: str) -> None:
     factor = f"better ≥{10**most:.0f}×"
     flat = quantity == "flat_batches"
     words = ("no batch", "half", "all are flat") if flat else (f"rival {factor}", "equal", f"pathwise {factor}")
-    bar.set_xticks([-most, 0, most], words, fontsize=7.5)
+    bar.set_xticks([-most, 0, most], words, fontsize=8)
     bar.tick_params(length=0, pad=2)
 
 
@@ -156,6 +182,15 @@ def _line(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
     lengths = style.error_lengths(measured, "value")
     axes.errorbar(
         measured["x"], measured["value"], yerr=lengths, fmt="o", color=MEASURED, ms=3.6, mfc="white", zorder=3
+    )
+    told = [_in_words(row) for row in measured.itertuples()]
+    read(
+        axes,
+        "measured",
+        measured["x"],
+        measured["value"],
+        [_at(row.x_axis, row.x) for row in measured.itertuples()],
+        told,
     )
     for place in crossings["predicted"].dropna():
         axes.axvline(place, color=PREDICTED, lw=1.2, ls=(0, (4, 2)))

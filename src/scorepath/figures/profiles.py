@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 
 from scorepath.figures import style
-from scorepath.figures.wording import NO_DATA, label, why_empty
+from scorepath.figures.bias import places_seen_biased
+from scorepath.figures.sheet import hide, read
+from scorepath.figures.wording import NO_DATA, interval, label, number, why_empty
 from scorepath.statistics import bootstrap_indices, interquartile_mean, limits
 from scorepath.store.tables import Tables
 
@@ -67,29 +70,36 @@ def draw(tables: Tables, output: Path) -> None:
         style.empty(output, TITLE, why_empty(tables, NO_DATA, "training"))
         return
     styles = style.estimator_styles(tables)
-    names = style.featured(styles, set(runs["estimator"]))
+    present = set(runs["estimator"])
+    names = style.featured(styles, present)
+    biased = {estimator for _, estimator, _ in places_seen_biased(tables)}
     with style.style():
         figure, (axes,) = style.grid(1, 1, 2.8, top=0.68 + 0.19 * (-(-len(names) // 5)), bottom=0.9)
-        for name in names:
+        drawn = style.the_rest(figure, styles, present)
+        axes.set_label("runs above the score τ")
+        for name, rest in drawn.items():
             own = runs[runs["estimator"] == name]
-            share, low, high = profile([each["score"].to_numpy() for _, each in own.groupby(PLACE)])
+            profiled = profile([each["score"].to_numpy() for _, each in own.groupby(PLACE)])
+            share, low, high = (100 * each for each in profiled)
             look = styles[name]
-            axes.fill_between(THRESHOLDS, 100 * low, 100 * high, color=look.colour, alpha=0.15, lw=0)
-            axes.plot(THRESHOLDS, 100 * share, color=look.colour, lw=1.5, ls=look.dash)
+            made: list[Artist] = [axes.fill_between(THRESHOLDS, low, high, color=look.colour, alpha=0.15, lw=0)]
+            hide(made + axes.plot(THRESHOLDS, share, color=look.colour, lw=1.5, ls=look.dash), rest)
+            told = [f"{interval(*each)} %" for each in zip(share, low, high, strict=True)]
+            read(axes, label(name), THRESHOLDS, share, [f"τ = {number(tau)}" for tau in THRESHOLDS], told, rest)
         axes.set_xlim(THRESHOLDS[0], THRESHOLDS[-1])
         axes.set_ylim(0, 102)
         axes.set_xlabel("score τ: 0 the return before training, 1 the best mean of the place")
         axes.set_ylabel("runs above τ, %")
         style.heading(figure, TITLE)
-        style.legend(figure, style.estimator_handles(names, styles, lines=True))
+        style.legend(figure, style.estimator_handles(names, styles, lines=True, biased=biased))
         places = len(runs[PLACE].drop_duplicates())
         style.note(
             figure,
             f"{len(runs):,} runs at the {places} places where each of these is trained, places of equal weight. Band:"
             " pointwise 95 % bootstrap over seeds within places; it says nothing of other environments."
-            + style.left_out(names, set(runs["estimator"])),
+            + style.left_out(drawn) + style.DAGGER_WORDS,
         )  # fmt: skip
-        style.save(figure, output, TITLE, sentence(tables))
+        figure.save(output, TITLE, sentence(tables))
 
 
 def profile(places: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

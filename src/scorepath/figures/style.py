@@ -5,55 +5,55 @@ Colours follow the palette of Okabe and Ito, which stays distinct under the comm
 
 from __future__ import annotations
 
-import io
 import math
-import re
 import textwrap
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from scorepath.figures.wording import NO_DATA, in_order, label
-from scorepath.store.files import atomic_write
+from scorepath.figures.sheet import Sheet, hide
+from scorepath.figures.wording import NO_DATA, in_order, interval, label, ten_to
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
 
 WIDTH = 10.0  # inches; 960 CSS pixels, the report's column
+SMALLEST = 8.0  # points; 11 CSS pixels where the page shows a figure at its narrowest
 MOST_CHARACTERS = 150  # of small print in a line of that width
 INK = "#222222"
 QUIET = "#5a5a5a"
 GRID = "#e3e3e3"
 NOT_APPLICABLE = "#ececec"
 
-# shades of each family of estimators, first the family's own colour
+# one colour for each family of estimators; its members differ by tone, mark and dash
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "score_function": ("#D55E00", "#7A2E00", "#F0A500", "#F4A582", "#5C4A0C", "#B8860B"),
-    "pathwise": ("#0072B2", "#56B4E9", "#00405F", "#86A8CC", "#2F8F9D"),
-    "measure_valued": ("#009E73", "#66C2A5", "#005A41"),
-    "parameter_space": ("#6B6B6B", "#A3A3A3", "#3C3C3C"),
-    "mixture": ("#AA4499", "#CC79A7", "#661D5C"),
+    "score_function": ("#D55E00", "#8F3F00", "#EE9A5B"),
+    "pathwise": ("#0072B2", "#004A75", "#6DB3E0"),
+    "measure_valued": ("#009E73", "#00664A", "#66C5A9"),
+    "parameter_space": ("#6B6B6B", "#3F3F3F", "#A6A6A6"),
+    "mixture": ("#AA4499", "#6F2A63", "#D38AC7"),
 }
 OTHER_FAMILY = ("#1A1A1A",)
 PROTAGONISTS = ("reinforce", "pathwise")
 """Methods that every figure shows."""
-MOST_LINES = 10
-MARKERS = "osD^vPX<>*"
+MOST_LINES = 5
+"""In a panel at first sight; the rest is drawn, but shown on demand."""
+MARKERS = "osDXP*hp"
+DAGGER = " †"
+"""Behind the name of an estimator whose bias was seen."""
+DAGGER_WORDS = " †: a bias was seen in some environment."
 DASHES = ("-", (0, (5, 1.2)), (0, (2.2, 1)), (0, (6, 1.2, 1.5, 1.2)))
 
 
@@ -79,11 +79,12 @@ def estimator_styles(tables: Tables) -> dict[str, EstimatorStyle]:
     for name in sorted(names, key=lambda name: name not in protagonists):  # these two keep the pure colours
         family = families.get(name, "")
         index = count[family] = count.get(family, -1) + 1
-        shades = FAMILIES.get(family, OTHER_FAMILY)
+        tones = FAMILIES.get(family, OTHER_FAMILY)
+        first = [*FAMILIES, family].index(family)
         styles[name] = EstimatorStyle(
             family,
-            shades[index % len(shades)],
-            MARKERS[index % len(MARKERS)],
+            tones[index % len(tones)],
+            MARKERS[(first + index) % len(MARKERS)],
             DASHES[index % len(DASHES)],
             name in protagonists,
         )
@@ -91,16 +92,31 @@ def estimator_styles(tables: Tables) -> dict[str, EstimatorStyle]:
 
 
 def featured(styles: dict[str, EstimatorStyle], present: Collection[str]) -> list[str]:
-    """The estimators that a figure of lines can hold: both protagonists, then those that the study lists first."""
-    order = sorted((name for name in styles if name in present), key=lambda name: not styles[name].protagonist)
-    chosen = set(order[:MOST_LINES])
-    return [name for name in styles if name in chosen]
+    """The estimators that a panel shows at first: both protagonists, the first of each other family, then the first.
+
+    First is who stands first in the study's list.
+    """
+    names = [name for name in styles if name in present]
+    chosen = [name for name in names if styles[name].protagonist]
+    for name in names:
+        if styles[name].family not in {styles[other].family for other in chosen}:
+            chosen.append(name)
+    kept = list(dict.fromkeys([*chosen, *names]))[:MOST_LINES]
+    return [name for name in names if name in kept]
 
 
-def left_out(shown: Sequence[str], present: Collection[str]) -> str:
-    """What a note says of the estimators that `featured` left out."""
-    missing = len(set(present) - set(shown))
-    return f" {missing} more estimators stand in the map of all estimators." if missing else ""
+def the_rest(sheet: Sheet, styles: dict[str, EstimatorStyle], present: Collection[str]) -> dict[str, int | None]:
+    """What a panel draws: the featured estimators (None) and behind them, hidden at first, all others by number."""
+    first = featured(styles, present)
+    others = [name for name in styles if name in present and name not in first]
+    sheet.rest = [label(name) for name in others]
+    return dict.fromkeys(first) | {name: place for place, name in enumerate(others)}
+
+
+def left_out(drawn: dict[str, int | None]) -> str:
+    """What a note says of the estimators that are drawn but hidden at first."""
+    hidden = sum(rest is not None for rest in drawn.values())
+    return f" {hidden} more can be chosen under the figure." if hidden else ""
 
 
 def style() -> AbstractContextManager[None]:
@@ -115,8 +131,8 @@ def style() -> AbstractContextManager[None]:
         "font.size": 9.0,
         "axes.titlesize": 9.0,
         "axes.labelsize": 9.0,
-        "xtick.labelsize": 8.0,
-        "ytick.labelsize": 8.0,
+        "xtick.labelsize": SMALLEST,
+        "ytick.labelsize": SMALLEST,
         "legend.fontsize": 9.0,
         "text.color": INK,
         "axes.labelcolor": INK,
@@ -132,13 +148,12 @@ def style() -> AbstractContextManager[None]:
 def grid(
     facets: int, columns: int, height: float, *, top: float = 0.95, bottom: float = 0.85, left: float = 0.75,
     wspace: float = 0.32, hspace: float = 0.45, sharex: bool = False,
-) -> tuple[Figure, list[Axes]]:  # fmt: skip
+) -> tuple[Sheet, list[Axes]]:  # fmt: skip
     """A figure of `WIDTH` with `facets` axes of `height` inches each; the surplus axes of the last row are removed."""
     columns = max(1, min(columns, facets))
     rows = max(1, math.ceil(facets / columns))
     total = top + bottom + rows * height + (rows - 1) * height * hspace
-    figure = Figure(figsize=(WIDTH, total))
-    FigureCanvasSVG(figure)
+    figure = Sheet(WIDTH, total)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=sharex).ravel().tolist()
     figure.subplots_adjust(
         left=left / WIDTH, right=1 - 0.12 / WIDTH, top=1 - top / total, bottom=bottom / total,
@@ -172,12 +187,14 @@ def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 5) -> None:
         )  # fmt: skip
 
 
-def estimator_handles(names: Sequence[str], styles: dict[str, EstimatorStyle], *, lines: bool = False) -> list[Line2D]:
-    """Keys of a legend: markers, or for curves of many points lines with their dashes."""
+def estimator_handles(
+    names: Iterable[str], styles: dict[str, EstimatorStyle], *, lines: bool = False, biased: Collection[str] = (),
+) -> list[Line2D]:  # fmt: skip
+    """Keys of a legend: markers, or for curves of many points lines with their dashes; a dagger for the biased."""
     return [
         Line2D(
-            [], [], color=styles[name].colour, label=label(name), lw=1.6, ls=styles[name].dash if lines else "-",
-            marker="" if lines else styles[name].marker, markersize=4.5,
+            [], [], color=styles[name].colour, label=label(name) + DAGGER * (name in biased), lw=1.6,
+            ls=styles[name].dash if lines else "-", marker="" if lines else styles[name].marker, markersize=4.5,
         )
         for name in names
     ]  # fmt: skip
@@ -185,20 +202,46 @@ def estimator_handles(names: Sequence[str], styles: dict[str, EstimatorStyle], *
 
 def points(
     axes: Axes, x: np.ndarray, y: np.ndarray, lengths: np.ndarray, look: EstimatorStyle, *, line: bool = True,
-    horizontal: bool = False, size: float = 3.8,
+    horizontal: bool = False, size: float = 3.8, biased: np.ndarray | None = None, rest: int | None = None,
 ) -> None:  # fmt: skip
-    """Points with error bars, all bars of a series in one path; `lengths` is (2, points): downwards and upwards."""
+    """Points with error bars, all bars of a series in one path; `lengths` is (2, points): downwards and upwards.
+
+    Hollow marks stand where the estimator is `biased`.
+    """
     value, other = (x, y) if horizontal else (y, x)
     ends = np.stack([value - lengths[0], value + lengths[1], np.full(len(x), np.nan)]).T.ravel()
     stems = np.repeat(np.asarray(other, float), 3)
-    axes.plot(*((ends, stems) if horizontal else (stems, ends)), color=look.colour, lw=1.0, zorder=3)
-    axes.plot(
-        x, y, color=look.colour, lw=1.2, ls="-" if line else "", marker=look.marker, markersize=size,
-        markeredgewidth=0.4, markeredgecolor="white", zorder=3.1,
-    )  # fmt: skip
+    drawn = axes.plot(*((ends, stems) if horizontal else (stems, ends)), color=look.colour, lw=1.0, zorder=3)
+    if line:
+        drawn += axes.plot(x, y, color=look.colour, lw=1.2, zorder=3.1)
+    hollow = np.zeros(len(x), bool) if biased is None else biased
+    for own, face, edge, width in ((~hollow, look.colour, "white", 0.4), (hollow, "white", look.colour, 1.0)):
+        if own.any():
+            drawn += axes.plot(
+                x[own], y[own], ls="", marker=look.marker, markersize=size, markerfacecolor=face,
+                markeredgecolor=edge, markeredgewidth=width, zorder=3.2,
+            )  # fmt: skip
+    hide(drawn, rest)
 
 
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+def at_edge(
+    axes: Axes, x: np.ndarray, place: float, marker: str, look: EstimatorStyle, biased: np.ndarray,
+    rest: int | None = None,
+) -> None:  # fmt: skip
+    """Triangles at the edge of a panel, for points beyond it; hollow where the estimator is `biased`."""
+    for own, face in ((~biased, look.colour), (biased, "white")):
+        if own.any():
+            drawn = axes.plot(
+                x[own], np.full(own.sum(), place), ls="", marker=marker, mfc=face, mec=look.colour, ms=4.6, zorder=4,
+                clip_on=False,
+            )  # fmt: skip
+            hide(drawn, rest)
+
+
+def panel_title(axes: Axes, text: str, name: str = "", pad: float = 4) -> None:
+    """The title of a panel; `name` is the environment that it is of, where there is one, as the study calls it."""
+    axes.set_label(name or text)
+    axes.set_title(text, loc="left", fontweight="bold", pad=pad)
 
 
 def colour_bar(
@@ -226,7 +269,7 @@ def power_of_ten(value: float, _position: int | None = None) -> str:
     exponent = round(math.log10(value))
     if abs(exponent) <= 2:
         return format(10.0**exponent, "g")
-    return "10" + str(exponent).translate(_SUPERSCRIPTS)
+    return ten_to(exponent)
 
 
 def log_axis(axis: mpl.axis.Axis, low: float, high: float, *, dense: bool = False) -> None:
@@ -252,7 +295,7 @@ def short_number(value: float, _position: int | None = None) -> str:
     if abs(value) < 1e-3:
         exponent = math.floor(math.log10(abs(value)))
         text = f"{value / 10.0**exponent:.3g}".replace("-", "−")
-        return f"{text}×10{str(exponent).translate(_SUPERSCRIPTS)}"
+        return f"{text}×{ten_to(exponent)}"
     return f"{value:g}".replace("-", "−")
 
 
@@ -279,50 +322,25 @@ def sigma_axis(axes: Axes, positions: dict[float, float]) -> None:
 def empty(output: Path, title: str, why: str = NO_DATA) -> None:
     """What a figure is where there is nothing to draw: its title and the reason."""
     with style():
-        figure = Figure(figsize=(WIDTH, 1.2))
-        FigureCanvasSVG(figure)
+        figure = Sheet(WIDTH, 1.2)
         heading(figure, title)
         figure.text(0.5, 0.4, why, ha="center", color=QUIET)
-        save(figure, output, title, f"{why[0].upper()}{why[1:]}.")
+        figure.save(output, title, f"{why[0].upper()}{why[1:]}.")
 
 
-def save(figure: Figure, output: Path, title: str, description: str) -> None:
-    """Write the figure as SVG with a title and a description for those who cannot see it; equal input, equal bytes."""
-    buffer = io.StringIO()
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(buffer, format="svg", metadata=nothing)
-    text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
-    text = re.sub(r' (d|x|y)="([^"]*)"', _rounded, text)
-    text = re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", text)
-    text = re.sub(r"<!--.*?-->|<!DOCTYPE[^>]*>\n?", "", text, flags=re.DOTALL)
-    text = _classed(re.sub(r"\n\s+", "\n", text))
-    words = (
-        f'<title id="scorepath-title">{escape(title)}</title>\n<desc id="scorepath-desc">{escape(description)}</desc>'
-    )
-    text = re.sub(
-        r"(<svg\b)([^>]*>)",
-        lambda match: f'{match[1]} role="img" aria-labelledby="scorepath-title scorepath-desc"{match[2]}\n{words}',
-        text,
-        count=1,
-    )
-    with atomic_write(output) as file:
-        file.write(text)
+def in_words(frame: pd.DataFrame, column: str) -> list[str]:
+    """Every row's value with its limits, as readers are told it."""
+    return [interval(*row) for row in frame[[column, f"{column}_low", f"{column}_high"]].to_numpy(float)]
 
 
-def _classed(text: str) -> str:
-    """Looks that recur become classes: half of a figure's bytes is the same few attributes."""
-    counts = Counter(re.findall(r' style="([^"]*)"', text))
-    names = {look: f"s{index}" for index, look in enumerate(look for look, number in counts.items() if number > 1)}
-    text = re.sub(
-        r' style="([^"]*)"', lambda found: f' class="{names[found[1]]}"' if found[1] in names else found[0], text
-    )
-    rules = "".join(f".{name}{{{look}}}" for look, name in names.items())
-    return text.replace("</style>", f"{rules}</style>", 1)
+def with_bias(words: list[str], biased: np.ndarray) -> list[str]:
+    """The words of each point, and that its estimator is biased there."""
+    return [text + ", biased here" * bool(seen) for text, seen in zip(words, biased, strict=True)]
 
 
-def _rounded(match: re.Match[str]) -> str:
-    numbers = re.sub(r"-?\d+\.\d+", lambda number: format(round(float(number[0]), 2), "g"), match[2])
-    return f' {match[1]}="{" ".join(numbers.split())}"'
+def levels_in_words(frame: pd.DataFrame) -> list[str]:
+    """Every row's noise level."""
+    return [f"σ = {sigma_token(sigma)}" for sigma in frame["sigma"]]
 
 
 def error_lengths(frame: pd.DataFrame, column: str) -> np.ndarray:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -23,6 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from scorepath.figures import style
+from scorepath.figures.sheet import Sheet
 from scorepath.figures.wording import checkpoint_name, checkpoints_in, in_order, label
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
@@ -85,8 +85,7 @@ def draw(tables: Tables, output: Path) -> None:
     rows = _rows(verdicts, in_order(tables.read("cells"), "environment"))
     with style.style():
         height = 0.245 * len(rows) + 2.2
-        figure = Figure(figsize=(style.WIDTH, height))
-        FigureCanvasSVG(figure)
+        figure = Sheet(style.WIDTH, height)
         panels = figure.subplots(1, len(PANELS), sharey=True)
         figure.subplots_adjust(left=0.14, right=0.985, top=1 - 1.1 / height, bottom=1.0 / height, wspace=0.06)
         for axes, (comparison, criterion, words) in zip(panels, PANELS, strict=True):
@@ -110,7 +109,7 @@ def draw(tables: Tables, output: Path) -> None:
             f" seconds buy. Colour is clipped at a factor of {10**CLIP:,.0f}.\nDecided: 95 % interval"
             " excludes 0, false-discovery rate controlled, and not surely within the practical margin.",
         )
-        style.save(figure, output, TITLE, describe(verdicts))
+        figure.save(output, TITLE, describe(verdicts))
 
 
 def describe(verdicts: pd.DataFrame) -> str:

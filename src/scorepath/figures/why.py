@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from scorepath.figures import style
-from scorepath.figures.wording import label, why_empty
+from scorepath.figures.sheet import read
+from scorepath.figures.wording import checkpoint_name, label, number, why_empty
+from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
 
 TITLE = "Who wins, predicted: log₁₀ of the rival’s error over pathwise’s, measured against a roughness number"
@@ -72,6 +74,7 @@ def draw(tables: Tables, output: Path) -> None:
             row = verdict_row(roughness, choice)
             assert row is not None
             axes.set_title(f"{label(row['number'])}: rank correlation {correlation(row)}", loc="left", pad=6)
+            axes.set_label(f"predicted by {label(row['number'])}")
         style.heading(figure, TITLE)
         present = {kind for own in shown.values() for kind in own["kind"]}
         style.legend(figure, [
@@ -80,23 +83,33 @@ def draw(tables: Tables, output: Path) -> None:
         ])  # fmt: skip
         style.note(
             figure,
-            f"A point per environment, noise level and checkpoint; ratios beyond 10^±{MOST:g} stand at the frame."
-            " Positive: pathwise is better. The line is equality, nothing is fitted.\nRanks: of the families held out,"
-            f" jumps and tails left out, with 95 % limits over environments.\n{within_families(roughness)}",
+            f"A point per environment, noise level and checkpoint; ratios beyond {style.power_of_ten(10**MOST)} stand"
+            " at the frame. Positive: pathwise is better. The line is equality, nothing is fitted.\n"
+            "Ranks: of the families held out, jumps and tails left out, with 95 % limits over environments.\n"
+            f"{within_families(roughness)}",
         )
-        style.save(figure, output, TITLE, " ".join(sentences(tables)))
+        figure.save(output, TITLE, " ".join(sentences(tables)))
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, column: str) -> None:
     axes.plot([-MOST, MOST], [-MOST, MOST], color=style.INK, lw=0.9, zorder=2)
     for each in (axes.axhline, axes.axvline):
         each(0, color="#9a9a9a", lw=0.6, zorder=1)
-    for kind, (marker, colour, _) in LOOKS.items():
+    for kind, (marker, colour, words) in LOOKS.items():
         own = rows[rows["kind"] == kind]
         x, y = (own[name].clip(-MOST, MOST).to_numpy(float) for name in (column, "value"))
         axes.plot(
             x, y, ls="", marker=marker, ms=4.5, mfc=colour, mec="white", mew=0.4, zorder=3, clip_on=False
         )  # fmt: skip
+        where = [
+            f"{label(row.environment)}, σ = {sigma_token(row.sigma)}, {checkpoint_name(row.checkpoint)}"
+            for row in own.itertuples()
+        ]
+        told = [
+            f"measured {number(measured)}, predicted {number(predicted)}"
+            for measured, predicted in own[["value", column]].to_numpy(float)
+        ]
+        read(axes, words, x, y, where, told)
     axes.set_xlim(-MOST, MOST)
     axes.set_ylim(-MOST, MOST)
     axes.set_xlabel("predicted log₁₀ ratio")
@@ -121,7 +134,7 @@ def sentences(tables: Tables) -> list[str]:
         f"The number {label(best['number'])}, chosen on every other family of environments, ranks"
         f" {best['places']:.0f} places of the others ({best['environments']:.0f} environments, without jumps and"
         f" tails) with a correlation of {correlation(best)}; the median distance from the line is a factor of"
-        f" {10 ** best['distance']:.2g}."
+        f" {number(10 ** best['distance'], 2)}."
     ]
     if holds(roughness):
         texts.append("So one number does it.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pandas as pd
 
 from scorepath.store.tables import Tables
@@ -54,3 +57,34 @@ def why_empty(tables: Tables, reason: str, stage: str = "gradients") -> str:
 def label(name: str) -> str:
     """A name of the study as prose and figures write it."""
     return "REINFORCE" if name == "reinforce" else name.replace("_", " ")
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number for a table: 3 significant digits, a true minus, powers of ten as such; a dash for none.
+
+    >>> number(0.012345), number(5.7e6, 2), number(-12345.0)
+    ('0.0123', '5.7×10⁶', '−12,300')
+    """
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    value = float(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        rounded = float(f"{value:.{digits}g}")
+        return f"{rounded:,.10g}".replace("-", "−")
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa.replace('-', '−')}×{ten_to(int(exponent))}"
+
+
+def ten_to(exponent: int) -> str:
+    """Ten with this exponent, as people write it: 10⁶."""
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def interval(value: float, low: float, high: float, digits: int = 3) -> str:
+    """A value with its limits, where it has any: 3.41 [3.3, 3.52]."""
+    limits = "" if math.isnan(low) or math.isnan(high) else f" [{number(low, digits)}, {number(high, digits)}]"
+    return number(value, digits) + limits

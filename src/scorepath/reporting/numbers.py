@@ -5,35 +5,15 @@ A table's own text keeps what was written into it; only what is read on the page
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
-from typing import Any
+
+from scorepath.figures.wording import number, ten_to
 
 EXPONENT = re.compile(r"(?<![\w.])([-−]?)(\d(?:\.\d+)?)e([+-]\d{2,3})(?!\w)")
 """A number as programs print it when it is large or small: always with the exponent's sign."""
 VERBATIM = ("code", "pre", "script", "style")
 """Elements whose text is for machines."""
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A number for a table: 3 significant digits, a true minus, powers of ten as such; a dash for none.
-
-    >>> number(0.012345), number(5.7e6, 2), number(-12345.0)
-    ('0.0123', '5.7×10⁶', '−12,300')
-    """
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    value = float(value)
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        rounded = float(f"{value:.{digits}g}")
-        return f"{rounded:,.10g}".replace("-", "−")
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    return f"{mantissa.replace('-', '−')}×{_power(exponent)}"
 
 
 def readable(text: str) -> str:
@@ -49,11 +29,7 @@ def _written(found: re.Match[str]) -> str:
     sign, mantissa, exponent = found[1].replace("-", "−"), found[2], found[3]
     if -3 <= int(exponent) < 5:
         return sign + number(float(f"{mantissa}e{exponent}"), len(mantissa.replace(".", "")))
-    return sign + (_power(exponent) if mantissa == "1" else f"{mantissa}×{_power(exponent)}")
-
-
-def _power(exponent: str) -> str:
-    return "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return sign + (ten_to(int(exponent)) if mantissa == "1" else f"{mantissa}×{ten_to(int(exponent))}")
 
 
 def readable_page(page: str) -> str:

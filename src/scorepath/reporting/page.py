@@ -10,17 +10,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from html import unescape
+from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from scorepath.figures import FIGURES
-from scorepath.figures.wording import BIAS_SEEN, label, wants
+from scorepath.figures.wording import BIAS_SEEN, label, number, wants
 from scorepath.provenance import findings
 from scorepath.provenance.efficiency import latest_run
 from scorepath.reporting import calibration
@@ -30,12 +28,13 @@ from scorepath.reporting.bibliography import WORKS, bibtex_address
 from scorepath.reporting.cards import cards, sketches
 from scorepath.reporting.coverage import coverage_rows
 from scorepath.reporting.cures import cure_rows, cure_sentence
+from scorepath.reporting.drawings import Picture, picture
 from scorepath.reporting.embedding import downloads, script_data
 from scorepath.reporting.every_cell import embedded_cells
 from scorepath.reporting.landscapes import embedded_landscapes, embedded_trajectories
 from scorepath.reporting.learning import learning_rows
 from scorepath.reporting.ledger import ledger_sentence
-from scorepath.reporting.numbers import number, readable_page
+from scorepath.reporting.numbers import readable_page
 from scorepath.reporting.questions import question_facts
 from scorepath.reporting.rows import (
     boundary_terms,
@@ -60,33 +59,6 @@ from scorepath.store.tables import Tables
 from scorepath.study.cells import Plan
 
 UNFINISHED = ("failed", "missing")
-LONGEST = 320
-"""Characters of a takeaway."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page embeds it."""
-
-    name: str
-    title: str
-    description: str
-    uri: Markup
-    width: int
-    height: int
-    """In CSS pixels, as it was drawn."""
-    table: str = ""
-    """The table that it is drawn from, where there is one above all."""
-
-    @property
-    def takeaway(self) -> str:
-        """What of the description, which is computed from the data, is short enough to be read beside the figure."""
-        kept = ""
-        for sentence in re.findall(r".+?\.(?=\s+[A-Z]|$)", self.description):
-            if len(kept) + len(sentence) > LONGEST:
-                break
-            kept += sentence
-        return kept.strip()
 
 
 def render_report(
@@ -108,6 +80,12 @@ def render_report(
     cells = tables.read("cells")
     config: Mapping[str, Any] = plan.config if plan else {}
     drawn = {entry["family"] for entry in config.get("environments", ())}
+    described, drawings = cards(plan), count()
+
+    def draw(path: Path, table: str) -> Picture | None:
+        """A figure with names of its own: the page numbers them in its order."""
+        return picture(path, table, f"f{next(drawings)}", described)
+
     page = environment.get_template("report.html.j2").render(
         css=Markup("".join(source(environment, name)[0] for name in environment.list_templates(extensions=["css"]))),
         js=Markup("".join(source(environment, name)[0] for name in environment.list_templates(extensions=["js"]))),
@@ -115,7 +93,7 @@ def render_report(
             {
                 "cells": embedded_cells(tables),
                 "map": embedded_tiles(tables, config),
-                "cards": cards(plan),
+                "cards": described,
                 "sketches": {name: text for name, text in sketches().items() if name in drawn},
                 "landscapes": embedded_landscapes(tables),
                 "trajectories": embedded_trajectories(tables),
@@ -131,9 +109,9 @@ def render_report(
         criteria={key: (CRITERIA[key], tokens) for key, tokens in columns.items()},
         unfinished=cells[cells["status"].isin(UNFINISHED)].to_dict("records"),
         absent=absent(tables, plan),
-        pictures={name: picture(Path(figures) / f"{name}.svg", figure.reads[-1]) for name, figure in FIGURES.items()},
+        pictures={name: draw(Path(figures) / f"{name}.svg", figure.reads[-1]) for name, figure in FIGURES.items()},
         diagrams={
-            entry["name"]: picture(Path(figures) / "sweeps" / f"{entry['name']}.svg", "phase_diagrams")
+            entry["name"]: draw(Path(figures) / "sweeps" / f"{entry['name']}.svg", "phase_diagrams")
             for entry in config.get("sweeps", ())
         },
         crossings=tables.read("crossings").to_dict("records"),
@@ -166,7 +144,9 @@ def render_report(
         claims=tables.read("claims").to_dict("records"),
         ledger=ledger_sentence(tables),
         experiments=[
-            found for name in config.get("claims", ()) if (found := picture(Path(figures) / "claims" / f"{name}.svg"))
+            found
+            for name in config.get("claims", ())
+            if (found := draw(Path(figures) / "claims" / f"{name}.svg", "claims"))
         ],
         fingerprint=plan.fingerprint if plan else "",
         config=json.dumps(config, indent=2, ensure_ascii=False) if plan else "",
@@ -203,20 +183,3 @@ def fingerprint_of(report: Path) -> str:
         return ""
     found = re.search(r'<meta name="scorepath-plan" content="(\w+)">', head)
     return found[1] if found else ""
-
-
-def picture(path: Path, table: str = "") -> Picture | None:
-    """An SVG as a data address, with the title and the description it carries; None if there is no such file."""
-    if not path.is_file():
-        return None
-    text = path.read_text(encoding="utf-8")
-    words = {
-        tag: unescape(found[1]) if (found := re.search(rf"<{tag}\b[^>]*>(.*?)</{tag}>", text, re.DOTALL)) else ""
-        for tag in ("title", "desc")
-    }
-    width, height = (
-        round(float(found[1]) / 0.75) if (found := re.search(rf'<svg\b[^>]*\b{side}="([\d.]+)pt"', text)) else 0
-        for side in ("width", "height")
-    )
-    address = Markup("data:image/svg+xml," + quote(" ".join(text.split("\n")), safe=" !$'()*+,-./:;=?@[]^_`{|}~"))
-    return Picture(path.stem, words["title"], words["desc"], address, width, height, table)

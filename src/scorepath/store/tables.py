@@ -91,8 +91,8 @@ COLUMNS: dict[str, list[str]] = {
         "trajectories": "environment checkpoint quantity coordinate step value",
         "probes": (
             "environment family sigma checkpoint criterion rival lead lead_low lead_high cautious cautious_low"
-            " variance_lead bias_share room agrees witness blank tail rival_tail trust raised reason jump jump_share declared"
-            " probe_samples lead_surety cautious_surety probability threshold verdict value"
+            " variance_lead bias_share room agrees witness blank tail rival_tail trust raised reason jump jump_share"
+            " declared probe_samples lead_surety cautious_surety probability threshold verdict value"
         ),
         "advisor": "criterion rule quantity value value_low value_high places families environments",
         "phase_diagrams": "sweep rival quantity x_axis x y_axis y kind value value_low value_high",

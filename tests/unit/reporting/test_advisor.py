@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from scorepath.figures.wording import label, number
 from scorepath.reporting.advisor import QUANTITIES, advisor_rows, advisor_sentences
-from scorepath.reporting.numbers import number
 from scorepath.store.tables import COLUMNS, Tables
 
 
@@ -38,7 +38,7 @@ def rendered(found: Tables) -> str:
     environment = Environment(
         loader=PackageLoader("scorepath.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(number=number)
+    environment.filters.update(number=number, label=label)
     return environment.get_template("advisor.html.j2").render(
         advisor=advisor_rows(found), advisor_columns=QUANTITIES, advisor_sentences=advisor_sentences(found)
     )

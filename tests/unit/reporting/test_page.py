@@ -17,8 +17,8 @@ from tests.helpers.runs import records_of_a_run
 from tests.helpers.small_tables import write_tables
 
 from scorepath.figures import FIGURES
+from scorepath.figures.wording import number
 from scorepath.reporting.bibliography import WORKS
-from scorepath.reporting.numbers import number
 from scorepath.reporting.page import absent, render_report
 from scorepath.reporting.rows import identity_rows, judged_by
 from scorepath.stages.plan import make_plan

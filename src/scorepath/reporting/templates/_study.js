@@ -108,7 +108,7 @@ function roving(body, selector, leave = () => false) {
 function onlyScrollersStop() {
   for (const region of document.querySelectorAll(".scroll, .sheet, pre")) {
     const scrolls = region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1;
-    if (scrolls && !region.querySelector("a, button, input, select, summary")) region.tabIndex = 0; else region.removeAttribute("tabindex");
+    if (scrolls && !region.querySelector("a, button, input, select, summary, [role=slider]")) region.tabIndex = 0; else region.removeAttribute("tabindex");
   }
 }
 addEventListener("resize", onlyScrollersStop);
