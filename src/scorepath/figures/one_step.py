@@ -42,8 +42,8 @@ def draw(tables: Tables, output: Path) -> None:
             figure,
             f"f(a) = cos({first.frequency:g} a) + h for a > {first.edge:g}; the action is normal around"
             f" {first.mean_action:g} with σ = {first.sigma:g} (its density in grey). Thin bars: single samples, 5 to"
-            f" 95 % and quartiles; points: means of {first.samples:,.0f} samples with 95 % limits; black: the exact"
-            " gradient.",
+            f" 95 % and quartiles; points: means of {first.samples:,.0f} samples with 95 % limits; upright line:"
+            " the exact gradient.",
         )
         figure.save(output, TITLE, describe(rows))
 
