@@ -233,8 +233,24 @@ def write_tables(
         }
         for rule in ("advisor", "always pathwise") for quantity in ("brier", "coverage", "accuracy_answered")
     ]  # fmt: skip
+    landscapes = [
+        {
+            "environment": environment, "checkpoint": checkpoint, "along_sigma": 0.1, "sigma": sigma,
+            "distance": distance, "expected_return": -(distance**2), "expected_return_low": -(distance**2) - 0.1,
+            "expected_return_high": -(distance**2) + 0.1, "paired_low": -(distance**2) - 0.05,
+            "paired_high": -(distance**2) + 0.05, "trajectories": 16,
+        }
+        for environment in environments for checkpoint in CHECKPOINTS for sigma in SIGMAS for distance in (-1.0, 0.0, 1.0)
+    ]  # fmt: skip
+    trajectories = [
+        {
+            "environment": environment, "checkpoint": checkpoint, "quantity": "state", "coordinate": 1, "step": step,
+            "value": float(step),
+        }
+        for environment in environments for checkpoint in CHECKPOINTS for step in range(3)
+    ]  # fmt: skip
     for name, rows in {
-        "student_limit": limit, "student_theorem": theorem, "student_numbers": numbers, "student_figure": one_step,
+        "landscapes": landscapes, "trajectories": trajectories, "student_limit": limit, "student_theorem": theorem, "student_numbers": numbers, "student_figure": one_step,
         "probes": probes, "advisor": advisor, "signals": signals, "mechanisms": mechanisms, "roughness": roughness,
         "phase_diagrams": diagram, "crossings": crossings,
         "wins": wins, "regrets": regrets,
