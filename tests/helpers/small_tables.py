@@ -240,7 +240,8 @@ def write_tables(
             "expected_return_high": -(distance**2) + 0.1, "paired_low": -(distance**2) - 0.05,
             "paired_high": -(distance**2) + 0.05, "trajectories": 16,
         }
-        for environment in environments for checkpoint in CHECKPOINTS for sigma in SIGMAS for distance in (-1.0, 0.0, 1.0)
+        for environment in environments for checkpoint in CHECKPOINTS for sigma in SIGMAS
+        for distance in (-1.0, 0.0, 1.0)
     ]  # fmt: skip
     trajectories = [
         {
@@ -250,7 +251,8 @@ def write_tables(
         for environment in environments for checkpoint in CHECKPOINTS for step in range(3)
     ]  # fmt: skip
     for name, rows in {
-        "landscapes": landscapes, "trajectories": trajectories, "student_limit": limit, "student_theorem": theorem, "student_numbers": numbers, "student_figure": one_step,
+        "landscapes": landscapes, "trajectories": trajectories,
+        "student_limit": limit, "student_theorem": theorem, "student_numbers": numbers, "student_figure": one_step,
         "probes": probes, "advisor": advisor, "signals": signals, "mechanisms": mechanisms, "roughness": roughness,
         "phase_diagrams": diagram, "crossings": crossings,
         "wins": wins, "regrets": regrets,
