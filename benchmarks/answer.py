@@ -1,88 +1,220 @@
-"""README's counts of verdicts against those of finished default studies, of several seeds or machines.
+"""README's answer from finished default studies, of several seeds or machines: every measured number of it.
 
-    python benchmarks/answer.py results/tables [other/results/tables ...]            what README should say, as ranges
-    python benchmarks/answer.py --check results/tables [other/results/tables ...]    whether README says it
+    python -m benchmarks.answer results/tables other/results/tables            writes it into README.md
+    python -m benchmarks.answer --check results/tables other/results/tables    names what README says otherwise
 
-The counts stand in one table of README.md, between two marks; nothing else in it counts verdicts.
+The words are those of answer.md beside this file, the numbers stand there as names in braces. Of several studies a
+number is a range or, where a count has no meaning without another, each study's own. A single study is checked for
+lying within what README says, but for what hangs on timings.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from scorepath.reporting.answer import CRITERIA, compared
+import pandas as pd
+
+from scorepath.figures.wording import label
+from scorepath.reporting import rule
+from scorepath.reporting.answer import CRITERIA, boundaries, compared
+from scorepath.reporting.crossings import exact_crossings
+from scorepath.reporting.every_cell import every_cell
+from scorepath.reporting.summaries import BEST, BEST_OF_ALL, counted
 from scorepath.store.tables import Tables
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-BEGIN, END = "<!-- counts of the default study: benchmarks/answer.py -->\n", "<!-- end of counts -->"
+TEMPLATE = Path(__file__).with_name("answer.md")
+BEGIN, END = "<!-- the answer: benchmarks/answer.py, from benchmarks/answer.md -->\n", "<!-- end of the answer -->"
 VERDICTS = {"pathwise": "pathwise better", "score_function": "score function better", "undecided": "undecided"}
+NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+CHAOS = "angle_doubling: second moments"
+STIFF = "push_stiff"
 
-Counts = dict[str, dict[str, tuple[int, int]]]
-"""By criterion and verdict, in words, the smallest and the largest count."""
+
+@dataclass(frozen=True)
+class Number:
+    """A number of the answer, as each study has it."""
+
+    values: tuple[str, ...]
+    kind: str = "range"
+    """`range`; `each`: all that differ, in the studies' order; `least` or `most` of them."""
+
+    @property
+    def text(self) -> str:
+        """As README has it."""
+        if self.kind == "each":
+            return " and ".join(dict.fromkeys(self.values))
+        ends = sorted(self.values, key=_size)
+        if self.kind != "range":
+            return ends[0 if self.kind == "least" else -1]
+        return ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"
+
+    def lies_within(self, said: str) -> bool:
+        """Whether what README says covers every study."""
+        if self.kind == "each":
+            return set(self.values) <= set(said.split(" and "))
+        ends = [_size(end) for end in said.split(" to ")]
+        least, most = (
+            float("-inf") if self.kind == "most" else ends[0],
+            float("inf") if self.kind == "least" else ends[-1],
+        )
+        return all(least <= _size(value) <= most for value in self.values)
 
 
-def counts(folders: Sequence[Path]) -> Counts:
-    """How often each verdict was given in these folders of tables."""
-    found: dict[str, dict[str, list[int]]] = {}
+def _size(text: str) -> float:
+    return float(NUMBERS.index(text)) if text in NUMBERS else float(text)
+
+
+def _words(number: int) -> str:
+    """Small numbers as words."""
+    return NUMBERS[number] if number < len(NUMBERS) else str(number)
+
+
+def numbers(folders: Sequence[Path]) -> dict[str, Number]:
+    """Every number of the answer, by its name in the template; in the table of counts that is `criterion, verdict`.
+
+    Raises:
+        ValueError: naming a folder that lacks what the answer speaks of.
+    """
+    parts = []
     for folder in folders:
-        verdicts = compared(Tables(folder))
-        for criterion, words in CRITERIA.items():
-            number = Counter(verdicts.loc[verdicts["criterion"] == criterion, "verdict"])
-            if number:
-                row = found.setdefault(words, {name: [] for name in VERDICTS.values()})
-                for verdict, name in VERDICTS.items():
-                    row[name].append(number[verdict])
-    return {words: {name: (min(values), max(values)) for name, values in row.items()} for words, row in found.items()}
+        try:
+            parts.append(_of_study(Tables(folder)))
+        except (IndexError, KeyError, ValueError) as error:
+            raise ValueError(f"{folder} holds no finished default study: {error!r}") from error
+    kinds = {"smooth": "each", "rough": "each", "chaos_measured": "each", "mixture": "each", "often": "each",
+             "mixed_low": "least", "mixed_high": "most", "share_low": "least", "share_high": "most"}  # fmt: skip
+    return {name: Number(tuple(part[name] for part in parts), kinds.get(name, "range")) for name in parts[0]}
 
 
-def render(found: Counts) -> str:
-    """The counts as README has them."""
-    lines = [f"| | {' | '.join(VERDICTS.values())} |", f"|---|{'---|' * len(VERDICTS)}"]
-    for words, row in found.items():
-        cells = [f"{low}" if low == high else f"{low} to {high}" for low, high in row.values()]
-        lines.append(f"| at {words} | {' | '.join(cells)} |".replace("at training", "in training"))
-    return "\n".join(lines) + "\n"
-
-
-def parse(text: str) -> Counts:
-    """The counts that a README holds, as `counts` gives them."""
-    block = text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
-    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.strip().splitlines()]
-    found: Counts = {}
-    for words, *cells in rows:
-        limits = [[int(number) for number in cell.split(" to ")] for cell in cells]
-        ranges = [(numbers[0], numbers[-1]) for numbers in limits]
-        found[words.removeprefix("at ").removeprefix("in ")] = dict(zip(head[1:], ranges, strict=True))
+def _of_study(tables: Tables) -> dict[str, str]:
+    every, against_all = compared(tables), compared(tables, BEST_OF_ALL)
+    samples = every[(every["criterion"] == "equal_samples") & (every["verdict"] != "not_applicable")]
+    verdicts = Counter(samples["verdict"])
+    trained = Counter(every.loc[every["criterion"] == "training", "verdict"])
+    changes = [boundaries(own) for _, own in samples.groupby("environment")]
+    to_score = [
+        own for own in changes if any(each.winner_low == "pathwise" for group in own.values() for each in group)
+    ]
+    crossings = [f"{crossing.sigma:.3g}" for crossing in exact_crossings(tables)[STIFF]]
+    every_share = _row(tables.read("wins"), comparison=BEST, criterion="equal_samples", by="all")
+    found = {
+        **_of_rule(tables),
+        "budget": f"{samples['budget'].dropna().iloc[0]:.0f}", "environments": str(samples["environment"].nunique()),
+        "levels": _words(samples["sigma"].nunique()), "checkpoints": _words(samples["checkpoint"].nunique()),
+        "silent": str(verdicts["no_signal"]), "useless": str(verdicts["neither_usable"]),
+        "tailed": str(verdicts["not_measurable"]),
+        "often": label(against_all.loc[against_all["criterion"] == "equal_samples", "rival"].mode().iloc[0]),
+        "all_samples": _won(against_all, "equal_samples"), "all_steps": _won(against_all, "equal_steps"),
+        "trained": str(trained.total() - trained["not_applicable"]), "trained_won": _words(trained["pathwise"]),
+        "trained_lost": _words(trained["score_function"]), "trained_open": _words(trained["undecided"]),
+        "trained_equal": _words(trained["equivalent"]),
+        **_of_chaos(tables), "changes": str(len(to_score)), "push_first": crossings[0], "push_second": crossings[1],
+        "share_low": f"{100 * every_share['share_low']:.0f}", "share_high": f"{100 * every_share['share_high']:.0f}",
+    }  # fmt: skip
+    for criterion in CRITERIA:
+        row = Counter(every.loc[every["criterion"] == criterion, "verdict"])
+        found |= {f"{criterion}, {verdict}": str(row[verdict]) for verdict in VERDICTS}
     return found
 
 
-def outside(said: Counts, found: Counts) -> list[str]:
-    """What a study has counted and README does not cover."""
-    wrong = []
-    for words, row in found.items():
-        for name, (low, high) in row.items():
-            least, most = said.get(words, {}).get(name, (0, -1))
-            if low < least or high > most:
-                wrong.append(f"{words}, {name}: counted {low} to {high}, README says {least} to {most}")
-    return wrong
+def _of_rule(tables: Tables) -> dict[str, str]:
+    """The three lines, and what to do in doubt."""
+    places = rule.classified(tables)
+    smooth, rough = (rule.count(places[places["line"] == line]) for line in (rule.SMOOTH, rule.ROUGH))
+    cells = every_cell(tables)
+    own = cells[(cells["estimator"] == tables.called("pathwise")) & (cells["sigma"] > 0) & (cells["counted"] > 0)]
+    missed = 100 * max(0.0, own.loc[own["bias_low"].idxmax(), "bias"]) ** 0.5
+    regrets = tables.read("regrets")
+    regrets = regrets[(regrets["comparison"] == BEST) & (regrets["criterion"] == "equal_samples")]
+    first = regrets[regrets["rule"] != "pathwise_below_threshold"].sort_values("regret").iloc[0]
+    return {
+        "smooth": f"{smooth.pathwise} of {smooth.decided}", "rough": f"{rough.rival} of {rough.decided}",
+        "missed": f"{missed:.0f}", "mixture": label(first["rule"]), "mixed": f"{first['over_simple']:.2f}",
+        "mixed_low": f"{first['over_simple_low']:.2f}", "mixed_high": f"{first['over_simple_high']:.2f}",
+    }  # fmt: skip
+
+
+def _of_chaos(tables: Tables) -> dict[str, str]:
+    claims = tables.read("claims")
+    row = claims[claims["prediction"].str.startswith(CHAOS)].iloc[0]
+    measured = f"{row['measured']:.3g} [{row['measured_low']:.3g}, {row['measured_high']:.3g}]"
+    return {"chaos_predicted": f"{row['predicted']:.3g}", "chaos_measured": measured}
+
+
+def _won(verdicts: pd.DataFrame, criterion: str) -> str:
+    """The per cent of the decided comparisons that pathwise wins."""
+    wins, losses, _ = counted(verdicts[verdicts["criterion"] == criterion])
+    return f"{100 * wins / (wins + losses):.0f}"
+
+
+def _row(table: pd.DataFrame, **values: str) -> pd.Series:
+    for name, value in values.items():
+        table = table[table[name] == value]
+    return table.iloc[0]
+
+
+# --- README -----------------------------------------------------------------------------------------------------------
+
+
+def template() -> str:
+    """The answer with names for its numbers, the table of counts written out."""
+    lines = [f"| | {' | '.join(VERDICTS.values())} |", f"|---|{'---|' * len(VERDICTS)}"]
+    for criterion, words in CRITERIA.items():
+        cells = [f"{{{criterion}, {verdict}}}" for verdict in VERDICTS]
+        lines.append(f"| at {words} | {' | '.join(cells)} |".replace("at training", "in training"))
+    return TEMPLATE.read_text(encoding="utf-8").replace("{counts}", "\n".join(lines) + "\n")
+
+
+NAMES = re.compile(r"\{([\w, ]+)\}")
+
+
+def render(found: Mapping[str, Number]) -> str:
+    """The answer as README has it."""
+    return NAMES.sub(lambda name: found[name[1]].text, template())
+
+
+def parse(readme: str) -> dict[str, str] | None:
+    """What a README says for every name; None if its words are not the template's, line ends aside."""
+    block = readme[readme.index(BEGIN) + len(BEGIN) : readme.index(END)]
+    parts = NAMES.split(" ".join(template().split()))
+    pattern = "".join(re.escape(part) if place % 2 == 0 else "(.+?)" for place, part in enumerate(parts))
+    found = re.fullmatch(pattern, " ".join(block.split()))
+    return dict(zip(parts[1::2], found.groups(), strict=True)) if found else None
+
+
+def disagreements(readme: str, found: Mapping[str, Number]) -> list[str]:
+    """What README says and the studies do not; of one study, what it has outside of what README says."""
+    said = parse(readme)
+    if said is None:
+        return ["README.md's answer has other words than benchmarks/answer.md: change them there, and write it anew"]
+    if len(next(iter(found.values())).values) > 1:
+        wrong = [name for name in said if found[name].text != said[name]]
+    else:
+        steady = [name for name in said if not name.startswith("equal_compute")]
+        wrong = [name for name in steady if not found[name].lies_within(said[name])]
+    return [f"{name}: the studies have {found[name].text}, README.md {said[name]}" for name in wrong]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, help="results/tables of finished default studies")
-    parser.add_argument("--check", action="store_true", help="compare with README.md; 1 if it does not cover them")
+    parser.add_argument("--check", action="store_true", help="compare with README.md; 1 if it says otherwise")
     options = parser.parse_args(arguments)
-    found = counts(options.folders)
-    if not options.check:
-        print(render(found), end="")
-        return 0
-    wrong = outside(parse(README.read_text(encoding="utf-8")), found)
-    print("\n".join(wrong) or "README.md covers these studies.")
-    return int(bool(wrong))
+    found, readme = numbers(options.folders), README.read_text(encoding="utf-8")
+    if options.check:
+        wrong = disagreements(readme, found)
+        print("\n".join(wrong) or "README.md says what these studies say.")
+        return int(bool(wrong))
+    start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
+    README.write_text(readme[:start] + render(found) + readme[end:], encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
