@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ VERDICTS = {"pathwise": "pathwise better", "score_function": "score function bet
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 CHAOS = "angle_doubling: second moments"
 STIFF = "push_stiff"
+WIDTH = 125
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,18 @@ NAMES = re.compile(r"\{([\w, ]+)\}")
 
 def render(found: Mapping[str, Number]) -> str:
     """The answer as README has it."""
-    return NAMES.sub(lambda name: found[name[1]].text, template())
+    text = NAMES.sub(lambda name: found[name[1]].text, template())
+    return "\n".join(map(_wrapped, re.split(r"\n(?=\n|[-|!]|\d\. |$)", text)))
+
+
+def _wrapped(paragraph: str) -> str:
+    """A paragraph or an item of a list in lines of README's length; a blank line before it stays."""
+    words = paragraph.lstrip("\n")
+    if not words or words[0] in "|!":
+        return paragraph
+    indent = " " * len(re.match(r"- |\d\. |", words)[0])  # type: ignore[index]
+    before = paragraph[: len(paragraph) - len(words)]
+    return before + textwrap.fill(" ".join(words.split()), WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def parse(readme: str) -> dict[str, str] | None:
