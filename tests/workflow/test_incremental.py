@@ -19,6 +19,7 @@ DRAWN = {f"figure {name}" for name in FIGURES} | REPORT
 QUESTIONS = {"questions", "figure one_step"}
 """What depends on no configured environment or estimator, but on the library's own that it consists of."""
 GATHERED = {"tables", "claims", "cost_tables", "mechanisms", "advisor"} | DRAWN - QUESTIONS
+LANDSCAPES = {"landscape_tables"} | {f"landscapes {name}" for name in ENVIRONMENTS}
 COSTS = {f"costs {name}" for name in ENVIRONMENTS}
 COMMENT = "\n# a remark\n"
 
@@ -58,6 +59,7 @@ def test_one_more_noise_level(finished: Project, base_config: dict[str, Any]) ->
     new = {f"reference {place}/0.1" for place in ENVIRONMENTS}
     new |= {f"gradients {place}/{name}/0.1" for place in ENVIRONMENTS for name in ESTIMATORS}
     new |= {f"{rule} {place}" for rule in ("signals", "probes") for place in ENVIRONMENTS}
+    new |= LANDSCAPES
     assert finished.dry_run() == new | GATHERED
 
     # training that names no noise levels of its own follows the study's
@@ -81,6 +83,7 @@ def test_an_edited_environment(finished: Project) -> None:
     finished.append("src/scorepath/environments/pendulum.py", COMMENT)
     own = {"reference_policies swing", "reference swing/0", "reference swing/0.5"}
     own |= {"costs swing", "exact_curves swing", "signals swing", "probes swing"}
+    own |= {"landscapes swing", "landscape_tables"}
     assert finished.dry_run() == own | gradient_cells(("swing",), ESTIMATORS) | GATHERED
 
 
@@ -95,6 +98,8 @@ def test_a_changed_knob(finished: Project, base_config: dict[str, Any]) -> None:
         "exact_curves cosine",
         "signals cosine",
         "probes cosine",
+        "landscapes cosine",
+        "landscape_tables",
     }
     assert finished.dry_run() == own | gradient_cells(("cosine",), ESTIMATORS) | GATHERED
 
@@ -146,5 +151,5 @@ def test_words_and_wrappers_rerun_nothing(finished: Project) -> None:
 def test_fewer_cells_leave_the_others_alone(finished: Project, base_config: dict[str, Any]) -> None:
     estimators = [name for name in base_config["estimators"] if name != "leave_one_out"]
     finished.configure(estimators=estimators, environments=base_config["environments"][1:])
-    own = {"costs lqr", "costs swing", "exact_curves lqr", "exact_curves swing"}
+    own = {"costs lqr", "costs swing", "exact_curves lqr", "exact_curves swing", "landscape_tables"}
     assert finished.dry_run() == own | GATHERED | DRAWN

@@ -75,10 +75,10 @@ CONFIG: dict[str, Any] = {
 }
 OF_HELPED = {
     *("reference_policies helped", "reference helped/0.1", "costs helped", "exact_curves helped"),
-    *("signals helped", "probes helped"),
+    *("signals helped", "probes helped", "landscapes helped"),
     *(f"{rule} helped/{name}/0.1" for rule in ("gradients", "train") for name in ("reinforce", "pathwise")),
 }
-OF_CELLS = ("reference", "gradients", "train", "costs", "exact_curves", "signals", "probes")
+OF_CELLS = ("reference", "gradients", "train", "costs", "exact_curves", "signals", "probes", "landscapes ")
 
 
 def write(project: Project, files: dict[str, str], **changes: Any) -> None:

@@ -51,6 +51,8 @@ CHOSEN: dict[str, list[dict[str, str]]] = {
     "regrets": [{"rule": "inverse_variance"}],
     "exact_curves": [{"environment": "lqr"}],
     "signals": [{"environment": "lqr", "sigma": "0.5"}],
+    "landscapes": [{"environment": "lqr", "sigma": "0.5", "checkpoint": "0.5"}],
+    "trajectories": [{"environment": "swing", "quantity": "action", "step": "1"}],
     "probes": [{"environment": "lqr", "sigma": "0.5"}],
     "claims": [{}],
     "student_theorem": [{"state": "2", "step": "1"}],

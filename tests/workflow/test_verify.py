@@ -50,11 +50,12 @@ def test_a_whole_study_is_verified_and_left_alone(finished: Project) -> None:
         "exact_curves": 3,
         "signals": 3,
         "probes": 3,
+        "landscapes": 3,
         "gradients": 15,
         "train": 2,
     }.items():
         assert f"{rule}: {count} of {count} identical (the study has {count})" in ended.output
-    assert "All 35 identical, byte for byte" in ended.output
+    assert "All 38 identical, byte for byte" in ended.output
     assert "Note:" not in ended.output
 
 
@@ -70,13 +71,13 @@ def test_planted_differences_are_found(finished: Project) -> None:
         assert f"results/{cell}: row {row}, column variance: {new} is stored, {old} was computed" in ended.output
         assert f"    scorepath gradients swing {cell.split('/')[2]} 0.5\n" in ended.output
     assert "gradients: 13 of 15 identical" in ended.output
-    assert "scorepath: 2 of 35 results are not what their commands compute" in ended.output
+    assert "scorepath: 2 of 38 results are not what their commands compute" in ended.output
 
 
 def test_a_sample_is_printed_and_can_be_taken_again(finished: Project) -> None:
     first = finished.execute("scorepath", "verify", "--cores", "2")
     assert first.status == 0, first.output
-    assert "Computing 8 of 35 results again: seed " in first.output
+    assert "Computing 8 of 38 results again: seed " in first.output
     seed = first.output.partition("seed ")[2].partition(",")[0]
     again = finished.execute("scorepath", "verify", "--cores", "2", "--seed", seed)
     assert again.output == first.output

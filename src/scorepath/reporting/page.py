@@ -47,7 +47,7 @@ from scorepath.reporting.rows import (
     tallies,
     training_rows,
 )
-from scorepath.reporting.rule import in_doubt, rule_lines
+from scorepath.reporting.rule import CLEARLY, in_doubt, rule_lines
 from scorepath.reporting.simulator import questions
 from scorepath.reporting.summaries import IN_HEADS, regret_rows, scope, win_rows
 from scorepath.reporting.tiles import embedded_tiles
@@ -101,6 +101,7 @@ def render_report(
         ),
         judged_by=judged_by(tables),
         rule=rule_lines(tables),
+        clearly=10**CLEARLY,
         in_doubt=in_doubt(tables),
         scope=scope(tables),
         evidence=evidence(tables),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from scorepath.figures.wording import label
-from scorepath.reporting.cures import cure_sentence
 from scorepath.reporting.rule import CLEARLY, EVEN, JUMP, ROUGH, SMOOTH, classified, count, in_doubt
 from scorepath.reporting.summaries import BEST, many
 from scorepath.store.tables import Tables
@@ -44,7 +43,7 @@ def questions(tables: Tables) -> list[Question]:
             " discrete event shows as a step; pathwise samples that are all zero are another sign.",
             (
                 Branch("Yes:", "no pathwise gradient alone. A score function with a baseline; or pathwise with the"
-                       " boundary term, where the jumps are known.", f"{of[JUMP]} {cure_sentence(tables)}".strip()),
+                       " boundary term, where the jumps are known.", of[JUMP]),
                 Branch("Softened:", "a contact of width ν is smooth to noise σ ≪ ν; to σ ≫ ν it is a jump, for most"
                        " batches miss it. Go on, and distrust a pathwise gradient that is often zero."),
                 Branch("No:", "go on.", _came_to(places[places["line"] != JUMP])),

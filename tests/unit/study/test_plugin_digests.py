@@ -79,7 +79,17 @@ def changed(before: Plan, after: Plan) -> set[str]:
 
 def jobs_of(*environments: str) -> set[str]:
     """The jobs that compute something of these environments, and those that read all of them."""
-    rules = ("reference_policies", "reference", "costs", "exact_curves", "signals", "probes", "gradients", "training")
+    rules = (
+        "reference_policies",
+        "reference",
+        "costs",
+        "exact_curves",
+        "signals",
+        "probes",
+        "landscapes",
+        "gradients",
+        "training",
+    )
     return {f"{rule}/{name}" for rule in rules for name in environments} | {"claims", "crate"}
 
 
