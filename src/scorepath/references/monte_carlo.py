@@ -180,11 +180,15 @@ def _estimated(
     if 0 < lacking <= EXTENSION:
         more = math.ceil(1.2 * lacking * per_batch)
         gradients = (per_batch * gradients + more * estimate(best, ", more", more)) / (per_batch + more)
+    taken = dict.fromkeys(others, max(2, per_batch // PILOT))
     if best != DERIVATIVE and others:
         found[others[0]] = estimate(others[0], "", per_batch)
+        taken[others[0]] = max(2, int(per_batch // max(1, methods[others[0]][1])))
     size = gradients.square().sum(-1).mean().sqrt().item()
     floor = 0.0 if blind else ROUNDING[torch.float32] * size
-    witnesses = [witness(name, found[name] - gradients, floor) for name in others]
+    witnesses = [
+        replace(witness(name, found[name] - gradients, floor), trajectories=batches * taken[name]) for name in others
+    ]
     if best == DERIVATIVE:
         guesses = [found[name] - gradients for name in others]
         witnesses += _of_derivatives(simulator, own, gradients, guesses, per_batch)
@@ -210,13 +214,16 @@ def _of_derivatives(
     def along(direction: Tensor, name: str, purpose: str) -> Witness:
         unit = torch.nn.functional.normalize(direction, dim=-1, eps=0.0).nan_to_num(0.0)[None]
         steps = estimates.step_lengths(simulator, own("steps"), unit)
-        arguments = simulator, own(purpose), unit, steps, batches, max(2, per_batch // DIFFERENCES)
+        few = max(2, per_batch // DIFFERENCES)
+        arguments = simulator, own(purpose), unit, steps, batches, few
         difference = estimates.finite_differences(*arguments) - estimates.mean_derivatives(*arguments)
-        return witness(name, difference, floor(steps.item()))
+        return replace(witness(name, difference, floor(steps.item())), trajectories=batches * few)
 
     if not (environment.discrete_actions or environment.moving_support):
-        errors = [*errors, estimates.missed(simulator, own("branches"), batches, max(2, per_batch // BRANCHES))]
-        found.append(witness("branches", errors[-1], floor(simulator.sigma or estimates.PERTURBATION)))
+        few = max(2, per_batch // BRANCHES)
+        errors = [*errors, estimates.missed(simulator, own("branches"), batches, few)]
+        branches = witness("branches", errors[-1], floor(simulator.sigma or estimates.PERTURBATION))
+        found.append(replace(branches, trajectories=batches * few))
     one = along(gradients.mean(0), "finite differences", "differences")
     # of several parameters it sees one direction only
     found.append(one if gradients.shape[1] == 1 else replace(one, noticeable=math.inf))
@@ -246,8 +253,12 @@ def _verdict(witnesses: Sequence[Witness], standard_error: float, norm: float, e
     names = " and ".join(map(str, witnesses))
     if not standard_error <= error_budget * norm:
         return False, f"not certified: its error exceeds {error_budget:g} of its length; agrees with {names}"
-    noticeable = min(each.noticeable for each in witnesses)
+    sharpest = min(witnesses, key=lambda each: each.noticeable)
+    noticeable = sharpest.noticeable
     share = f"{100 * noticeable / norm:.2g} %" if norm > 0 else "0 %"
     if not noticeable <= UNNOTICED * norm:
         return False, f"not certified: a bias below {share} of the gradient would go unnoticed; agrees with {names}"
-    return True, f"agrees with {names}; a bias of {share} would show with probability {POWER:g}"
+    return True, (
+        f"agrees with {names}; a bias of {share} would show with probability {POWER:g}, if more than one trajectory in "
+        f"{sharpest.rarest:,} makes it"
+    )

@@ -33,12 +33,19 @@ class Witness:
     | distance | of their means, squared and without its noise, in standard errors that hold if both are right |
     | limit | of the distance, beyond which they disagree |
     | noticeable | the smallest length of a bias that exceeds the limit with probability `POWER` |
+    | trajectories | behind it: events that none of them met are no part of its spread; 0 where that is not said |
     """
 
     name: str
     distance: float
     limit: float
     noticeable: float
+    trajectories: int = 0
+
+    @property
+    def rarest(self) -> int:
+        """One trajectory in so many is the rarest event that it meets with probability 0.95."""
+        return max(1, self.trajectories // 3)
 
     @property
     def agrees(self) -> bool:

@@ -50,6 +50,8 @@ def test_a_certified_reference_agrees_with_the_exact_gradient(sigma: float) -> N
     assert ("score function" in found.certified_by) == (sigma > 0)
     assert (found.gradients.mean(0) - exact).norm().item() < 5 * found.standard_error
     assert found.standard_error < 0.01 * exact.norm().item()
+    if sigma > 0:  # 64 batches of 2**15 // 64 // 24 branches: an event of 3 in so many is met by none in one of 20
+        assert found.certified_by.endswith("if more than one trajectory in 448 makes it")
     # the stated error is that of the mean of independent blocks
     assert found.standard_error == pytest.approx(found.gradients.std().item() / 8, rel=1e-6)
 
