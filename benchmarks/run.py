@@ -1,6 +1,6 @@
 """The benchmarks, each part in one environment that holds Scorepath and its peers.
 
-    python benchmarks/run.py [gradients] [training] [scaling] [pipeline] [--quick] [--threads 1 2]
+    python benchmarks/run.py [gradients] [training] [scaling] [pipeline] [cell] [--quick] [--threads 1 2]
 
 The environment is `.venv-benchmarks`; it is made when it is missing and anew when requirements change. Options are
 handed to the parts; tables and figures go to `results/benchmarks/`. See benchmarks/README.md.
@@ -27,6 +27,7 @@ PARTS = {
     "training": "benchmarks.training.compare",
     "scaling": "benchmarks.scaling",
     "pipeline": "benchmarks.pipeline",
+    "cell": "benchmarks.cell",
 }
 """Each part and the module that runs it."""
 
