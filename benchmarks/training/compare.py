@@ -237,15 +237,13 @@ def draw(folder: Path) -> None:
     """training.svg from the tables that are there."""
     import pandas as pd  # measuring needs neither
     import seaborn as sns
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
 
-    from scorepath.figures.style import WIDTH, heading, log_axis, note, save, style
+    from scorepath.figures.sheet import Sheet
+    from scorepath.figures.style import WIDTH, heading, log_axis, note, style
 
     title = "Training: a population against its rivals, and seconds until the pendulum swings up"
     with style():
-        figure = Figure(figsize=(WIDTH, 6.4))
-        FigureCanvasSVG(figure)
+        figure = Sheet(WIDTH, 6.4)
         upper, lower = figure.subplots(2, 1, height_ratios=(2, 1))
         if (path := folder / "population.csv").exists():
             table = pd.read_csv(path).dropna(subset=["target", "ratio"])
@@ -277,7 +275,7 @@ def draw(folder: Path) -> None:
         heading(figure, title)
         note(figure, "Above: medians and quartiles over rounds, dashed lines are targets. Below: one mark per seed.")
         figure.tight_layout(rect=(0, 0.04, 1, 0.95))
-        save(figure, folder / "training.svg", title, f"The numbers stand in the tables of {folder.name}/.")
+        figure.save(folder / "training.svg", title, f"The numbers stand in the tables of {folder.name}/.")
 
 
 # --- command ----------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_the_pointer_is_told_the_value_that_the_table_has(browser: str, crowded:
       const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
       const move = (across, down) => plot.dispatchEvent(new PointerEvent("pointermove",
         { clientX: box.left + across * scale, clientY: box.top + down * scale, bubbles: true }));
-      move(x + 3, y - 3);
+      move(x + 0.4, y - 0.4);
       found.near = tip.innerText;
       const ring = plot.querySelector(".ring").getBoundingClientRect();
       found.off = Math.hypot(ring.left + ring.width / 2 - box.left - x * scale,
@@ -174,7 +174,7 @@ def test_a_figure_is_saved_as_it_shows_in_the_colours_of_white_paper(
     targets = re.findall(r'(?:href="#|url\(#)([^")]*)', text)
     assert targets
     assert set(targets) <= names
-    assert 'class="rest' not in text
+    assert 'class="rest ' not in text
     assert "rest-0" in text
     assert "rest-1" not in text
 
