@@ -73,7 +73,6 @@ def test_steps_and_jacobians_are_those_of_the_c_library(
         strict=True,
     ):
         each = errors(found.reshape(64, -1), expected.reshape(64, -1))
-        print(f"{np.median(each):.1e}, {np.quantile(each, 0.9):.1e}, {each.max():.1e}")
         assert np.median(each) < median
         assert np.quantile(each, 0.9) < most
 
