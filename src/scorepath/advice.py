@@ -277,7 +277,9 @@ def answer_of(
     clear = verdict != INSUFFICIENT or (enough and lasting and found.lead_low > 0)
     answer = replace(answer, verdict=verdict, clear=clear, recommendation=chosen.get(decided, "leave_one_out"))
     reason, why = _why(answer, found, jump, moments, slope, single, per_second)
-    needs = "" if verdict != INSUFFICIENT else _needs(found, sampled, seconds, jumps, probability >= model.threshold)
+    needs = (
+        "" if verdict != INSUFFICIENT else probes.needs(found, sampled, seconds, jumps, probability >= model.threshold)
+    )
     answer = replace(answer, reason=reason, why=why, needs=needs)
     return replace(answer, change=tuple(_changes(answer, found, moments, timed)))
 
@@ -327,7 +329,7 @@ def _without_pathwise(sampled: Sampled, seconds: Mapping[str, float]) -> Answer:
     if found[0] > BEYOND_MEASURE:
         return replace(answer, needs=ANOTHER_POLICY)
     if sampled.batches < probes.BATCHES:
-        return replace(answer, needs=_more(sampled, probes.BATCHES, seconds))
+        return replace(answer, needs=probes.more(sampled, probes.BATCHES, seconds))
     return answer
 
 
@@ -376,37 +378,6 @@ def _grown(moments: SignalMoments) -> bool:
 def percent(share: float) -> str:
     """Of two digits, without powers of ten."""
     return f"{float(f'{100 * share:.2g}'):g} %"
-
-
-def _needs(found: Evidence, sampled: Sampled, seconds: Mapping[str, float], jumps: bool, likely: bool) -> str:
-    """What it would take to know."""
-    if likely and jumps:
-        return (
-            "a return without the jump, or the same question along training: here pathwise has the smaller error, but "
-            "more of the jump may be met where it leads"
-        )
-    if "finite" in found.reason:
-        return "returns and derivatives that are finite under this noise"
-    if found.blank or "signal" in found.reason:
-        return "more noise, or another starting policy: samples of a side are all exactly zero"
-    width = (found.lead_high - found.lead_low) / 2
-    factor = math.inf if sampled.batches >= probes.BATCHES else probes.BATCHES / sampled.batches / 1.5
-    if sampled.batches < probes.BATCHES:
-        pass
-    elif likely and found.cautious_low <= 0:  # what goes unnoticed falls with the number of batches
-        slack = 1 - 10**-found.variance_lead
-        factor = found.room / slack if slack > 0 else math.inf
-    elif math.isfinite(width) and found.lead != 0:
-        factor = (width / abs(found.lead)) ** 2
-    if not math.isfinite(factor):
-        return "lighter tails, or far more samples than could be afforded here"
-    return _more(sampled, math.ceil(sampled.batches * max(2.0, 1.5 * factor)), seconds)
-
-
-def _more(sampled: Sampled, batches: int, seconds: Mapping[str, float]) -> str:
-    """So many batches, and how long they would take."""
-    total = float(f"{max(1.0, 1.5 * batches * sampled.batch_size * sum(seconds.values())):.2g}")
-    return f"about {batches} batches instead of {sampled.batches}: some {total:g} seconds more"
 
 
 def _changes(answer: Answer, found: Evidence, moments: SignalMoments | None, timed: float) -> list[str]:

@@ -282,6 +282,37 @@ def _raised(sampled: Sampled) -> float:
     return float((slopes >= 0).double().mean())
 
 
+def needs(found: Evidence, sampled: Sampled, seconds: Mapping[str, float], jumps: bool, likely: bool) -> str:
+    """What it would take to know."""
+    if likely and jumps:
+        return (
+            "a return without the jump, or the same question along training: here pathwise has the smaller error, but "
+            "more of the jump may be met where it leads"
+        )
+    if "finite" in found.reason:
+        return "returns and derivatives that are finite under this noise"
+    if found.blank or "signal" in found.reason:
+        return "more noise, or another starting policy: samples of a side are all exactly zero"
+    width = (found.lead_high - found.lead_low) / 2
+    factor = math.inf if sampled.batches >= BATCHES else BATCHES / sampled.batches / 1.5
+    if sampled.batches < BATCHES:
+        pass
+    elif likely and found.cautious_low <= 0:  # what goes unnoticed falls with the number of batches
+        slack = 1 - 10**-found.variance_lead
+        factor = found.room / slack if slack > 0 else math.inf
+    elif math.isfinite(width) and found.lead != 0:
+        factor = (width / abs(found.lead)) ** 2
+    if not math.isfinite(factor):
+        return "lighter tails, or far more samples than could be afforded here"
+    return more(sampled, math.ceil(sampled.batches * max(2.0, 1.5 * factor)), seconds)
+
+
+def more(sampled: Sampled, batches: int, seconds: Mapping[str, float]) -> str:
+    """So many batches, and how long they would take."""
+    total = float(f"{max(1.0, 1.5 * batches * sampled.batch_size * sum(seconds.values())):.2g}")
+    return f"about {batches} batches instead of {sampled.batches}: some {total:g} seconds more"
+
+
 def errors_of(sampled: Sampled, rival: str) -> np.ndarray:
     """Mean squared errors of pathwise and a rival as each batch contributes to them, (2, batches)."""
     bias = squared_bias(
