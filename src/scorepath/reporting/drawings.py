@@ -63,13 +63,16 @@ class Picture:
 
 
 def picture(path: Path, table: str, prefix: str, cards: Mapping[str, Mapping[str, Any]]) -> Picture | None:
-    """The figure in an SVG file, its names beginning with `prefix`; None if there is no such file.
+    """The figure in an SVG file, its names beginning with `prefix`; None if there is no such file, or no SVG in it.
 
     Names of environments say on the spot what they are, by their `cards`.
     """
     if not path.is_file():
         return None
-    root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    try:
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    except ElementTree.ParseError:
+        return None
     title, description, told = (root.findtext(f"{{{SVG}}}{tag}") or "" for tag in ("title", "desc", "metadata"))
     sentences = {label(name): card["sentence"] for name, card in cards.items() if card.get("sentence")}
     for element in root.iter():
