@@ -110,10 +110,8 @@ def _plane(axes: Axes, rows: pd.DataFrame, crossings: pd.DataFrame) -> None:
         (left, right), (low, high) = across[i : i + 2], up[j : j + 2]
         corners.append([(left, low), (right, low), (right, high), (left, high)])
         values.append(value)
-    measured_words = [
-        (f"{_at(row.x_axis, row.x)}, {_at(row.y_axis, row.y)}", _in_words(row)) for row in measured.itertuples()
-    ]
-    read(axes, "measured", measured["x"], measured["y"], *zip(*measured_words, strict=True))
+    where = [f"{_at(row.x_axis, row.x)}, {_at(row.y_axis, row.y)}" for row in measured.itertuples()]
+    read(axes, "measured", measured["x"], measured["y"], where, [_in_words(row) for row in measured.itertuples()])
     colours = COLOURS(Normalize(-most, most)(np.array(values)))
     axes.add_collection(PolyCollection(corners, facecolors=colours, edgecolors="white", linewidths=0.4, zorder=1))
     for column, colour, dash in (("exact", EXACT, "-"), ("predicted", PREDICTED, (0, (4, 2)))):

@@ -83,7 +83,8 @@ def draw(tables: Tables, output: Path) -> None:
             share, low, high = (100 * each for each in profiled)
             look = styles[name]
             made: list[Artist] = [axes.fill_between(THRESHOLDS, low, high, color=look.colour, alpha=0.15, lw=0)]
-            hide(made + axes.plot(THRESHOLDS, share, color=look.colour, lw=1.5, ls=look.dash), rest)
+            made += axes.plot(THRESHOLDS, share, color=look.colour, lw=1.5, ls=look.dash)
+            hide(made, rest)
             told = [f"{interval(*each)} %" for each in zip(share, low, high, strict=True)]
             read(axes, label(name), THRESHOLDS, share, [f"τ = {number(tau)}" for tau in THRESHOLDS], told, rest)
         axes.set_xlim(THRESHOLDS[0], THRESHOLDS[-1])
