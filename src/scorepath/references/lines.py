@@ -83,10 +83,11 @@ def line(
         if np.isfinite(values).all() and np.ptp(values) <= TAME * np.ptp(values[LOOKED_AT // 4 : -(LOOKED_AT // 4)]):
             break
         far /= 2
-    distances = torch.linspace(-far, far, POINTS, dtype=torch.float64)
+    half = POINTS // 2
+    distances = torch.arange(-half, half + 1, dtype=torch.float64) / half * far  # exactly 0 in the middle
     found = np.stack([_returns(simulator.with_sigma(s), unit, distances, stream, trajectories) for s in sigmas])
     estimate = mean_estimates if trajectories else _exactly
-    own = found[:, POINTS // 2, None]
+    own = found[:, half, None]
     paired = Estimate(*(each + own.mean(-1) for each in estimate(found - own)))
     return Line(distances.numpy(), estimate(found), paired)
 

@@ -221,7 +221,7 @@
   /** Relative error by noise level: pathwise blue, its rival orange, mixtures purple, all others grey. */
   function curves(environment, rival) {
     if (trained()) return [];
-    const [width, height, left, foot] = [560, 220, 56, 30];
+    const [width, height, left, foot] = [400, 220, 58, 44];
     const lines = new Map();
     map.sigmas.forEach(([sigma], index) => {
       const cells = cellsAt.get(keyOf(environment, sigma, checkpoint())) ?? [];
@@ -252,7 +252,8 @@
       svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Relative error by noise level; the table has the numbers" },
         ...ticks.map((level) => svg("path", { d: `M${left} ${y(level)}H${width}`, class: "grid" })),
         ...ticks.map((level) => svg("text", { x: left - 6, y: y(level) + 4, "text-anchor": "end" }, words(10 ** level))),
-        ...map.sigmas.map(([, token], index) => svg("text", { x: x(index), y: height - 8, "text-anchor": "middle" }, `σ = ${token}`)),
+        ...map.sigmas.map(([, token], index) => svg("text", { x: x(index), y: height - 24, "text-anchor": "middle" }, token)),
+        svg("text", { x: (left + width) / 2, y: height - 6, "text-anchor": "middle" }, "noise level σ"),
         ...drawn),
       element("figcaption", {}, "Error by the squared length of the exact gradient. Blue: pathwise; orange: its rival here;"
         + " purple: mixtures; grey: all others."))];
