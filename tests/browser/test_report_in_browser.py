@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.small_tables import write_tables
+from tests.helpers.small_tables import SIGMAS, write_tables
 
 from scorepath.figures import FIGURES
 from scorepath.reporting.page import render_report
@@ -177,6 +177,10 @@ def test_a_tile_opens_its_card_from_the_address_and_arrow_keys_move_between_tile
     opened = dom(browser, tmp_path, f"{report.as_uri()}#winners?by=equal_steps&checkpoint=0&open=smooth~1")
     card = opened[opened.index('id="card"') : opened.index('<div class="unscripted"')]
     assert "smooth at σ = 1" in card
+    assert "means of 32 trajectories" in card
+    assert len(re.findall(r'class="line (?:own|other|still)"', card)) == len(SIGMAS)
+    assert 'class="band"' in card
+    assert "Coordinates in their order: solid, dashed." in card
     assert "scorepath gradients smooth pathwise 1" in card or "measure" in card
 
 

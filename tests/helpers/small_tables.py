@@ -138,6 +138,23 @@ def write_tables(
         }
         for by, level in (("all", ""), ("sigma", "0.1"), ("sigma", "1"))
     ]  # fmt: skip
+    landscapes = [
+        {
+            "environment": environment, "checkpoint": checkpoint, "along_sigma": 0.1, "sigma": sigma,
+            "distance": distance, "expected_return": distance - sigma, "expected_return_low": distance - sigma - 1,
+            "expected_return_high": distance - sigma + 1, "paired_low": distance - sigma - abs(distance) / 9,
+            "paired_high": distance - sigma + abs(distance) / 9, "trajectories": 32,
+        }
+        for environment in environments for checkpoint in CHECKPOINTS for sigma in SIGMAS
+        for distance in (-0.5, 0.0, 0.5)
+    ]  # fmt: skip
+    trajectories = [
+        {"environment": environment, "checkpoint": checkpoint, "quantity": quantity, "coordinate": coordinate,
+         "step": step, "value": step * checkpoint - 1}
+        for environment in environments for checkpoint in CHECKPOINTS
+        for quantity, coordinate in (("state", 1), ("state", 2), ("action", 1), ("reward", math.nan))
+        for step in range(4)
+    ]  # fmt: skip
     regrets = [
         {
             "comparison": "pathwise_vs_best_score_function", "criterion": "equal_samples", "rule": rule,
@@ -253,6 +270,7 @@ def write_tables(
     for name, rows in {
         "landscapes": landscapes, "trajectories": trajectories,
         "student_limit": limit, "student_theorem": theorem, "student_numbers": numbers, "student_figure": one_step,
+        "landscapes": landscapes, "trajectories": trajectories,
         "probes": probes, "advisor": advisor, "signals": signals, "mechanisms": mechanisms, "roughness": roughness,
         "phase_diagrams": diagram, "crossings": crossings,
         "wins": wins, "regrets": regrets,
