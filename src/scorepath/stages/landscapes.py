@@ -38,7 +38,8 @@ def landscapes(plan: Plan, environment: str) -> None:
     sigmas, along = study.noise_levels_of(environment), study.landscape_level(environment)
     checkpoints = study.references.return_gaps
     directions = load_reference(environment, along).gradients.mean(1)
-    rows, steps = [], []
+    rows: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
     for index, parameters in enumerate(load_policies(environment).parameters):
         place = {"environment": environment, "checkpoint": checkpoints[index]}
         simulator = Simulator(instance, policy, parameters, along)
