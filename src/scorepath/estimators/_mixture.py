@@ -10,13 +10,14 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from scorepath.adjoint import Derivatives, Steps, backpropagate
+from scorepath.adjoint import Derivatives, backpropagate
 from scorepath.environments.base import Environment
 from scorepath.estimators.base import ActionSignalEstimator
 from scorepath.estimators.leave_one_out import leave_one_out_credit
 from scorepath.noise import Noise, RolloutNoise
 from scorepath.pullback import step_trace_variances
 from scorepath.rollout import Simulator, Trajectories
+from scorepath.steps import Steps
 
 WEIGHT_SOURCES = ("same_batch", "independent_batch")
 
