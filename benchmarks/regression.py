@@ -29,7 +29,8 @@ from scorepath.memory import keep_freed_memory
 
 RECORD = Path(__file__).with_suffix(".json")
 """Between the ratios on an Intel with vectors of 64 bytes (4.9, 4.7, 43), with vectors of 32 (4.0, 3.8, 35), and on an
-AMD with 64 (3.8, 3.7, 30), for one rule for all: on the first a slowdown of pathwise shows from 1.6 on."""
+AMD with 64 (3.8, 3.7, 30), for one rule for all; these are from before steps were compiled. Since then the AMD has 4.8,
+4.6 and 34 (busy: 4.1, 3.9, 29), where a slowdown by half does not pass; where an Intel has more, one shows later."""
 ENVIRONMENT, HORIZON, SAMPLES = "pendulum", 50, 512
 ESTIMATORS = ("reinforce", "state_value_baseline", "pathwise")
 ROUNDS = 15
