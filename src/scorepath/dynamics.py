@@ -10,7 +10,9 @@ brings its own Jacobians.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -28,6 +30,7 @@ LEAST_OPERATIONS = 200
 Function = Callable[..., Sequence[Tensor]]
 Widths = tuple[int | None, ...]
 _recording = threading.Lock()
+_alone: ContextVar[bool] = ContextVar("_alone", default=False)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,20 @@ class Dynamics:
     step_vjp: Rows
 
 
+@contextmanager
+def torch_alone() -> Iterator[None]:
+    """Meanwhile torch does everything: where two of its own ways are compared, to rounding that chaos amplifies."""
+    before = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(before)
+
+
 def dynamics(environment: Environment, like: Tensor) -> Dynamics | None:
     """Those of an environment, for tensors of this kind; None where torch does it."""
+    if _alone.get():
+        return None
     if like.device.type != "cpu" or like.dtype not in KINDS or not like.numel() or environment.brings_jacobians:
         return None
     try:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from scorepath.adjoint import linearise
 from scorepath.conformance.findings import Remark, source_file
+from scorepath.dynamics import torch_alone
 from scorepath.environments.base import Environment, make_policy
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.rollout import Simulator
@@ -57,8 +58,9 @@ def adjoint_is_the_graph(environment: Environment) -> Iterator[str]:
         expected = _by_graph(simulator, draws)
         if expected is None:
             return
-        _, parts = linearise(simulator, draws)
-        found = torch.cat([part.pathwise() for part in parts])
+        with torch_alone():
+            _, parts = linearise(simulator, draws)
+            found = torch.cat([part.pathwise() for part in parts])
         finite = expected.isfinite()
         largest = torch.where(finite, expected, 0.0).abs().amax((-2, -1), keepdim=True)
         wrong = (found.isfinite() != finite) | (finite & ~((found - expected).abs() <= TOLERANCE * largest))
