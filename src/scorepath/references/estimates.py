@@ -40,11 +40,13 @@ def reverse_mode(
     return torch.cat(results)
 
 
-def score_function(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+def score_function(
+    simulator: Simulator, stream: Stream, batches: int, samples: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """Score-function estimate with a leave-one-out mean per step as baseline: (batches, P), float64."""
     results = []
     for part in _parts(batches, samples):
-        trajectories = simulator.rollout(Noise(simulator.environment, stream, part, samples).rollout)
+        trajectories = simulator.rollout(Noise(simulator.environment, stream, part, samples, dtype).rollout)
         to_go = trajectories.rewards_to_go
         advantage = (to_go - to_go.mean(1, keepdim=True)) * samples / (samples - 1)
         results.append(pullback.mean_gradients(trajectories, advantage[..., None] * trajectories.score).double())
@@ -131,7 +133,9 @@ def _center(simulator: Simulator, parameters: Tensor, observation: Tensor, t: in
     return mean if log_std is None else torch.cat([mean, simulator.sigma * log_std], -1)
 
 
-def measure_valued(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+def measure_valued(
+    simulator: Simulator, stream: Stream, batches: int, samples: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """Differences between rollouts that branch at one action, drawn uniformly: (batches, P), float64.
 
     Gaussian noise: `d E[R] / d mu = E[R(mu + sigma rho) - R(mu - sigma rho)] / (sigma sqrt(2 pi))` for each coordinate,
@@ -147,7 +151,7 @@ def measure_valued(simulator: Simulator, stream: Stream, batches: int, samples: 
 
     results = []
     for part in _parts(batches, samples):
-        noise = Noise(environment, stream, part, samples)
+        noise = Noise(environment, stream, part, samples, dtype)
         trajectories = simulator.rollout(noise.rollout)
         chosen, entries = _branches(noise)
         if environment.discrete_actions:

@@ -7,6 +7,10 @@ or is found to, and where steps cannot be differentiated, it is one of the latte
 estimate is certified if none of them disagrees, if its standard error is within the stated budget, and if they would
 have noticed a bias of half the gradient's length (`witnesses`).
 
+An estimate of so many trajectories is made in single precision, and the sharpest witnesses are in double. What ties the
+one to the other is a small batch of the same trajectories in both. Where the two differ by more than rounding, or might
+by more than the estimate's own error, all of it is in double precision.
+
 The sharpest witness against a derivative that is blind to jumps is a difference of returns between two branches of a
 trajectory, less the mean derivative along the way from one to the other: both by the same random numbers, so that
 smooth returns leave hardly anything, and in every direction of the parameters. Where much would still go unnoticed, the
@@ -34,8 +38,8 @@ from scorepath.references.jumps import TRAJECTORIES, draw_lines, find_jump, outl
 from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
 
-Estimate = Callable[[Simulator, Stream, int, int], Tensor]
-"""A gradient of each batch, (batches, P), from so many batches of so many samples."""
+Estimate = Callable[[Simulator, Stream, int, int, torch.dtype], Tensor]
+"""A gradient of each batch, (batches, P), from so many batches of so many samples, in this precision."""
 OVERFLOWS = "not certified: the return or its derivative is not finite there, even in float64"
 UNNOTICED = 0.5
 """Largest bias, as a fraction of the gradient's length, that may go unnoticed by the witnesses of a certificate."""
@@ -45,6 +49,8 @@ PREFERENCE = 2.0
 is a rough one, and derivatives have the sharper witness."""
 PILOT = 12
 """Part of the samples by which the most precise estimate is found."""
+PAIRS = 96
+"""Part of them that are simulated in both precisions."""
 EXTENSION = 0.5
 """Trajectories that may be lacking for the error budget, as a part of those asked for, to be taken on top."""
 BRANCHES = 24
@@ -67,7 +73,7 @@ class MonteCarloReference:
     | standard_error | root of the trace of the covariance of their mean |
     | certified | whether others agree with it and its error is within the budget |
     | certified_by | what agreed with it, or why it is not certified |
-    | noticeable | smallest bias, by the gradient's length, that a witness would have noticed at the power 0.95 |
+    | noticeable | smallest bias, by the gradient's length, that would have been noticed at the power 0.95 |
     | finding | what refutes a declared continuity, if anything was found to |
     """
 
@@ -106,17 +112,28 @@ def certified_reference(
     finding = found_jump(simulator, own("lines"), judged)
     blind = not environment.differentiable or not environment.continuous or finding != ""
     witnesses: list[Witness] = []
+    rounding: Witness | None = None
     if blind and not _has_score(simulator):
         gradients = estimates.random_differences(simulator, own("differences"), batches, max(1, per_batch // 2))
     else:
-        gradients, witnesses = _estimated(simulator, own, batches, per_batch, blind, error_budget)
+        # without noise rounding is all that differs
+        precision = torch.float32 if simulator.sigma > 0 else torch.float64
+        gradients, witnesses, rounding = _estimated(simulator, own, batches, per_batch, blind, error_budget, precision)
     variance = gradients.var(0).sum() / batches
     standard_error = variance.sqrt().item()
     norm = (gradients.mean(0).square().sum() - variance).clamp_min(0).sqrt().item()
-    certified, why = _verdict(witnesses, standard_error, norm, error_budget)
-    noticeable = min((each.noticeable for each in witnesses), default=math.nan)
+    noticeable = _noticeable(witnesses, rounding)
+    if witnesses and rounding is not None:
+        witnesses = [*witnesses, rounding]
+    certified, why = _verdict(witnesses, noticeable, standard_error, norm, error_budget)
     relative = noticeable / norm if norm > 0 else 0.0 if noticeable == 0 else math.inf
     return MonteCarloReference(gradients, standard_error, certified, why, relative, finding)
+
+
+def _noticeable(witnesses: Sequence[Witness], rounding: Witness | None) -> float:
+    """The smallest bias that would have been noticed: by some witness, and by what ties the estimate to it."""
+    noticed = min((each.noticeable for each in witnesses), default=math.nan)
+    return noticed if rounding is None else max(noticed, rounding.noticeable)
 
 
 def _has_score(simulator: Simulator) -> bool:
@@ -140,23 +157,24 @@ def found_jump(simulator: Simulator, stream: Stream, trajectories: int = TRAJECT
 
 
 def _estimated(
-    simulator: Simulator, own: Callable[[str], Stream], batches: int, per_batch: int, blind: bool, error_budget: float
-) -> tuple[Tensor, list[Witness]]:
-    """The estimate of least variance for equally many trajectories, and the witnesses for it.
+    simulator: Simulator,
+    own: Callable[[str], Stream],
+    batches: int,
+    per_batch: int,
+    blind: bool,
+    error_budget: float,
+    precision: torch.dtype,
+) -> tuple[Tensor, list[Witness], Witness | None]:
+    """The estimate of least variance for equally many trajectories, its witnesses, and that of single precision.
 
-    Derivatives are preferred, for there is a sharper witness for them; unless they would be `blind`.
+    Derivatives are preferred, for there is a sharper witness for them; unless they would be `blind`. Where single
+    precision does not do, all of it is in double, and the last is None.
     """
-    environment, sigma = simulator.environment, simulator.sigma
     methods: dict[str, tuple[Estimate, float]] = {}  # and the price of a sample
     if not blind:
-        # without noise rounding is all that differs
-        precision = torch.float32 if sigma > 0 else torch.float64
-
-        def derivative(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
-            return estimates.reverse_mode(simulator, stream, batches, samples, precision)
-
-        methods[DERIVATIVE] = derivative, 1 / PREFERENCE
+        methods[DERIVATIVE] = estimates.reverse_mode, 1 / PREFERENCE
     if _has_score(simulator):
+        environment = simulator.environment
         branches = environment.action_dim if environment.discrete_actions else 3 if simulator.policy.log_std else 2
         methods |= {
             "score function": (estimates.score_function, 1),
@@ -165,16 +183,22 @@ def _estimated(
 
     def estimate(name: str, purpose: str, trajectories: int) -> Tensor:
         method, price = methods[name]
-        return method(simulator, own(name + purpose), batches, max(2, int(trajectories // max(1, price))))
+        return method(simulator, own(name + purpose), batches, max(2, int(trajectories // max(1, price))), precision)
 
     def price(name: str) -> float:
         return (methods[name][1] * found[name].var(0).sum()).nan_to_num(math.inf).item()
 
     found = {
-        name: methods[name][0](simulator, own(name + ", pilot"), batches, max(2, per_batch // PILOT))
+        name: methods[name][0](simulator, own(name + ", pilot"), batches, max(2, per_batch // PILOT), precision)
         for name in methods
     }
     best, *others = sorted(methods, key=price)
+    rounding = None
+    if precision != torch.float64:
+        rounding = _of_precision(methods[best][0], simulator, own(best + ", rounding"), batches, per_batch, precision)
+        error = (found[best].var(0).sum() / (batches * PILOT)).sqrt().item()
+        if not (rounding.agrees and rounding.noticeable <= error):
+            return _estimated(simulator, own, batches, per_batch, blind, error_budget, torch.float64)
     gradients = estimate(best, "", per_batch)
     lacking = (relative_error(gradients) / error_budget) ** 2 - 1
     if 0 < lacking <= EXTENSION:
@@ -184,15 +208,29 @@ def _estimated(
     if best != DERIVATIVE and others:
         found[others[0]] = estimate(others[0], "", per_batch)
         taken[others[0]] = max(2, int(per_batch // max(1, methods[others[0]][1])))
-    size = gradients.square().sum(-1).mean().sqrt().item()
-    floor = 0.0 if blind else ROUNDING[torch.float32] * size
+    floor = 0.0 if blind else ROUNDING[torch.float32] * _size(gradients)
     witnesses = [
         replace(witness(name, found[name] - gradients, floor), trajectories=batches * taken[name]) for name in others
     ]
     if best == DERIVATIVE:
         guesses = [found[name] - gradients for name in others]
         witnesses += _of_derivatives(simulator, own, gradients, guesses, per_batch)
-    return gradients, witnesses
+    return gradients, witnesses, rounding
+
+
+def _of_precision(
+    method: Estimate, simulator: Simulator, stream: Stream, batches: int, per_batch: int, precision: torch.dtype
+) -> Witness:
+    """Witness for a precision: the same trajectories in double precision, a few of each batch."""
+    rough, fine = (
+        method(simulator, stream, batches, max(2, per_batch // PAIRS), each) for each in (precision, torch.float64)
+    )
+    return witness("double precision", rough - fine, ROUNDING[precision] * _size(fine))
+
+
+def _size(gradients: Tensor) -> float:
+    """Root mean square length of the batches' gradients, (batches, P)."""
+    return gradients.square().sum(-1).mean().sqrt().item()
 
 
 def _of_derivatives(
@@ -204,7 +242,7 @@ def _of_derivatives(
     `errors`, each (batches, P), sees a bias.
     """
     environment, batches = simulator.environment, len(gradients)
-    size = gradients.square().sum(-1).mean().sqrt().item()
+    size = _size(gradients)
     returns = simulator.returns(Noise(environment, own("steps"), range(1), 64).rollout).abs().mean().item()
     found = []
 
@@ -242,7 +280,9 @@ def relative_error(gradients: Tensor) -> float:
     return (variance / square).sqrt().item() if square > 0 else math.inf
 
 
-def _verdict(witnesses: Sequence[Witness], standard_error: float, norm: float, error_budget: float) -> tuple[bool, str]:
+def _verdict(
+    witnesses: Sequence[Witness], noticeable: float, standard_error: float, norm: float, error_budget: float
+) -> tuple[bool, str]:
     """Whether an estimate is certified, and the reason in words."""
     if not math.isfinite(standard_error):
         return False, OVERFLOWS
@@ -253,8 +293,8 @@ def _verdict(witnesses: Sequence[Witness], standard_error: float, norm: float, e
     names = " and ".join(map(str, witnesses))
     if not standard_error <= error_budget * norm:
         return False, f"not certified: its error exceeds {error_budget:g} of its length; agrees with {names}"
-    sharpest = min(witnesses, key=lambda each: each.noticeable)
-    noticeable = sharpest.noticeable
+    # that of a precision judges arithmetic, not which events were met
+    sharpest = min((each for each in witnesses if each.trajectories), key=lambda each: each.noticeable)
     share = f"{100 * noticeable / norm:.2g} %" if norm > 0 else "0 %"
     if not noticeable <= UNNOTICED * norm:
         return False, f"not certified: a bias below {share} of the gradient would go unnoticed; agrees with {names}"

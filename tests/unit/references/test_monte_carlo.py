@@ -299,6 +299,39 @@ def test_a_reference_has_the_unit_of_the_reward_and_nothing_else_of_it(sigma: fl
         assert one.noticeable < 1e-3
 
 
+def in_single(kind: type[Environment], factor: float) -> type[Environment]:
+    """The same environment, with rewards that are off by a factor in single precision alone."""
+
+    class Faulty(kind):  # type: ignore[valid-type, misc]
+        def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+            state, reward = super().step(state, action, process_noise)
+            return state, reward * (factor if reward.dtype == torch.float32 else 1.0)
+
+    return Faulty
+
+
+@pytest.mark.parametrize(("kind", "factor"), [(Walk, 1.005), (Step, 1.2)], ids=["derivative", "score function"])
+def test_where_single_precision_is_wrong_the_reference_is_in_double(kind: type[Environment], factor: float) -> None:
+    """But for rounding what it is without the fault, which would move it by more than twice its standard error."""
+    origin = torch.zeros(1, dtype=torch.float64)
+    faulty, right = (certify(each(), origin, 0.3) for each in (in_single(kind, factor), kind))
+    assert faulty.certified
+    assert right.certified
+    assert "double precision" in right.certified_by
+    assert "double precision" not in faulty.certified_by
+    difference = (faulty.gradients - right.gradients).mean(0).norm().item()
+    assert difference < 1e-4 * right.gradients.mean(0).norm().item()
+    assert (factor - 1) * right.gradients.mean(0).norm().item() > 2 * right.standard_error
+
+
+def test_a_certificate_promises_no_more_than_what_ties_it_to_single_precision() -> None:
+    """Branches and differences of a smooth return would see a billionth, but only of what is in double precision."""
+    found = certify(Walk(), torch.zeros(1, dtype=torch.float64), 0.3)
+    assert found.certified
+    assert monte_carlo.ROUNDING[torch.float32] <= found.noticeable < 1e-3
+    assert f"a bias of {100 * found.noticeable:.2g} % would show" in found.certified_by
+
+
 @pytest.mark.parametrize("sigma", [0.0, 0.3])
 def test_branches_show_what_a_derivative_misses_in_any_direction(sigma: float) -> None:
     """A hidden jump, and nothing of a smooth return: far more sharply than an estimate without derivatives would."""
