@@ -86,7 +86,7 @@ class Trainer:
     def tune(self, rates: tuple[float, ...], seeds: list[str], most: int) -> tuple[tuple[float, ...], History]:
         """Train at every rate, and at more of them until no seed's rate is the lowest or highest.
 
-        Where no rate gains anything no lower one is tried: it would only lose less.
+        Where every rate loses, a lower one may lose less, and may gain.
 
         Args:
             rates: where to start.
@@ -100,7 +100,7 @@ class Trainer:
         history, added = self.run(rates, seeds), {"below": 0, "above": 0}
         while True:
             low, high = at_edge(chosen_rates(history), rates)
-            low = low and added["below"] < most and bool((late_gains(history).mean(1) > 0).any())
+            low = low and added["below"] < most
             high = high and added["above"] < most
             if not (low or high):
                 return rates, history

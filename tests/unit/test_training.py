@@ -14,7 +14,7 @@ from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
 from scorepath.environments.quadratic import Quadratic
 from scorepath.noise import Stream
-from scorepath.training import Trainer, chosen_rates
+from scorepath.training import Trainer, chosen_rates, late_gains
 
 UNSTABLE: dict[str, Any] = {"horizon": 20, "dynamics": ((1e3,),)}
 
@@ -114,3 +114,14 @@ def test_every_seed_is_evaluated_on_trajectories_of_its_own() -> None:
     start = trainer(Quadratic(), "pathwise").run((0.01, 0.1), ["0", "1"]).stochastic[0]
     np.testing.assert_array_equal(start[0], start[1])
     assert start[0, 0] != start[0, 1]
+
+
+def test_where_every_rate_loses_lower_ones_are_tried() -> None:
+    """Steps five times as long as the way to the maximum lose; a rate that gains lies below all that were given."""
+    shared, seeds, given = trainer(Quadratic(), "pathwise", iterations=10), ["0", "1", "2"], (5.0, 15.0)
+    assert (late_gains(shared.run(given, seeds)) < 0).all()
+    rates, history = shared.tune(given, seeds, most=4)
+    gains = late_gains(history).mean(1)
+    assert rates[0] < rates[int(gains.argmax())] < min(given)
+    assert gains.max() > 0
+    assert 0 not in chosen_rates(history)
