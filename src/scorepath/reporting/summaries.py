@@ -162,7 +162,7 @@ def _by_noise(wins: pd.DataFrame) -> str:
 def _by_policy(verdicts: pd.DataFrame) -> str:
     """How often another initial policy of the same environment turns the sign round."""
     rows = _measured(verdicts, BEST, "equal_samples")
-    several = rows[(rows["policies"] > 1) & rows["value_least"].notna()]
+    several = rows[(rows["policies"] > 1) & rows["value"].notna()]
     if several.empty:
         return ""
     turned = several[(several["value_least"] < 0) & (several["value_most"] > 0)]

@@ -291,7 +291,7 @@ def with_spread(verdicts: pd.DataFrame, study: Study) -> pd.DataFrame:
     own = verdicts["environment"].map(study.original)
     keys = [own, *(verdicts[name] for name in ("sigma", "checkpoint", "comparison", "criterion", "statistic"))]
     values = verdicts["value"].groupby(keys, dropna=False)
-    spread = {"policies": values.transform("size"), "value_least": values.transform("min"),
+    spread = {"policies": values.transform("count"), "value_least": values.transform("min"),
               "value_most": values.transform("max")}  # fmt: skip
     return verdicts.assign(**spread)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +51,12 @@ def test_the_spread_over_policies_is_told(tmp_path: Path) -> None:
     said = sentences(tables)["by_policy"]
     assert "of 4 places that were measured with several initial policies" in said
     assert said.endswith("at 2 (in edge, edge 2, edge 3).")
+    # where the third was not measurable, two were measured: as many places
+    third = found["environment"].eq("edge_3") & found["sigma"].eq(1)
+    found.loc[third, "value"] = math.nan
+    found.loc[edges & found["sigma"].eq(1), "policies"] = 2
+    found.to_csv(tables / "verdicts.csv", index=False)
+    assert "of 4 places" in sentences(tables)["by_policy"]
 
 
 def test_the_question_is_answered_against_all_that_need_returns_alone(tmp_path: Path) -> None:

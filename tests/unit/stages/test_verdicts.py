@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,6 +192,8 @@ def test_the_policies_of_an_environment_are_one_cluster_and_show_their_spread() 
     assert found["policies"].to_dict() == {"pendulum": 2, "pendulum_2": 2, "cosine": 1}
     assert found.loc["pendulum_2", ["value_least", "value_most"]].tolist() == [-2.0, 1.0]
     assert found.loc["cosine", ["value_least", "value_most"]].tolist() == [0.5, 0.5]
+    rows[1]["value"] = math.nan  # not measurable there: then one policy was measured
+    assert with_spread(pd.DataFrame(rows), study)["policies"].tolist() == [1, 1, 1]
     wins = wins_table(found.reset_index(), study)
     assert wins.loc[wins["by"] == "all", ["pathwise_wins", "rival_wins", "environments"]].to_numpy().tolist() == [
         [2, 1, 2]
