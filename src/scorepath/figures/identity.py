@@ -26,7 +26,11 @@ NEITHER_SIDE = "neither side has been measured at a noise level above 0 along an
 
 
 def projections(tables: Tables) -> pd.DataFrame:
-    """Rows of REINFORCE and pathwise at the start with `ratio`, `ratio_low`, `ratio_high` and the reference's facts."""
+    """Rows of REINFORCE and pathwise at the start with `ratio`, `ratio_low`, `ratio_high` and the reference's facts.
+
+    One `agrees` where its interval contains the exact value, that one's error considered. It is `blind` where all its
+    samples are zero although its mean is proved not to be: it has seen nothing, and [0, 0] is no interval for its mean.
+    """
     statistics = tables.read("gradient_statistics")
     statistics = statistics[statistics["estimator"].isin(map(tables.called, SIDES)) & (statistics["sigma"] > 0)]
     statistics = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
@@ -35,6 +39,10 @@ def projections(tables: Tables) -> pd.DataFrame:
     norm = rows["gradient_norm"].where(rows["gradient_norm"] > 0)
     for suffix in ("", "_low", "_high"):
         rows[f"ratio{suffix}"] = rows[f"projection{suffix}"] / norm
+    slack = 1.96 * rows["standard_error"].clip(lower=0.0).fillna(0.0)
+    low, high = rows["projection_low"] - slack, rows["projection_high"] + slack
+    rows["agrees"] = (low <= rows["gradient_norm"]) & (rows["gradient_norm"] <= high)
+    rows["blind"] = (rows["zero_fraction"] == 1) & ~rows["agrees"] & rows["proved_unbiased"]
     return rows
 
 
@@ -97,12 +105,11 @@ def describe(rows: pd.DataFrame, reinforce: str, pathwise: str) -> str:
     parts = []
     for side in (reinforce, pathwise):
         own = rows[rows["estimator"] == side]
-        zeros = own["zero_fraction"] == 1
-        contains = (own["ratio_low"] <= 1) & (own["ratio_high"] >= 1) & ~zeros
+        blind, contains = own["blind"].sum(), own["agrees"].sum()
         if len(own):
             parts.append(
-                f"The 95 % interval of {label(side)} contains 1 in {contains.sum()} of {(~zeros).sum()} points"
-                + (f"; in {zeros.sum()} more every sample is zero." if zeros.any() else ".")
+                f"The 95 % interval of {label(side)} contains 1 in {contains} of {len(own) - blind} points"
+                + (f"; {blind} more, in which every sample was zero, say nothing of its mean." if blind else ".")
             )
     own = rows[rows["estimator"] == pathwise]
     short = own[(own["ratio_high"] < 0.9) | (own["ratio_low"] > 1.1)]

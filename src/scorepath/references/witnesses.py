@@ -52,7 +52,10 @@ class Witness:
         return self.distance < self.limit
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.distance:+.1f} s.e.)"
+        """With its distance as a part of the limit: about 0 % for two right ones, and from 100 % on they disagree."""
+        if not math.isfinite(self.distance):
+            return f"{self.name} (not finite)"
+        return f"{self.name} ({100 * self.distance / self.limit:.0f} % of the limit)"
 
 
 def witness(name: str, errors: Tensor, floor: float = 0.0, false_alarm: float = FALSE_ALARM) -> Witness:

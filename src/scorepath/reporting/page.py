@@ -117,7 +117,7 @@ def render_report(
         },
         crossings=tables.read("crossings").to_dict("records"),
         questions=question_facts(tables),
-        identity=identity_rows(tables, facts),
+        identity=identity_rows(tables),
         boundary_terms=boundary_terms(tables, facts),
         health=health_rows(tables),
         why=why_sentences(tables),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from scorepath.figures.identity import SIDES, projections
 from scorepath.figures.wording import checkpoint_name, in_order, label
 from scorepath.reporting.answer import CRITERIA
 from scorepath.reporting.summaries import OPEN, RIVALS
@@ -20,6 +21,8 @@ CRITERION_WORDS = CRITERIA | {
     "equal_compute_saturated": "equal seconds, many batches at a time",
     "training_equal_steps": "training, at equal environment steps",
 }
+ERROR = re.compile(r"at most some ([\d.]+(?:e[-+]?\d+)?)")
+"""In a quadrature's certificate."""
 MISSED = 0.1  # share of the exact gradient from which on a pathwise shortfall is listed as a boundary term
 
 
@@ -38,16 +41,10 @@ def declared_facts(plan: Plan | None) -> dict[str, list[str]]:
     return facts
 
 
-def identity_rows(tables: Tables, facts: Mapping[str, list[str]] | None = None) -> list[dict[str, Any]]:
-    """Both sides of the identity beside the exact gradient, at the start of training, per environment and level.
-
-    A side is `blind` where all its samples are zero though its mean, by what is declared in `facts`, is not: it has
-    seen nothing, and [0, 0] is no interval for its mean.
-    """
-    statistics = tables.read("gradient_statistics")
-    sides = {tables.called(method): method for method in ("reinforce", "pathwise")}
-    statistics = statistics[statistics["estimator"].isin(sides) & (statistics["sigma"] > 0)]
-    statistics = statistics[statistics["checkpoint"] == statistics["checkpoint"].min()]
+def identity_rows(tables: Tables) -> list[dict[str, Any]]:
+    """Both sides of the identity beside the exact gradient, at the start of training, per environment and level."""
+    statistics = projections(tables)
+    sides = {tables.called(method): method for method in SIDES}
     references = tables.read("references")
     known = {(row["environment"], row["sigma"], row["checkpoint"]): row for row in references.to_dict("records")}
     rows = []
@@ -56,14 +53,7 @@ def identity_rows(tables: Tables, facts: Mapping[str, list[str]] | None = None) 
         if reference is None or reference["reference_class"] == UNCERTIFIED:
             continue
         row: dict[str, Any] = {"environment": key[0], "sigma": key[1], "reference": reference}
-        for side in group.to_dict("records"):
-            slack = 1.96 * (reference["standard_error"] if reference["standard_error"] > 0 else 0.0)
-            side["agrees"] = (
-                side["projection_low"] - slack <= reference["gradient_norm"] <= side["projection_high"] + slack
-            )
-            jumps = sides[side["estimator"]] == "pathwise" and JUMPS in (facts or {}).get(key[0], [])
-            side["blind"] = side["zero_fraction"] == 1 and not side["agrees"] and not jumps
-            row[sides[side["estimator"]]] = side
+        row |= {sides[side["estimator"]]: side for side in group.to_dict("records")}
         rows.append(row)
     return rows
 
@@ -206,7 +196,7 @@ def reference_rows(tables: Tables) -> list[dict[str, Any]]:
                 "count": len(own),
                 "error": float(finite.max()) if len(finite) else None,
                 "samples": float(own["samples"].max()),
-                "certified": "; ".join(dict.fromkeys(_without_distances(text) for text in own["certified_by"] if text)),
+                "certified": _certificates(own["certified_by"]),
                 "smallest": float(own["gradient_norm"].min()),
                 "largest": float(own["gradient_norm"].max()),
                 "checkpoints": ", ".join(
@@ -234,6 +224,15 @@ def judged_by(tables: Tables) -> str:
     return text + (f", {open_} of {int(simulated.sum())} of them not certified" if open_ else ", all certified")
 
 
-def _without_distances(text: str) -> str:
-    """A certificate without the numbers in which its checkpoints differ; the table of references has them."""
-    return re.sub(r" \([-+.\da-z]+ s\.e\.\)| by [-+.\de]+$|; a bias of [^;]*$", "", text)
+def _certificates(texts: Iterable[str]) -> str:
+    """Certificates without the numbers in which checkpoints differ, which the table of references has.
+
+    Of a quadrature's errors it is the largest.
+
+    >>> agreed = "agrees with branches (-3 % of the limit); a bias of 2 % would show"
+    >>> _certificates([agreed, *(f"a quadrature, its error at most some {error}" for error in ("2e-10", "9e-11"))])
+    'agrees with branches; a quadrature, its error at most some 2e-10'
+    """
+    short = [re.sub(r" \((-?\d+ % of the limit|not finite)\)|; a bias of [^;]*$", "", text) for text in texts if text]
+    errors = [float(number) for text in short for number in ERROR.findall(text)]
+    return "; ".join(dict.fromkeys(ERROR.sub(f"at most some {max(errors, default=0.0):.2g}", text) for text in short))

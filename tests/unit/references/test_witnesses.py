@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import norm, t
 
-from scorepath.references.witnesses import FALSE_ALARM, POWER, along_a_guess, witness
+from scorepath.references.witnesses import FALSE_ALARM, POWER, Witness, along_a_guess, witness
 
 BATCHES = 64
 
@@ -88,3 +88,10 @@ def test_a_guessed_direction_is_worth_less() -> None:
     assert along_a_guess(0.1, 0.0) == pytest.approx(0.1)
     square = along_a_guess(0.1, 2.0) ** 2
     assert square / math.sqrt(square + 4.0) == pytest.approx(0.1)
+
+
+def test_a_distance_is_told_as_a_part_of_its_limit() -> None:
+    """Its unit depends on how many directions share the spread, as the limit does: 9.5 of 11.5 is no disagreement."""
+    assert str(Witness("branches", 9.5, 11.5, 0.0)) == "branches (83 % of the limit)"
+    assert str(Witness("branches", -0.3, 11.5, 0.0)) == "branches (-3 % of the limit)"
+    assert str(witness("branches", torch.full((4, 1), math.nan))) == "branches (not finite)"

@@ -17,6 +17,7 @@ from tests.helpers.runs import records_of_a_run
 from tests.helpers.small_tables import write_tables
 
 from scorepath.figures import FIGURES
+from scorepath.figures.identity import describe, projections
 from scorepath.figures.wording import number
 from scorepath.reporting.bibliography import WORKS
 from scorepath.reporting.page import absent, render_report
@@ -124,14 +125,20 @@ def test_no_tables_at_all_still_give_a_report(tmp_path: Path) -> None:
     assert Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).open == []
 
 
-@pytest.mark.parametrize("declared", [{"edge": ["the return jumps"]}, {}])
-def test_samples_that_are_all_zero_say_nothing_unless_the_mean_is_zero(
-    tmp_path: Path, declared: dict[str, list[str]]
-) -> None:
-    """Where the return is declared to jump, pathwise's mean is what was seen; elsewhere nothing was seen."""
-    rows = identity_rows(Tables(write_tables(tmp_path / "tables")), declared)
-    blind = {row["environment"] for row in rows if row["pathwise"]["blind"]}
-    assert blind == (set() if declared else {"edge"})
+@pytest.mark.parametrize("proved", [False, True])
+def test_samples_that_are_all_zero_say_nothing_if_the_mean_is_proved_not_to_be(tmp_path: Path, proved: bool) -> None:
+    """Where pathwise misses a jump its mean is what was seen; elsewhere nothing was. The figure says so of as many."""
+    folder = write_tables(tmp_path / "tables")
+    statistics = pd.read_csv(folder / "gradient_statistics.csv")
+    statistics.loc[statistics["environment"] == "edge", "proved_unbiased"] = proved
+    statistics.to_csv(folder / "gradient_statistics.csv", index=False)
+    rows = identity_rows(Tables(folder))
+    blind = [row["environment"] for row in rows if row["pathwise"]["blind"]]
+    assert set(blind) == ({"edge"} if proved else set())
+    agree = sum(row["pathwise"]["agrees"] for row in rows)
+    said = describe(projections(Tables(folder)), "reinforce", "pathwise")
+    assert f"pathwise contains 1 in {agree} of {len(rows) - len(blind)} points" in said
+    assert (f"; {len(blind)} more, in which every sample was zero, say nothing of its mean." in said) == proved
 
 
 def test_what_gradients_are_judged_by_is_what_the_references_are(tmp_path: Path) -> None:
