@@ -12,7 +12,7 @@ from scorepath.store.tables import Tables
 
 def learning_rows(tables: Tables) -> list[dict[str, Any]]:
     """Per place and estimator: means of score and area with their standard errors, medians over seeds of the steps and
-    seconds to half of the best gain (None where less than half the seeds reach it), and how many reach it.
+    seconds to half of the best gain (None where no more than half the seeds reach it), and how many reach it.
     """
     rows = []
     for (environment, sigma, estimator), own in scores(tables).groupby([*PLACE, "estimator"], sort=False):
