@@ -74,7 +74,7 @@ def rule_lines(tables: Tables) -> list[Line]:
     if (own := count(places[places["line"] == JUMP])).environments:
         lines.append(Line(
             "It jumps",
-            "never pathwise alone",
+            "not pathwise alone",
             f"{_bias(tables)}; it loses {own.rival} of {own.decided} ({own.scope}: samples that are all zero decide"
             " nothing). A score function sees the jump; so does pathwise with its boundary term",
         ))  # fmt: skip
