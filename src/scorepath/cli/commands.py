@@ -91,7 +91,8 @@ def answer(arguments: argparse.Namespace) -> None:
     from scorepath.store.tables import Tables
 
     planned = Plan.load() if PLAN.is_file() else None
-    for sentence in answer_sentences(Tables(TABLES, planned.methods if planned else {})):
+    tables = Tables(TABLES, planned.methods, planned.originals) if planned else Tables(TABLES)
+    for sentence in answer_sentences(tables):
         print(sentence)
     if not REPORT.is_file():
         print(f"There is no report yet: `snakemake --cores all` writes {REPORT}.")

@@ -6,7 +6,7 @@ and `decisions` is the report's decision table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +116,7 @@ def evidence(tables: Tables) -> dict[str, str]:
         return {"nothing": _nothing(verdicts[verdicts["criterion"] == "equal_samples"])}
     texts = {
         "who": _who(verdicts, samples),
-        "where": _where(samples, measured_reasons(tables)),
+        "where": _where(samples, measured_reasons(tables), with_policies(tables, samples["environment"])),
         "changes": _flips(samples),
         "curves": curves_sentence(tables, _won(samples)),
         **summary_sentences(tables),
@@ -161,12 +161,23 @@ def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
     return text + (f"; {' and '.join(others)}." if others else ".")
 
 
-def _where(samples: pd.DataFrame, reasons: Mapping[str, Reason]) -> str:
+def with_policies(tables: Tables, environments: Iterable[str]) -> dict[str, str]:
+    """What to call environments in prose: by their initial policy, too, where there are several of one."""
+    every = list(dict.fromkeys(environments))
+    found = {name: label(name) for name in every}
+    for name in every:
+        own = [other for other in every if tables.original(other) == tables.original(name)]
+        if len(own) > 1:
+            found[name] = f"{label(tables.original(name))} (initial policy {own.index(name) + 1})"
+    return found
+
+
+def _where(samples: pd.DataFrame, reasons: Mapping[str, Reason], called: Mapping[str, str]) -> str:
     decided = samples[samples["verdict"].isin(SIDES)]
     lost = decided[decided["verdict"] == "score_function"].groupby("environment").size()
     total = decided.groupby("environment", sort=False).size()
     sentences = []
-    if wins := [label(name) for name in _won(samples)]:
+    if wins := [called[name] for name in _won(samples)]:
         sentences.append(f"On the levels tried it wins every decided comparison in {_list(wins)}.")
     parts = []
     kinds = {name: reasons[name].kind if name in reasons else "" for name in total.index if name in lost.index}
@@ -174,9 +185,9 @@ def _where(samples: pd.DataFrame, reasons: Mapping[str, Reason]) -> str:
         names = [name for name in kinds if kinds[name] == kind]
         if names and kind:
             worst = max(names, key=lambda name: reasons[name].size)
-            where = f"{where} ({reasons[worst].words}, in {label(worst)}) "
-        every = [label(name) for name in names if lost[name] == total[name]]
-        some = [label(name) for name in names if lost[name] < total[name]]
+            where = f"{where} ({reasons[worst].words}, in {called[worst]}) "
+        every = [called[name] for name in names if lost[name] == total[name]]
+        some = [called[name] for name in names if lost[name] < total[name]]
         which = [f"{many} in {_list(them)}" for many, them in (("every one", every), ("some", some)) if them]
         if which:
             parts.append(where + " and ".join(which))

@@ -78,12 +78,22 @@ def scope(tables: Tables) -> str:
     budget = rows["budget"].dropna()
     at = f" at a budget of B = {budget.iloc[0]:,.0f} samples" if len(budget) else ""
     return (
-        f"Scope: {many(rows['environment'].nunique(), 'environment')}, {many(len(levels), 'noise level')} (σ"
+        f"Scope: {many(rows['environment'].nunique(), 'environment')}{_alike(tables, rows['environment'])},"
+        f" {many(len(levels), 'noise level')} (σ"
         f" {spread}), {many(rows['checkpoint'].nunique(), 'stage')} of training,"
         f" {many(ran['estimator'].nunique(), 'estimator')}; {len(ran):,} cells; errors{at}. In"
         f" {int((rows['verdict'] == 'pathwise').sum() + rows['verdict'].isin(RIVALS).sum())} of {len(rows)} comparisons"
         " with the best score function at equal samples the winner is decided."
     )
+
+
+def _alike(tables: Tables, environments: pd.Series) -> str:
+    """That some of them are one with several initial policies, in brackets; "" where none are."""
+    names = pd.Series(environments.unique())
+    counts = names.map(tables.original).value_counts(sort=False)
+    parts = [f"{number} of them are {label(str(name))} with as many policies" for name, number in counts.items()
+             if number > 1]  # fmt: skip
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _measured(verdicts: pd.DataFrame, comparison: str, criterion: str) -> pd.DataFrame:

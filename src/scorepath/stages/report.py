@@ -18,4 +18,4 @@ def report(plan: Plan) -> None:
     """Render the report from tables and figures."""
     configuration = f"{', '.join(config_files(PLAN))}, seed {plan.study.seed}"
     provenance = {"Configuration": configuration} | origin.collect()
-    render_report(Tables(TABLES, plan.methods), FIGURES, plan, REPORT, provenance)
+    render_report(Tables(TABLES, plan.methods, plan.originals), FIGURES, plan, REPORT, provenance)

@@ -141,6 +141,13 @@ class Tables:
     methods: Mapping[str, str] = field(default_factory=dict)
     """The methods behind the estimators' names, in the study's order; without any, names are methods."""
 
+    originals: Mapping[str, str] = field(default_factory=dict)
+    """The environments behind those that are one of them with another initial policy; without any, each is its own."""
+
+    def original(self, environment: str) -> str:
+        """The environment itself, whatever the initial policy."""
+        return self.originals.get(environment, environment)
+
     def called(self, method: str) -> str:
         """What the study calls a method: the name of its first estimator that is this method."""
         return next((name for name, other in self.methods.items() if other == method), method)

@@ -118,6 +118,11 @@ class Plan:
         return {name: entry.method for name, entry in self.study.estimators.items()}
 
     @cached_property
+    def originals(self) -> Mapping[str, str]:
+        """The environment itself behind the name of each that has an initial policy of its own."""
+        return {name: entry.like for name, entry in self.study.environments.items() if entry.like}
+
+    @cached_property
     def fingerprint(self) -> str:
         """Of all jobs' digests: plans of one study have the same, though its files may say it in other words."""
         digests = [dict(self.digests), [cell.digest for cell in self.cells]]

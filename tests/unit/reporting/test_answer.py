@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.small_tables import write_tables
 
 from scorepath.reporting.answer import boundaries, decisions, evidence, measured_reasons
+from scorepath.reporting.summaries import scope
 from scorepath.store.tables import Tables
 
 
@@ -26,6 +27,16 @@ def test_answer_follows_the_data(tmp_path: Path) -> None:
     assert "in 8 of 8 decided comparisons" in told["who"]
     assert told["where"] == "On the levels tried it wins every decided comparison in smooth and edge."
     assert "in 0 of 4 decided" in evidence(Tables(write_tables(tmp_path / "three", ("edge",))))["who"]
+
+
+def test_policies_of_one_environment_are_told_apart(tmp_path: Path) -> None:
+    """Where it wins with one initial policy and loses with another; and the scope counts them as what they are."""
+    tables = Tables(write_tables(tmp_path), originals={"edge": "smooth"})
+    where = evidence(tables)["where"]
+    assert "wins every decided comparison in smooth (initial policy 1)." in where
+    assert "every one in smooth (initial policy 2)." in where
+    assert scope(tables).startswith("Scope: 2 environments (2 of them are smooth with as many policies), ")
+    assert scope(Tables(tables.folder)).startswith("Scope: 2 environments, ")
 
 
 def lose_edge_at_large_noise(tables: Path) -> None:
