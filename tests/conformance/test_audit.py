@@ -49,6 +49,15 @@ class Drifting(Pendulum):
         return next_state, reward + 1e-9 * len(self.calls)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bent(Pendulum):
+    """States stay in (-1, 1); the derivative grows by a factor of hundreds a step."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        following = torch.sin(1000 * (state + action))
+        return following, following.sum(-1)
+
+
 def test_exact_derivatives_are_exact_at_every_scale() -> None:
     """An LQR's return is quadratic, so that a central difference is the derivative whatever its width."""
     found = audit(LQR(horizon=9))
@@ -70,6 +79,16 @@ def test_wrong_derivatives_agree_at_no_scale() -> None:
     found = audit(Wrong(horizon=9))
     assert (found.errors > 0.1).all()
     assert found.verdict == "Over 9 steps derivatives are off by more than 10% at every scale."
+
+
+def test_what_overflows_is_no_agreement() -> None:
+    """In single precision a map whose derivatives grow by hundreds a step has none after forty steps."""
+    found = audit(Bent(horizon=40))
+    single = found.errors[1, -1]
+    assert found.overflowing[0].tolist() == [0.0] * 3
+    assert found.overflowing[1, -1] > 0.5
+    assert single.isinf().all()
+    assert any(f"not finite at {found.overflowing[1, -1]:.0%}" in line for line in found.lines())
 
 
 def test_a_step_that_remembers_is_not_repeatable() -> None:

@@ -34,22 +34,26 @@ class Audit:
     | field | meaning |
     |---|---|
     | horizons | numbers of steps that the return is taken over |
-    | errors | median relative errors, (precisions, horizons, scales) |
+    | errors | median relative errors, (precisions, horizons, scales); of what is not finite the error is infinite |
+    | overflowing | share of the derivatives that are not finite, (precisions, horizons) |
     | unrepeatable | the largest difference between two results of equal steps; 0 if they are the same bit for bit |
     """
 
     horizons: tuple[int, ...]
     errors: Tensor
+    overflowing: Tensor
     unrepeatable: float
 
     def lines(self) -> Iterator[str]:
         """The table, and what it says."""
         yield "Derivatives of the return by the actions against differences in float64 of this half-width:"
         yield "  dtype     steps  " + "".join(f"{scale:>10g}" for scale in SCALES)
-        for dtype, table in zip(PRECISIONS, self.errors.tolist(), strict=True):
-            for horizon, errors in zip(self.horizons, table, strict=True):
+        parts = zip(PRECISIONS, self.errors.tolist(), self.overflowing.tolist(), strict=True)
+        for dtype, table, shares in parts:
+            for horizon, errors, share in zip(self.horizons, table, shares, strict=True):
                 name = str(dtype).removeprefix("torch.")
-                yield f"  {name:<9} {horizon:>5}  " + "".join(f"{error:>10.1e}" for error in errors)
+                beside = f"  not finite at {share:.0%}" if share else ""
+                yield f"  {name:<9} {horizon:>5}  " + "".join(f"{error:>10.1e}" for error in errors) + beside
         yield f"  (median relative error along a random direction, {TRAJECTORIES} trajectories without a policy)"
         yield f"  {self.verdict}"
         yield "  Equal steps have equal results, " + (
@@ -86,13 +90,15 @@ def audit(environment: Environment) -> Audit:
         plus, minus = (_returns(environment, actions + side * scale * direction, *noise, horizons) for side in (1, -1))
         differences.append((plus - minus) / (2 * scale))
     expected = torch.stack(differences, -1)  # (horizons, trajectories, scales)
-    errors = []
+    errors, overflowing = [], []
     for dtype in PRECISIONS:
         slopes = _slopes(environment, actions.to(dtype), direction, horizons, *(each.to(dtype) for each in noise))
         size = torch.maximum(slopes.abs()[..., None], expected.abs())
-        relative = torch.where(size > 0, (slopes[..., None] - expected).abs() / size, 0.0)
-        errors.append(relative.nan_to_num(torch.inf).quantile(0.5, 1))
-    return Audit(horizons, torch.stack(errors), _unrepeatable(environment))
+        relative = torch.where(size == 0, 0.0, (slopes[..., None] - expected).abs() / size)
+        relative = torch.where(relative.isfinite(), relative, torch.inf)
+        errors.append(relative.quantile(0.5, 1).nan_to_num(torch.inf, torch.inf))  # nan: between two infinities
+        overflowing.append((~slopes.isfinite()).double().mean(1))
+    return Audit(horizons, torch.stack(errors), torch.stack(overflowing), _unrepeatable(environment))
 
 
 def _slopes(
