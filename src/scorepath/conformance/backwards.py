@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 from scorepath.adjoint import linearise
 from scorepath.conformance.findings import Remark, source_file
 from scorepath.dynamics import torch_alone
+from scorepath.environments._jacobians import gradients
 from scorepath.environments.base import Environment, make_policy
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.rollout import Simulator
@@ -46,8 +47,15 @@ def finite_derivatives(environment: Environment) -> Iterator[str]:
             f"tried (up to {precise.abs().max().item():.1g}): such samples are recorded as not finite"
         )
         return
-    causes = breaking_operations(simulator, single) or ["look for sqrt, norm, acos or 0/0 at 0"]
-    yield f"the derivative of the return by the actions is not finite at {share:.0%} of them: {', '.join(causes)}"
+
+    def returns() -> tuple[Tensor, Sequence[Tensor]]:
+        trajectories = simulator.rollout(single, differentiable=True)
+        return trajectories.returns.sum(), trajectories.means
+
+    yield (
+        f"the derivative of the return by the actions is not finite at {share:.0%} of them: "
+        f"{breaking_operations(environment, returns)}"
+    )
 
 
 def adjoint_is_the_graph(environment: Environment) -> Iterator[str]:
@@ -73,14 +81,18 @@ def adjoint_is_the_graph(environment: Environment) -> Iterator[str]:
             return
 
 
-def breaking_operations(simulator: Simulator, draws: RolloutNoise) -> list[str]:
-    """Operations whose derivative is not finite although what came back to them was, with their lines in the file."""
+def breaking_operations(environment: Environment, objective: Callable[[], tuple[Tensor, Sequence[Tensor]]]) -> str:
+    """Operations whose derivative is not finite although what came back to them was, with their lines in the file.
+
+    Args:
+        environment: in whose file the lines are looked for.
+        objective: computes what is differentiated, and what by.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # anomaly detection is slow, which is all that torch warns of
         with torch.autograd.set_detect_anomaly(True, check_nan=False):
-            trajectories = simulator.rollout(draws, differentiable=True)
-            objective = trajectories.returns.sum()
-    own = source_file(type(simulator.environment))
+            value, leaves = objective()
+    own = source_file(type(environment))
     found: dict[str, None] = {}
 
     def note(node: torch.autograd.graph.Node) -> None:
@@ -90,15 +102,15 @@ def breaking_operations(simulator: Simulator, draws: RolloutNoise) -> list[str]:
 
         node.register_hook(hook)
 
-    waiting, seen = [objective.grad_fn], set()
+    waiting, seen = [value.grad_fn], set()
     while waiting:
         node = waiting.pop()
         if node is not None and node not in seen:
             seen.add(node)
             note(node)
             waiting.extend(following for following, _ in node.next_functions)
-    trajectories.action_gradient(objective)
-    return list(found)
+    gradients(value, leaves)
+    return ", ".join(found) or "look for sqrt, norm, acos or 0/0 at 0"
 
 
 def _finite(values: tuple[Tensor | None, ...]) -> bool:

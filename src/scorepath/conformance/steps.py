@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from scorepath.conformance.backwards import breaking_operations
 from scorepath.conformance.points import (
     LARGE,
     NEARLY_ALL,
     ROUNDING,
     TAKES,
+    Points,
     agree,
     draw_points,
     outputs,
@@ -169,6 +172,17 @@ def derivatives(environment: Environment) -> Iterator[str]:
             for what, value in values.items():
                 weights = like(value)
                 (found,) = gradients((weights * value).sum(), (leaf,), keep=True)
+                if broken := int((~found.isfinite()).any(-1).sum()):
+                    whose, advice = "the derivative by step_jacobians()", "correct step_jacobians()"
+                    if not own:
+                        whose = "torch's derivative"
+                        objective = partial(_weighted, environment, method, points, name, what, weights)
+                        advice = breaking_operations(environment, objective)
+                    yield (
+                        f"{whose} of {what} by the {name} is nan or infinite at {broken} of {len(found)} points: "
+                        f"{advice}"
+                    )
+                    continue
                 slope = (found * direction).sum(-1)
                 agreement = [
                     _is_slope(slope, weights, plus[what], minus[what], scale)
@@ -187,6 +201,15 @@ def derivatives(environment: Environment) -> Iterator[str]:
                         f"{whose} of {what} by the {name} differs from {how} at {wrong} of {len(agrees)} "
                         f"points{cut}: {advice}"
                     )
+
+
+def _weighted(
+    environment: Environment, method: str, points: Points, name: str, what: str, weights: Tensor
+) -> tuple[Tensor, tuple[Tensor]]:
+    """The weighted sum of a result, and the input that it is differentiated by."""
+    leaf = points[name].clone().requires_grad_()
+    values = outputs(environment, method, {**points, name: leaf}, differentiable=True)
+    return (weights * values[what]).sum(), (leaf,)
 
 
 def _is_slope(slope: Tensor, weights: Tensor, plus: Tensor, minus: Tensor, scale: float) -> Tensor:
