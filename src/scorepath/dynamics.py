@@ -3,8 +3,9 @@
 They are recorded once (`scorepath.kernels.recording`) and become loops over rows, in place of a pass over memory, or
 several, for each operation of torch. Which environments have them depends on what their code does: only operations that
 the recording knows, and enough of them to be worth it. Where a loop meets what is not finite torch does that call, and
-decides. Torch has all of it where a graph of the whole rollout is asked for, on a CUDA device, and where an environment
-brings its own Jacobians.
+decides. A recording holds for what its environment did then: somebody else's is asked before each use, at a few places
+and by torch, whether it still does that, and is recorded anew where it does not. Torch has all of it where a graph of
+the whole rollout is asked for, on a CUDA device, and where an environment brings its own Jacobians.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from scorepath.kernels.recording import Recorded, Unknown, arguments, expression
 
 LEAST_OPERATIONS = 200
 """Of torch, in one trajectory's steps: what fewer would gain is less than recording takes, a few milliseconds."""
+PLACES = 64
+"""At which an environment is asked what it does."""
+OWN = "scorepath."
 Function = Callable[..., Sequence[Tensor]]
 Widths = tuple[int | None, ...]
 _recording = threading.Lock()
@@ -97,13 +101,30 @@ def dynamics(environment: Environment, like: Tensor) -> Dynamics | None:
     if like.device.type != "cpu" or like.dtype not in KINDS or not like.numel() or environment.brings_jacobians:
         return None
     try:
-        return _dynamics(environment, like.dtype)
-    except TypeError:  # a user's environment with a field that cannot be looked up
+        return _dynamics(environment, like.dtype, _conduct(environment, like.dtype))
+    except Exception:  # such as a field that cannot be looked up, or code that refuses these places
         return None
 
 
-@cache
-def _dynamics(environment: Environment, dtype: torch.dtype) -> Dynamics | None:
+def _conduct(environment: Environment, dtype: torch.dtype) -> bytes:
+    """What it does at a few places, by torch: this changes with whatever its code reads besides its fields.
+
+    Attributes, lists, globals, weights. Scorepath's own environments read their fields alone, and are not asked.
+    """
+    if type(environment).__module__.startswith(OWN):
+        return b""
+    generator, sizes = torch.Generator().manual_seed(0), torch.logspace(-2, 2, PLACES, dtype=dtype)[:, None]
+    widths = environment.state_dim, environment.action_dim, environment.process_noise_dim
+    state, action, noise = (sizes * torch.randn(PLACES, width, generator=generator, dtype=dtype) for width in widths)
+    with torch.no_grad():
+        results = environment.observe(state.clone()), *environment.step(state, action, noise)
+    return b"".join(each.numpy().tobytes() for each in results)
+
+
+@lru_cache(1024)
+def _dynamics(environment: Environment, dtype: torch.dtype, conduct: bytes) -> Dynamics | None:
+    if _conduct(environment, dtype) != conduct:  # it draws random numbers, or remembers
+        return None
     state, action, noise = environment.state_dim, environment.action_dim, environment.process_noise_dim
 
     def observe(state: Tensor) -> Sequence[Tensor]:

@@ -223,6 +223,67 @@ def test_what_cannot_be_recorded_is_left_to_torch(what: str) -> None:
     assert dynamics(Obstacle(what=what), torch.zeros(1)) is None
 
 
+SHARED = {"list": [1.0], "tensor": torch.ones(1, dtype=torch.float64)}
+
+
+@dataclass(frozen=True)
+class Impure(Environment):
+    """What it does depends on more than its fields."""
+
+    source: ClassVar[str] = "test"
+    reference_class: ClassVar = "certified_monte_carlo"
+    horizon: ClassVar[int] = 3
+    factor: ClassVar[float] = 1.0
+    what: str = "list"
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        match self.what:
+            case "random":
+                factor: Any = torch.rand(1, dtype=torch.float64)
+            case "class attribute":
+                factor = self.factor
+            case "attribute":
+                factor = self.__dict__.get("own", 1.0)
+            case what:
+                factor = SHARED[what][0]
+        following = torch.sin(factor * state + action)
+        return following, following[..., 0]
+
+
+def change(environment: Impure, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    match environment.what:
+        case "class attribute":
+            monkeypatch.setattr(Impure, "factor", factor)
+        case "attribute":
+            object.__setattr__(environment, "own", factor)
+        case what:
+            SHARED[what][0] = factor
+
+
+@pytest.mark.parametrize("what", ["list", "tensor", "class attribute", "attribute"])
+def test_a_recording_is_not_used_for_what_an_environment_no_longer_does(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment, state, action = Impure(what), randn(5, 1, seed=1), randn(5, 1, seed=2)
+    given = state, action, torch.zeros(5, 0, dtype=torch.float64)
+    for factor in (1.0, 3.0, 1.0):
+        change(environment, factor, monkeypatch)
+        following, _ = compiled(environment).step(*given)
+        torch.testing.assert_close(following, torch.sin(factor * state + action))
+
+
+def test_an_instance_with_attributes_of_its_own_is_another_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is equal, by its fields, to one that was recorded."""
+    one, other = Impure("attribute"), Impure("attribute")
+    change(other, 2.0, monkeypatch)
+    assert one == other
+    assert compiled(one).step is not compiled(other).step
+
+
+def test_random_numbers_of_its_own_are_left_to_torch() -> None:
+    assert dynamics(Impure("random"), torch.zeros(1, dtype=torch.float64)) is None
+
+
 def test_what_an_environment_does_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dynamics(Pendulum(), torch.zeros(1))
     assert dynamics(torch_steps(Pendulum()), torch.zeros(1)) is None
