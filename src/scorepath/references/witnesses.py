@@ -55,7 +55,7 @@ class Witness:
         """With its distance as a part of the limit: about 0 % for two right ones, and from 100 % on they disagree."""
         if not math.isfinite(self.distance):
             return f"{self.name} (not finite)"
-        return f"{self.name} ({100 * self.distance / self.limit:.0f} % of the limit)"
+        return f"{self.name} ({round(100 * self.distance / self.limit)} % of the limit)"
 
 
 def witness(name: str, errors: Tensor, floor: float = 0.0, false_alarm: float = FALSE_ALARM) -> Witness:

@@ -93,5 +93,5 @@ def test_a_guessed_direction_is_worth_less() -> None:
 def test_a_distance_is_told_as_a_part_of_its_limit() -> None:
     """Its unit depends on how many directions share the spread, as the limit does: 9.5 of 11.5 is no disagreement."""
     assert str(Witness("branches", 9.5, 11.5, 0.0)) == "branches (83 % of the limit)"
-    assert str(Witness("branches", -0.3, 11.5, 0.0)) == "branches (-3 % of the limit)"
+    assert str(Witness("branches", -0.01, 11.5, 0.0)) == "branches (0 % of the limit)"
     assert str(witness("branches", torch.full((4, 1), math.nan))) == "branches (not finite)"
