@@ -238,8 +238,8 @@ def write_tables(
     probes = [
         {
             "environment": environment, "family": environment, "sigma": sigma, "checkpoint": checkpoint,
-            "criterion": "equal_samples", "rival": "leave_one_out", "lead": 1.0, "jump": 0.0, "jump_share": 0.0,
-            "probability": 0.9, "threshold": 0.8, "verdict": "pathwise", "value": 1.0,
+            "criterion": "equal_samples", "rival": "leave_one_out", "lead": 1.0, "jump": 0.0, "probability": 0.9,
+            "threshold": 0.8, "verdict": "pathwise", "value": 1.0,
         }
         for environment in environments for sigma in SIGMAS if sigma > 0 for checkpoint in CHECKPOINTS
     ]  # fmt: skip
@@ -250,25 +250,7 @@ def write_tables(
         }
         for rule in ("advisor", "always pathwise") for quantity in ("brier", "coverage", "accuracy_answered")
     ]  # fmt: skip
-    landscapes = [
-        {
-            "environment": environment, "checkpoint": checkpoint, "along_sigma": 0.1, "sigma": sigma,
-            "distance": distance, "expected_return": -(distance**2), "expected_return_low": -(distance**2) - 0.1,
-            "expected_return_high": -(distance**2) + 0.1, "paired_low": -(distance**2) - 0.05,
-            "paired_high": -(distance**2) + 0.05, "trajectories": 16,
-        }
-        for environment in environments for checkpoint in CHECKPOINTS for sigma in SIGMAS
-        for distance in (-1.0, 0.0, 1.0)
-    ]  # fmt: skip
-    trajectories = [
-        {
-            "environment": environment, "checkpoint": checkpoint, "quantity": "state", "coordinate": 1, "step": step,
-            "value": float(step),
-        }
-        for environment in environments for checkpoint in CHECKPOINTS for step in range(3)
-    ]  # fmt: skip
     for name, rows in {
-        "landscapes": landscapes, "trajectories": trajectories,
         "student_limit": limit, "student_theorem": theorem, "student_numbers": numbers, "student_figure": one_step,
         "landscapes": landscapes, "trajectories": trajectories,
         "probes": probes, "advisor": advisor, "signals": signals, "mechanisms": mechanisms, "roughness": roughness,
