@@ -1,7 +1,7 @@
 """What claims are tried with: estimators on landscapes, random numbers of the claim's own, and intervals.
 
-A mutant of an experiment exchanges one thing that the claim is about (a method, a number) and has to be refuted: what
-may be exchanged is asked for by `method` and `setting`.
+A mutant of an experiment exchanges one thing that the claim is about (a method, a number) and has to be refuted, each
+row of the ledger by one mutant at least: what may be exchanged is asked for by `method` and `setting`.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Claim:
     prediction: str
     """Stated before it was measured, as the source has it."""
     experiment: Callable[[Lab], Iterator[Finding]]
-    mutant: Mapping[str, Any]
-    """What to exchange so that the experiment has to refute the claim."""
+    mutants: tuple[Mapping[str, Any], ...]
+    """What to exchange, one at a time, so that the experiment has to refute every row of it."""
     why: str = ""
     """Why it is refuted or left open, where it is."""
     refuted: bool = False

@@ -45,5 +45,5 @@ CLAIM = Claim(
         " the law of total variance."
     ),
     experiment=experiment,
-    mutant={"all_action": "reinforce"},
+    mutants=({"all_action": "reinforce"},),
 )

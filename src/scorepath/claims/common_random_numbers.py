@@ -66,5 +66,5 @@ CLAIM = Claim(
         " where the return is continuous, and goes as h^-1 where it jumps."
     ),
     experiment=experiment,
-    mutant={"common": False},
+    mutants=({"common": False},),
 )

@@ -52,5 +52,5 @@ CLAIM = Claim(
     source="Gal 2016 section 3; Mohamed 2020; derived",
     prediction="For a cost that is convex and not negative pathwise has the smaller variance, whatever the noise.",
     experiment=experiment,
-    mutant={"cost": RIPPLED},
+    mutants=({"cost": RIPPLED},),
 )

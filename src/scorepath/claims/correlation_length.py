@@ -46,5 +46,5 @@ CLAIM = Claim(
         "dimension, without a baseline."
     ),
     experiment=experiment,
-    mutant={"length": 0.6},
+    mutants=({"length": 0.6},),
 )

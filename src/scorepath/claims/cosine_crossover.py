@@ -35,5 +35,5 @@ CLAIM = Claim(
         "phase, with and without the optimal constant baseline."
     ),
     experiment=experiment,
-    mutant={"frequency": 13.0},
+    mutants=({"frequency": 13.0},),
 )

@@ -43,5 +43,5 @@ CLAIM = Claim(
         " another number in few."
     ),
     experiment=experiment,
-    mutant={"distance": 1.5},
+    mutants=({"distance": 1.5},),
 )

@@ -34,5 +34,5 @@ CLAIM = Claim(
         "|d| > 1.526 sigma."
     ),
     experiment=experiment,
-    mutant={"unit": 1.15},
+    mutants=({"unit": 1.15},),
 )

@@ -48,5 +48,5 @@ CLAIM = Claim(
         " and has no limit on a jump."
     ),
     experiment=experiment,
-    mutant={"still": 0.2},
+    mutants=({"still": 0.2},),
 )

@@ -32,5 +32,5 @@ CLAIM = Claim(
     source="derived",
     prediction=("sigma^2 (V_SF - V_PW) = D E[(f - b)^2] + sigma^2 E|grad f|^2 + 2 sigma^2 E[(f - b) Laplacian f]."),
     experiment=experiment,
-    mutant={"factor": 1.0},
+    mutants=({"factor": 1.0},),
 )

@@ -43,5 +43,5 @@ CLAIM = Claim(
         "from samples."
     ),
     experiment=experiment,
-    mutant={"discount": 0.7},
+    mutants=({"discount": 0.7},),
 )

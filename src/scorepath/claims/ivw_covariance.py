@@ -15,7 +15,7 @@ def experiment(lab: Lab) -> Iterator[Finding]:
     zeroth, first = -np.square(1 + eps) * eps, -2 * (1 + eps)
     covariance = lab.setting("covariance", 8.0)
     for name, weight, predicted in (
-        ("marginal", 30 / 34, 5.2),
+        ("marginal", lab.setting("marginal", 30 / 34), 5.2),
         ("covariance-aware", (30 - covariance) / (34 - 2 * covariance), 3.11),
     ):
         mixed = weight * first + (1 - weight) * zeroth
@@ -32,5 +32,5 @@ CLAIM = Claim(
         "C^2)/(V_0 + V_1 - 2C) = 3.1."
     ),
     experiment=experiment,
-    mutant={"covariance": -8.0},
+    mutants=({"covariance": -8.0}, {"marginal": 0.5}),
 )

@@ -21,7 +21,7 @@ def experiment(lab: Lab) -> Iterator[Finding]:
         f"independent batches: variance of the best mixture {predicted:.4g} (within 25 %)",
         positive_mean(variances), predicted, near(predicted, 0.25),
     )  # fmt: skip
-    value, low, high = positive_mean(2 * variances / 4)
+    value, low, high = positive_mean(2 * variances / lab.setting("parent", 4.0))
     yield Finding(
         "the same at equal samples: variance over that of the better parent at least 1",
         (value, low, high),
@@ -37,5 +37,5 @@ CLAIM = Claim(
         "the better parent."
     ),
     experiment=experiment,
-    mutant={"weight": 0.5},
+    mutants=({"weight": 0.5}, {"parent": 30.0}),
 )

@@ -43,5 +43,5 @@ CLAIM = Claim(
     source="Metz 2021; derived",
     prediction=("Pathwise dies after ln(1 / sigma) Lyapunov times: T* = log2(1 / sigma) - 1 for the doubling map."),
     experiment=experiment,
-    mutant={"more": 1},
+    mutants=({"more": 1},),
 )

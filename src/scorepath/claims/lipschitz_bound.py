@@ -22,5 +22,5 @@ CLAIM = Claim(
     source="Glasserman 2003 7.2; Mohamed 2020 5.3.2; Fan 2015",
     prediction=("The variance of pathwise is at most the squared Lipschitz constant and free of the dimension."),
     experiment=experiment,
-    mutant={"pathwise": "leave_one_out"},
+    mutants=({"pathwise": "leave_one_out"},),
 )

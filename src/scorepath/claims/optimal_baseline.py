@@ -25,5 +25,5 @@ CLAIM = Claim(
     source="Greensmith 2004; Weaver & Tao 2001",
     prediction="At d = 0 variances are 15 sigma^2 (none), 10 sigma^2 (mean), 6 sigma^2 (optimal).",
     experiment=experiment,
-    mutant={"optimal_constant": "leave_one_out"},
+    mutants=({"reinforce": "leave_one_out", "leave_one_out": "reinforce", "optimal_constant": "reinforce"},),
 )

@@ -26,5 +26,5 @@ CLAIM = Claim(
     source="derived; Xu 2019",
     prediction="On |x - k|^2 in D dimensions V_SF*/V_PW = (D + 1)|d|^2 / (D sigma^2) + (D + 2)/2.",
     experiment=experiment,
-    mutant={"scale": 2.0},
+    mutants=({"scale": 2.0},),
 )

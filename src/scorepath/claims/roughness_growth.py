@@ -22,7 +22,7 @@ def experiment(lab: Lab) -> Iterator[Finding]:
         "angle doubling, T = 4 to 8: roughness grows by ln 2 = 0.693 per step in the logarithm (within 5 %)",
         slope(long, short, 8), math.log(2), near(math.log(2), 0.05),
     )  # fmt: skip
-    rough = [_oscillator(lab, periods) for periods in (40, 80)]
+    rough = [_oscillator(lab, periods) for periods in (40, lab.setting("periods", 80))]
     yield Finding(
         "van der Pol oscillator, 40 to 80 periods: roughness in its stiffness grows as T^1 (within 0.2)",
         slope(rough[1], rough[0], 2 * math.log(2)), 1.0, about(1.0, 0.2),
@@ -46,5 +46,5 @@ CLAIM = Claim(
     source="arXiv 2506.03889 (abstract)",
     prediction=("Roughness of the return grows exponentially with the horizon in chaos, linearly on limit cycles."),
     experiment=experiment,
-    mutant={"steps": 6},
+    mutants=({"steps": 6, "periods": 40},),
 )

@@ -24,7 +24,9 @@ def experiment(lab: Lab) -> Iterator[Finding]:
             f"the batch's mean as a baseline, N = {samples}: mean over the gradient {predicted:g} (within 5 %)",
             mean(gradients / -2), predicted, near(predicted, 0.05),
         )  # fmt: skip
-    found = lab.sample("leave_one_out", lab.at(Quadratic(dimension=1, offset=0.0), 1.0, 1.0), 4096, 2)
+    found = lab.sample(
+        "leave_one_out", lab.at(Quadratic(dimension=1, offset=0.0), 1.0, lab.setting("distance", 1.0)), 4096, 2
+    )
     yield Finding(
         "leave-one-out, N = 2: mean over the gradient 1 (within 15 %)",
         mean(found.means[:, 0] / -2),
@@ -37,5 +39,5 @@ CLAIM = Claim(
     source="Kool 2019",
     prediction=("The same-batch mean baseline shrinks the gradient by 1 - 1/N; leave-one-out does not."),
     experiment=experiment,
-    mutant={"included": 0.0},
+    mutants=({"included": 0.0}, {"distance": 0.5}),
 )

@@ -28,5 +28,5 @@ CLAIM = Claim(
         "+ 1), pathwise 0."
     ),
     experiment=experiment,
-    mutant={"leave_one_out": "pathwise"},
+    mutants=({"leave_one_out": "pathwise", "pathwise": "leave_one_out"},),
 )

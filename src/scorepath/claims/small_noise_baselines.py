@@ -36,5 +36,5 @@ CLAIM = Claim(
         "noise baseline rerun under the same."
     ),
     experiment=experiment,
-    mutant={"zero_noise_baseline": "reinforce"},
+    mutants=({"optimal_constant": "pathwise", "reinforce": "pathwise", "zero_noise_baseline": "reinforce"},),
 )

@@ -33,5 +33,5 @@ CLAIM = Claim(
     source="Roberts & Tedrake 2008",
     prediction=("The signal-to-noise ratio of the gradient predicts the expected improvement per step."),
     experiment=experiment,
-    mutant={"distance": 0.6},
+    mutants=({"distance": 0.6},),
 )

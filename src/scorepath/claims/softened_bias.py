@@ -31,5 +31,5 @@ CLAIM = Claim(
     source="Suh 2022",
     prediction=("A softened contact has a bias that grows with its softness: -(nu / sigma)^2 / 24 at first."),
     experiment=experiment,
-    mutant={"unit": 2.0},
+    mutants=({"unit": 8.0},),
 )

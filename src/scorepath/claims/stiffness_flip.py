@@ -51,5 +51,5 @@ CLAIM = Claim(
     source="Suh 2022 sec. 5 (N = 10 there)",
     prediction="A soft contact favours pathwise, a stiff one the score function.",
     experiment=experiment,
-    mutant={"pathwise": "reinforce"},
+    mutants=({"sigma": 0.25, "pathwise": "leave_one_out", "leave_one_out": "pathwise"},),
 )

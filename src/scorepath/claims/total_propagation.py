@@ -28,5 +28,5 @@ CLAIM = Claim(
     source="Parmas 2018",
     prediction="Up to 10^6 times less variance than pathwise in chaos.",
     experiment=experiment,
-    mutant={"total_propagation": "pathwise"},
+    mutants=({"total_propagation": "pathwise"},),
 )
