@@ -238,8 +238,8 @@ def write_tables(
     probes = [
         {
             "environment": environment, "family": environment, "sigma": sigma, "checkpoint": checkpoint,
-            "criterion": "equal_samples", "rival": "leave_one_out", "lead": 1.0, "jump": 0.0, "probability": 0.9,
-            "threshold": 0.8, "verdict": "pathwise", "value": 1.0,
+            "criterion": "equal_samples", "rival": "leave_one_out", "lead": 1.0, "jump": 0.0, "jump_share": 0.0,
+            "probability": 0.9, "threshold": 0.8, "verdict": "pathwise", "value": 1.0,
         }
         for environment in environments for sigma in SIGMAS if sigma > 0 for checkpoint in CHECKPOINTS
     ]  # fmt: skip
