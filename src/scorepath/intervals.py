@@ -162,7 +162,7 @@ def squared_norm_limits(pseudo_values: np.ndarray, spread: Any, along: Any, roun
     values = np.asarray(pseudo_values, dtype=float)
     parts = values.mean(-1), spread, along, roundness
     numbers = np.broadcast_arrays(*(np.asarray(each, dtype=float) for each in parts))
-    finite = np.isfinite(numbers).all(0)
+    finite = np.asarray(np.isfinite(numbers).all(0))
     estimate, spread, along, roundness = (np.where(finite, each, 0.0) for each in numbers)
     skewed = _skewness_along(np.where(finite[..., None], values, 0.0), (estimate + spread) * along)
 

@@ -82,7 +82,8 @@ def test_a_bouncing_ball_is_the_c_librarys_before_in_and_after_its_contact() -> 
     height, speed = torch.meshgrid(torch.linspace(-0.11, 0.05, 23), torch.linspace(-2, 1, 7), indexing="ij")
     state = torch.stack([height.flatten(), speed.flatten()], -1).double()
     action = torch.linspace(-1, 1, len(state)).double()[:, None]
-    np.testing.assert_allclose(*(each.step(state, action, NO_NOISE)[0] for each in (theirs, ours)), atol=1e-7)
+    expected, found = (each.step(state, action, NO_NOISE)[0] for each in (theirs, ours))
+    np.testing.assert_allclose(expected, found, atol=1e-7)
     exact, differences = (torch.cat(each.step_jacobians(state, action, NO_NOISE)[:2], -1) for each in (theirs, ours))
     off = errors(exact, differences)
     assert np.quantile(off, 0.9) < 1e-4  # between two states a contact may begin

@@ -223,7 +223,7 @@ def test_what_cannot_be_recorded_is_left_to_torch(what: str) -> None:
     assert dynamics(Obstacle(what=what), torch.zeros(1)) is None
 
 
-SHARED = {"list": [1.0], "tensor": torch.ones(1, dtype=torch.float64)}
+SHARED: dict[str, Any] = {"list": [1.0], "tensor": torch.ones(1, dtype=torch.float64)}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from scorepath.noise import Stream
 from scorepath.references import estimates, monte_carlo
 from scorepath.references.exact import exact_reference
 from scorepath.references.monte_carlo import MonteCarloReference, certified_reference
-from scorepath.references.witnesses import witness
+from scorepath.references.witnesses import ROUNDING, witness
 from scorepath.rollout import Simulator
 
 SYSTEM = LQR(horizon=4, initial_mean=1.0, initial_std=0.3, discount=0.9)
@@ -328,7 +328,7 @@ def test_a_certificate_promises_no_more_than_what_ties_it_to_single_precision() 
     """Branches and differences of a smooth return would see a billionth, but only of what is in double precision."""
     found = certify(Walk(), torch.zeros(1, dtype=torch.float64), 0.3)
     assert found.certified
-    assert monte_carlo.ROUNDING[torch.float32] <= found.noticeable < 1e-3
+    assert ROUNDING[torch.float32] <= found.noticeable < 1e-3
     assert f"a bias of {100 * found.noticeable:.2g} % would show" in found.certified_by
 
 

@@ -47,14 +47,14 @@ def test_every_checkpoint_has_a_line_at_every_level_through_its_own_return(plan:
     lines = table.groupby(["environment", "checkpoint", "sigma"])
     assert len(lines) == len(study.environments) * len(study.references.return_gaps) * len(study.noise_levels)
     assert (lines.size() == POINTS).all()
-    assert (table["along_sigma"] == study.landscape_level).all()
+    assert (table["along_sigma"] == study.landscape_level("cosine")).all()
     assert study.references.noise_level in study.noise_levels
     own = table[(table["environment"] == "cosine") & (table["distance"] == 0)]
     own = own[own["sigma"] == study.references.noise_level]
     assert own["expected_return"].tolist() == pytest.approx(load_policies("cosine").returns.tolist(), rel=1e-3)
-    gradient = load_reference("cosine", study.landscape_level).gradients.mean(1)[0].norm().item()
+    gradient = load_reference("cosine", study.landscape_level("cosine")).gradients.mean(1)[0].norm().item()
     near = table[(table["environment"] == "cosine") & (table["checkpoint"] == 0)]
-    near = near[near["sigma"] == study.landscape_level].sort_values("distance")
+    near = near[near["sigma"] == study.landscape_level("cosine")].sort_values("distance")
     (before, after) = near.iloc[[POINTS // 2 - 1, POINTS // 2 + 1]].itertuples()
     slope = (after.expected_return - before.expected_return) / (after.distance - before.distance)
     assert slope == pytest.approx(gradient, rel=0.15)
