@@ -132,7 +132,7 @@ CLAIM = Claim(
     mutants=({"d0": 0.0}, {"cured": 0.9}, {"mean": -0.5}),
     why=(
         "With another d0 it is another contact, whose gradient is 5 % larger; and its smooth onset is still stiff, so"
-        " that sums over a grid of actions are right to a few tenths of a percent. Not tried without MuJoCo: pip"
-        " install --editable '.[mujoco]' in Scorepath's folder."
+        " that sums over a grid of actions are right to a few tenths of a percent. Not tried without MuJoCo:"
+        " pip install --editable '.[mujoco]' in Scorepath's folder."
     ),
 )
