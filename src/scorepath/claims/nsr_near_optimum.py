@@ -35,5 +35,5 @@ CLAIM = Claim(
         "their ratio converges to 15/4."
     ),
     experiment=experiment,
-    mutants=({"unit": 2.0}, {"reinforce": "leave_one_out"}),
+    mutants=({"unit": 2.0}, {"reinforce": "optimal_constant"}),
 )
