@@ -45,5 +45,5 @@ CLAIM = Claim(
         " the law of total variance."
     ),
     experiment=experiment,
-    mutants=({"all_action": "reinforce"},),
+    mutants=({"all_action": "reinforce", "reinforce": "leave_one_out"},),
 )

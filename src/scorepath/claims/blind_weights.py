@@ -32,5 +32,5 @@ CLAIM = Claim(
     source="Parmas 2018; derived",
     prediction="On a jump all the weight goes to pathwise at every batch size, and the whole gradient is lost.",
     experiment=experiment,
-    mutants=({"inverse_variance": "reinforce"},),
+    mutants=({"inverse_variance": "reinforce"}, {"inverse_variance": "deterministic_pathwise"}),
 )

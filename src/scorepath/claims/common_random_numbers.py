@@ -66,5 +66,5 @@ CLAIM = Claim(
         " where the return is continuous, and goes as h^-1 where it jumps."
     ),
     experiment=experiment,
-    mutants=({"common": False},),
+    mutants=({"common": False}, {"common": True}),
 )

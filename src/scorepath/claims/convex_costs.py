@@ -33,7 +33,7 @@ def experiment(lab: Lab) -> Iterator[Finding]:
         )  # fmt: skip
     yield Finding(
         "2 + cos(10 a), which is never negative but not convex: the same ratio above 1",
-        exactly(max(_ratio(RIPPLED, sigma) for sigma in LEVELS)), None, (1.0, math.inf),
+        exactly(max(_ratio(lab.setting("rippled", RIPPLED), sigma) for sigma in LEVELS)), None, (1.0, math.inf),
     )  # fmt: skip
 
 
@@ -52,5 +52,5 @@ CLAIM = Claim(
     source="Gal 2016 section 3; Mohamed 2020; derived",
     prediction="For a cost that is convex and not negative pathwise has the smaller variance, whatever the noise.",
     experiment=experiment,
-    mutants=({"cost": RIPPLED},),
+    mutants=({"cost": RIPPLED, "rippled": COSTS["a^4"]},),
 )

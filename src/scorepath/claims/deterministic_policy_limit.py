@@ -9,6 +9,7 @@ import numpy as np
 
 from scorepath.claims._lab import Claim, Finding, Lab, about, exactly
 from scorepath.environments.base import Environment
+from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
 from scorepath.environments.quadratic import Quadratic
 from scorepath.environments.step import Step
@@ -24,9 +25,10 @@ def experiment(lab: Lab) -> Iterator[Finding]:
         "LQR with feedback, sigma = 0.1 to 0.05: distance of the gradient from the noiseless one as sigma^2"
         " (within 0.05)", exactly(math.log2(far / near)), 2.0, about(2.0, 0.05),
     )  # fmt: skip
+    quadratic = lab.setting("one decision", Quadratic(dimension=1, offset=1.0))
     yield Finding(
         "quadratic, one decision, sigma = 0.1: distance 0 (within 1e-9)",
-        exactly(_distance(lab, Quadratic(dimension=1, offset=1.0), 0.3, LEVELS[0])), 0.0, about(0.0, 1e-9),
+        exactly(_distance(lab, quadratic, 0.3, LEVELS[0])), 0.0, about(0.0, 1e-9),
     )  # fmt: skip
     far, near = (_distance(lab, Step(edge=0.0), 0.0, sigma) for sigma in LEVELS)
     yield Finding(
@@ -48,5 +50,5 @@ CLAIM = Claim(
         " and has no limit on a jump."
     ),
     experiment=experiment,
-    mutants=({"still": 0.2},),
+    mutants=({"still": 0.2}, {"one decision": Cosine(frequency=2.0, phase=1.0)}),
 )

@@ -39,5 +39,5 @@ CLAIM = Claim(
         " best constant baseline iff |d| < 0.866 sigma."
     ),
     experiment=experiment,
-    mutants=({"share": 0.6},),
+    mutants=({"share": 0.6}, {"antithetic": "reinforce"}),
 )

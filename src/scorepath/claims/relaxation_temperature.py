@@ -36,5 +36,5 @@ CLAIM = Claim(
     source="Jang et al. 2017; Maddison et al. 2017",
     prediction="As the temperature falls the bias of Gumbel-softmax vanishes and its variance grows.",
     experiment=experiment,
-    mutants=({"temperature": WARM},),
+    mutants=({"temperature": WARM}, {"temperature": COLD}),
 )
