@@ -19,6 +19,8 @@ from tests.helpers.small_tables import write_tables
 from scorepath.figures import FIGURES
 from scorepath.figures.identity import describe, projections
 from scorepath.figures.wording import number
+from scorepath.references.monte_carlo import UNNOTICED
+from scorepath.references.witnesses import POWER
 from scorepath.reporting.bibliography import WORKS
 from scorepath.reporting.page import absent, render_report
 from scorepath.reporting.rows import identity_rows, judged_by
@@ -123,6 +125,15 @@ def test_no_tables_at_all_still_give_a_report(tmp_path: Path) -> None:
     assert Page(text).open == []
     render_report(Tables(tmp_path / "tables"), tmp_path / "none", None, tmp_path / "out" / "report.html", {})
     assert Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).open == []
+
+
+def test_the_methods_name_all_conditions_of_a_certificate(tmp_path: Path) -> None:
+    text = render(write_tables(tmp_path / "tables"))
+    assert UNNOTICED == 0.5
+    assert (
+        f"a bias of half the gradient’s length would have shown in their comparison with probability {POWER:g}" in text
+    )
+    assert "the standard error is within the stated budget" in text
 
 
 @pytest.mark.parametrize("proved", [False, True])

@@ -29,6 +29,7 @@ def test_places_are_smooth_or_jump(tmp_path: Path) -> None:
     assert classified(tables)["line"].value_counts().to_dict() == {"smooth": 4, "jump": 4}
     smooth, jump = rule_lines(tables)
     assert (smooth.use, jump.where) == ("pathwise", "It jumps")
+    assert jump.use == "not pathwise alone"
     assert smooth.evidence.startswith("smaller error in 4 of 4 decided comparisons")
     assert "up to 100 % [99.9, 100] of the gradient (edge)" in jump.evidence
     assert "it loses 4 of 4 (1 environment, 0 open" in jump.evidence
