@@ -257,7 +257,7 @@ class _Inquiry:
 
     def _sample(self) -> None:
         """Paired batches, in chunks that double, where the answer is not clear yet."""
-        names = list(probes.contestants(self.simulators[0]))
+        names = ", ".join(probes.contestants(self.simulators[0]))
         while not all(level.answer is not None and level.answer.clear for level in self.levels):
             begun = False
             for level in self.levels:
@@ -269,9 +269,7 @@ class _Inquiry:
                 if chunk < 1:
                     continue
                 begun = True
-                self.progress(
-                    f"sigma = {level.simulator.sigma:g}: {chunk} more of {self.samples} by {', '.join(names)}"
-                )
+                self.progress(f"sigma = {level.simulator.sigma:g}: {chunk} more of {self.samples} by {names}")
                 self._take(level, chunk)
                 if level.sampled is not None and level.sampled.batches >= FEWEST:
                     self._answer(level)
@@ -300,21 +298,11 @@ class _Inquiry:
 
     def _answer(self, level: _Level) -> None:
         assert level.sampled is not None
+        missed = level.missed_jump
+        jumps = missed is not None or any(each.jump is not None and each.jump.share == 0 for each in self.levels)
         level.answer = answer_of(
-            level.sampled,
-            level.seconds,
-            level.missed_jump,
-            self._jumps(level),
-            level.moments,
-            level.slope,
-            level.single,
-            self.model,
+            level.sampled, level.seconds, missed, jumps, level.moments, level.slope, level.single, self.model
         )
-
-    def _jumps(self, here: _Level) -> bool:
-        """Whether a jump was found at any noise level, or a ramp here that what was sampled does not meet."""
-        proper = any(level.jump is not None and level.jump.share == 0 for level in self.levels)
-        return proper or here.missed_jump is not None
 
     def _explain(self) -> None:
         """Growth, roughness and precision: why the winner wins."""

@@ -29,7 +29,8 @@ from scorepath.measurement import sample_batches, sample_variances, steps_per_sa
 from scorepath.moments import BatchMoments, concatenate
 from scorepath.noise import Noise, Stream
 from scorepath.references import estimates
-from scorepath.references.jumps import Jump, draw_lines, find_jump, outlying_lines
+from scorepath.references.jumps import Jump, find_jump
+from scorepath.references.noise_lines import draw_lines, outlying_lines
 from scorepath.references.witnesses import witness
 from scorepath.rollout import Simulator
 from scorepath.statistics import squared_bias

@@ -204,7 +204,7 @@ def ramp(width: float, height: float = 20.0, edge: float = 0.1) -> Stranger:
 
 RAMPS: dict[str, Stranger] = {
     "ramp of 1e-6": ramp(1e-6),
-    "ramp of 1e-5": ramp(1e-5),
+    "ramp of 3e-6": ramp(3e-6),
     "slope of 1e8": _paying(lambda self, x, v, a, t: torch.sigmoid(1e8 * (x - 0.1))),
     "in the action": _paying(lambda self, x, v, a, t: -(x**2) + 20 * torch.clamp((a - 0.1) / 1e-6, 0, 1)),
     "soft quantiser": _paying(lambda self, x, v, a, t: -((a + torch.tanh(1e7 * torch.sin(40 * a)) / 40 - x) ** 2)),

@@ -19,7 +19,8 @@ from scorepath.environments.base import Environment, SequentialEnvironment, make
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.policies import Policy
 from scorepath.references.exact import exact_reference
-from scorepath.references.jumps import PIECES, Jump, draw_lines, find_jump, refutation
+from scorepath.references.jumps import PIECES, Jump, find_jump, refutation
+from scorepath.references.noise_lines import draw_lines
 from scorepath.rollout import Simulator
 
 LINES = 96

@@ -6,8 +6,7 @@ on until their ends are the same number but for the last bits. A jump is what is
 neighbours: across the last interval the reward changes, across equally long and much longer ones beside it next to
 nothing. A steep slope changes as much beside as across, a kink or a root shrinks on the way, and where chaos has
 magnified the last bits everything changes; so a jump is seen in the first reward that it reaches, before chaos hides
-it, and lines that part only late in the episode have early rewards there. What few trajectories meet, few lines do:
-so some lines end in the outliers among some thousand trajectories, by reward, return and length of the episode.
+it, and lines that part only late in the episode have early rewards there.
 
 A ramp is continuous, but one that no sample falls on is as good as a jump: its derivative, however large, is not met,
 and a score function sees both of its ends. So where a change keeps its size while its piece shrinks, and then fades,
@@ -19,16 +18,14 @@ trajectories. A stiff contact that is met more often is none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from scorepath.environments.base import Environment
-from scorepath.noise import RolloutNoise
 from scorepath.policies import Policy
-from scorepath.rollout import Simulator
+from scorepath.references.noise_lines import TRAJECTORIES, Lines, Rewards, simulate
 
 PIECES = 32
 """Into which every line is cut at first."""
@@ -57,11 +54,9 @@ ROUNDING = 1e-12
 """What is not told from rounding, as a part of the sum of a trajectory's absolute rewards."""
 SMALLEST = 1e-5
 """Size of the smallest jump that counts, as a part of the return's range along its line."""
-TRAJECTORIES = 4096
-"""That are to meet a ramp where nothing is said of them: those of a study's cell by default."""
-FEWEST_HITS = 10.0
-"""Of them that have to be expected on a ramp: that it is met by none has then a probability of 5e-5. Widths and counts
-of crossings are known to a factor of two or so."""
+FEWEST_HITS = 3.0
+"""Of them that have to be expected on a ramp: that it is met by none has then a probability of 5 %, and what a few meet
+shows in the tail of their derivatives. Widths and counts of crossings are known to a factor of two or so."""
 HOLDS = 0.8
 """Share of a ramp's change that happens within what is called its width."""
 FINE = 8
@@ -77,9 +72,6 @@ MATTERS = 0.05
 """Size of the least ramp that counts, or of all change that derivatives do not see, by the change that they see."""
 UNSEEN_CROSSINGS = 3.0
 """Of lines by ramps, added to those that were counted: none among n lines may yet be 3 of n (95 %)."""
-TRAJECTORIES_AT_ONCE = 4096
-OUTLIERS = 3
-"""Trajectories of each of four kinds that lines end in."""
 
 
 class Jump(NamedTuple):
@@ -99,114 +91,6 @@ class Jump(NamedTuple):
     def is_met(self, trajectories: float) -> bool:
         """Whether so many trajectories see enough of it to know it by its derivatives."""
         return self.share * trajectories >= FEWEST_HITS
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Straight lines in the space of action noise, each under a policy and noise of its own.
-
-    | field | meaning | shape |
-    |---|---|---|
-    | parameters | of the policy | (lines, P), float64 |
-    | initial, process | the rest of the noise | (lines, initial_noise_dim), (lines, horizon, process_noise_dim) |
-    | start, direction | of what is added to the policy's output | (lines, horizon, action_dim) |
-    | alike | whether all are drawn alike: one policy, one noise level | |
-    """
-
-    parameters: Tensor
-    initial: Tensor
-    process: Tensor
-    start: Tensor
-    direction: Tensor
-    alike: bool = False
-
-    def __len__(self) -> int:
-        return len(self.parameters)
-
-
-class _Rewards(NamedTuple):
-    """Of points on lines: each step's discounted reward and, last, the return; how many steps the episode lasted."""
-
-    values: Tensor  # (lines, points, horizon + 1)
-    lasted: Tensor  # (lines, points)
-
-
-def draw_lines(
-    environment: Environment, parameters: Tensor, scales: Tensor, generator: torch.Generator, drift: float = 0.0
-) -> Lines:
-    """A line for each policy and scale: half of them part at time 0, the others later; a quarter starts without noise.
-
-    Args:
-        environment: any with continuous actions.
-        parameters: of each line's policy, (lines, P).
-        scales: standard deviation of the action noise on each line, (lines,).
-        generator: of the numbers.
-        drift: size of what half of the lines add to all actions of an episode, in units of their scale.
-    """
-    count, horizon, action_dim = len(parameters), environment.horizon, environment.action_dim
-
-    def randn(*shape: int) -> Tensor:
-        return torch.randn(count, *shape, generator=generator, dtype=torch.float64)
-
-    number = torch.arange(count)
-    start, end = (randn(horizon, action_dim) + drift * randn(1, action_dim) * (number % 2)[:, None, None] for _ in "se")
-    start = torch.where((number % 4 == 3)[:, None, None], 0.0, start)
-    parts = (torch.rand(count, generator=generator) * horizon).long() * ((number // 2) % 2)
-    later = torch.arange(horizon) >= parts[:, None]
-    direction = (end - start) * later[..., None]
-    return Lines(
-        parameters.double(),
-        randn(environment.initial_noise_dim),
-        randn(horizon, environment.process_noise_dim),
-        scales[:, None, None] * start,
-        scales[:, None, None] * direction,
-        alike=drift == 0 and all(bool((each == each[:1]).all()) for each in (parameters, scales)),
-    )
-
-
-def outlying_lines(
-    environment: Environment, policy: Policy, parameters: Tensor, scale: float, generator: torch.Generator,
-    among: int = TRAJECTORIES,
-) -> Lines:  # fmt: skip
-    """Lines to the outliers of so many trajectories, each from another draw of action noise: those that stand out of
-    their step's rewards, those of highest and of lowest return, and the shortest episodes.
-
-    Args:
-        environment: any with continuous actions.
-        policy: of all lines.
-        parameters: its, (P,).
-        scale: standard deviation of the action noise.
-        generator: of the numbers.
-        among: trajectories; an event of less than one in so many is met by luck only.
-    """
-    horizon, action_dim = environment.horizon, environment.action_dim
-
-    def randn(*shape: int) -> Tensor:
-        return torch.randn(1, among, *shape, generator=generator, dtype=torch.float64)
-
-    drawn = RolloutNoise(
-        initial=randn(environment.initial_noise_dim),
-        action=scale * randn(horizon, action_dim),
-        process=randn(horizon, environment.process_noise_dim),
-        reward=torch.zeros(1, among, horizon, 1, dtype=torch.float64),
-    )
-    simulator = Simulator(environment, policy, parameters.double()[None], 1.0)
-    parts = [
-        simulator.rollout(RolloutNoise(*(each[:, i : i + TRAJECTORIES_AT_ONCE] for each in drawn)), keep_hidden=False)
-        for i in range(0, among, TRAJECTORIES_AT_ONCE)
-    ]
-    rewards = torch.cat([part.rewards[0] for part in parts])
-    away = ((rewards - rewards.median(0).values).abs() / rewards.std(0)).nan_to_num(0.0, 0.0, 0.0).amax(1)
-    returns = rewards.sum(-1).nan_to_num(0.0, 0.0, 0.0)
-    scores = [away, returns, -returns]
-    if parts[0].active is not None:
-        scores.append(-torch.cat([part.active[0].sum(-1) for part in parts if part.active is not None]).double())
-    ends = torch.cat([score.topk(min(OUTLIERS, among)).indices for score in scores]).unique()
-    start = drawn.action[0, (ends + 1) % among]
-    return Lines(
-        parameters.double().expand(len(ends), -1), drawn.initial[0, ends], drawn.process[0, ends],
-        start, drawn.action[0, ends] - start,
-    )  # fmt: skip
 
 
 def refutation(environment: Environment, jump: Jump, trajectories: int = TRAJECTORIES) -> str:
@@ -249,7 +133,7 @@ def find_jump(environment: Environment, policy: Policy, lines: Lines, trajectori
         trajectories: that are to meet a ramp, or it is as good as a jump.
     """
     places = torch.linspace(0, 1, PIECES + 1, dtype=torch.float64).expand(len(lines), -1)
-    found = _simulate(environment, policy, lines, torch.arange(len(lines)), places)
+    found = simulate(environment, policy, lines, torch.arange(len(lines)), places)
     returns = found.values[..., -1]
     span = (returns.amax(1) - returns.amin(1)).nan_to_num(0.0, 0.0, 0.0)
     rounding = ROUNDING * found.values[..., :-1].abs().sum(-1).amax(1).nan_to_num(0.0, 0.0, 0.0)
@@ -258,7 +142,7 @@ def find_jump(environment: Environment, policy: Policy, lines: Lines, trajectori
     pieces = _Pieces(which, places[which, piece], places[which, piece + 1], returns.diff(dim=1)[which, piece].abs())
     sharp, faded = _zoomed(environment, policy, lines, pieces, entry, least)
     jump = _largest(environment, policy, lines, sharp, least) if len(sharp.which) else None
-    if jump is None and len(faded.which):
+    if jump is None and lines.typical and len(faded.which):
         variation = returns.diff(dim=1).abs().sum(1).nan_to_num(0.0, 0.0, 0.0)
         return _least_met(environment, policy, lines, faded, least, variation, trajectories)
     return jump
@@ -273,7 +157,7 @@ def _zoomed(
     while len(pieces.which) and pieces.right[0] - pieces.left[0] > LAST_LENGTH:
         which, left, right, change = pieces
         cuts = left[:, None] + (right - left)[:, None] * torch.linspace(0, 1, PARTS + 1, dtype=torch.float64)
-        inner = _simulate(environment, policy, lines, which, cuts)
+        inner = simulate(environment, policy, lines, which, cuts)
         followed = torch.cat([inner.values, inner.lasted[..., None]], -1)
         values = followed.gather(-1, entry[:, None, None].expand(-1, PARTS + 1, 1))[..., 0]
         now, part = values.diff(dim=1).abs().nan_to_num(0.0, 0.0, 0.0).max(1)
@@ -289,7 +173,7 @@ def _zoomed(
     return pieces, _Pieces(*(torch.cat(each) for each in zip(*faded, strict=True)))
 
 
-def _candidates(found: _Rewards, least: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _candidates(found: Rewards, least: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Pieces to look at: their line, their place on it, and the entry of `values` (or `lasted`, the last) to follow.
 
     A piece stands out where its change differs from the mean of its neighbours'; by how much is measured in the
@@ -385,7 +269,7 @@ def _elsewhere(environment: Environment, policy: Policy, lines: Lines, which: Te
     parts = torch.rand(len(which), each, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     starts = (torch.arange(each) + parts) / each
     ends = torch.stack([starts, starts + width], -1).flatten(1)
-    values = _simulate(environment, policy, lines, which, ends).values[..., -1]
+    values = simulate(environment, policy, lines, which, ends).values[..., -1]
     return values.unflatten(1, (each, 2)).diff(dim=-1).abs().flatten()
 
 
@@ -395,7 +279,7 @@ def _narrowed(environment: Environment, policy: Policy, lines: Lines, pieces: _P
     while True:
         length = pieces.right - pieces.left
         places = pieces.left[:, None] + length[:, None] * parts
-        values = _simulate(environment, policy, lines, pieces.which, places).values[..., -1]
+        values = simulate(environment, policy, lines, pieces.which, places).values[..., -1]
         first, last = _fewest(values)
         change = (values[rows, last] - values[rows, first]).abs()
         pieces = _Pieces(pieces.which, places[rows, first], places[rows, last], change)
@@ -428,7 +312,7 @@ def _beside(
     places = torch.cat([places, places[:, [far, -1]].repeat_interleave(SHAKEN, 1)], 1)
     shaken = torch.zeros(places.shape[1], *lines.direction.shape[1:], dtype=torch.float64)
     shaken[-2 * SHAKEN :].normal_(generator=torch.Generator().manual_seed(0))
-    values = _simulate(environment, policy, lines, which, places, SHAKE * shaken).values
+    values = simulate(environment, policy, lines, which, places, SHAKE * shaken).values
     values, moved = values.split([places.shape[1] - 2 * SHAKEN, 2 * SHAKEN], dim=1)
     before, after = values.chunk(2, dim=1)
     across = (after[:, 0] - before[:, 0]).abs()
@@ -436,32 +320,3 @@ def _beside(
     for side, its_moved in zip((before, after), moved.chunk(2, dim=1), strict=True):
         restless = torch.maximum(restless, (its_moved - side[:, far, None]).abs().amax(1))
     return across, restless
-
-
-def _simulate(
-    environment: Environment, policy: Policy, lines: Lines, which: Tensor, places: Tensor, shaken: Tensor | None = None
-) -> _Rewards:
-    """The trajectories at these places (C, K) of the lines `which` (C,).
-
-    `shaken`, (K, horizon, action_dim), is added to the actions, in units of the line's largest entry.
-    """
-    step = max(1, TRAJECTORIES_AT_ONCE // places.shape[1])
-    parts = []
-    for i in range(0, len(which), step):
-        own, at = which[i : i + step], places[i : i + step, :, None, None]
-        direction = lines.direction[own, None]
-        action = lines.start[own, None] + at * direction
-        if shaken is not None:
-            action = action + shaken * direction.abs().amax((1, 2, 3), keepdim=True)
-        count, points = action.shape[:2]
-        noise = RolloutNoise(
-            initial=lines.initial[own, None].expand(-1, points, -1),
-            action=action,
-            process=lines.process[own, None].expand(-1, points, -1, -1),
-            reward=action.new_zeros(count, points, environment.horizon, 1),
-        )
-        found = Simulator(environment, policy, lines.parameters[own], 1.0).rollout(noise, keep_hidden=False)
-        rewards, active = found.rewards, found.active
-        lasted = torch.zeros_like(rewards[..., 0]) if active is None else active.sum(-1).to(rewards)
-        parts.append(_Rewards(torch.cat([rewards, rewards.sum(-1, keepdim=True)], -1), lasted))
-    return _Rewards(*(torch.cat(each) for each in zip(*parts, strict=True)))

@@ -34,7 +34,8 @@ from torch import Tensor
 
 from scorepath.noise import Noise, Stream
 from scorepath.references import estimates
-from scorepath.references.jumps import TRAJECTORIES, draw_lines, find_jump, outlying_lines, refutation
+from scorepath.references.jumps import find_jump, refutation
+from scorepath.references.noise_lines import TRAJECTORIES, draw_lines, outlying_lines
 from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
 

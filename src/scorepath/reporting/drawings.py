@@ -117,7 +117,7 @@ def dark(colour: str) -> str:
     """The counterpart of a colour (#rrggbb) on dark paper: as far from the paper, of the same hue and chroma.
 
     >>> dark("#ffffff"), dark("#000000")
-    ('#202020', '#eeeeee')
+    ('#1f1f1f', '#eeeeee')
     """
     shares = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
     linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)

