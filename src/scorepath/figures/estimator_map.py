@@ -63,7 +63,7 @@ def draw(tables: Tables, output: Path) -> None:
         top, bottom = 1.6, 0.62
         height = 0.2 * len(estimators) + top + bottom
         figure = Sheet(style.WIDTH, height)
-        axes = figure.add_axes((0.2, bottom / height, 0.785, 1 - (top + bottom) / height))
+        axes = figure.add_axes((0.2, bottom / height, 0.75, 1 - (top + bottom) / height))
         axes.pcolormesh(
             np.ma.masked_invalid(distance), cmap=COLOURS, norm=Normalize(0, CLIP), edgecolors="white", linewidth=0.6
         )

@@ -32,7 +32,8 @@ def probes(plan: Plan, environment: str) -> None:
     instance, policy = make_environment(study.environments[environment])
     exists = Pathwise().not_applicable(instance, 1.0) is None
     budget = study.gradients.batch_size
-    samples = max(2, min(budget, study.gradients_of(environment).samples // BATCHES))  # no dearer than the measurement
+    most = study.gradients_of(environment).samples // 4  # a probe is cheaper than the measurement
+    samples = max(2, min(budget, most // BATCHES))
     rows: list[dict[str, Any]] = []
     for sigma in study.noise_levels_of(environment) if exists else ():
         for index, parameters in enumerate(load_policies(environment).parameters if sigma > 0 else ()):

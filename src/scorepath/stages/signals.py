@@ -30,7 +30,7 @@ def signals(plan: Plan, environment: str) -> None:
     """
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
-    samples = max(2, min(MOST_SAMPLES, study.gradients_of(environment).samples // BATCHES))
+    samples = max(2, min(MOST_SAMPLES, study.gradients_of(environment).samples // 4 // BATCHES))
     rows = []
     for sigma in study.noise_levels_of(environment) if has_signals(instance) else ():
         for index, parameters in enumerate(load_policies(environment).parameters if sigma > 0 else ()):
