@@ -7,8 +7,7 @@
 #   results/training/{environment}/{estimator}/sigma={sigma}.csv  learning curves
 #   results/exact_curves/{environment}.csv                        exact lines over the noise level
 #   results/signals/{environment}.csv                             moments of the pathwise action signals
-#   results/landscapes/{environment}/line.csv                     the return along a line through each checkpoint
-#   results/landscapes/{environment}/trajectory.csv               one trajectory of each checkpoint, without noise
+#   results/landscapes/{environment}/*.csv                        the return along a line; a trajectory without noise
 #   results/probes/{environment}.csv                              what the advisor sees of an environment
 #   results/costs/{environment}.csv                               seconds and memory per sample
 #   results/advisor/model.json                                    its model, fitted to this study

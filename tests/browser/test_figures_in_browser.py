@@ -50,7 +50,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answer(browser: str, page: Path, profile: Path, script: str) -> Any:
     """What a script puts into `found` once the page stands."""
-    scripted = with_script(page, f"const found = {{}};\n{script}\ndocument.title = JSON.stringify(found);")
+    scripted = with_script(page, f"{{\nconst found = {{}};\n{script}\ndocument.title = JSON.stringify(found);\n}}")
     return json.loads(title(dom(browser, profile, scripted.as_uri())))
 
 

@@ -103,7 +103,7 @@ def test_it_is_true_to_the_study(finished: Project) -> None:
         ):
             assert archive.read(name) == finished.path(name).read_bytes()
         checked = {name: entity["sha256"] for name, entity in entities.items() if "sha256" in entity}
-        assert len([name for name in checked if name.startswith("results/tables/")]) == 22
+        assert len([name for name in checked if name.startswith("results/tables/")]) == 24
         assert {"config.yaml", "jobs.csv", "reports/report.html", "results/plan.json", "Snakefile"} <= checked.keys()
         for name, value in checked.items():
             assert hashlib.sha256(archive.read(name)).hexdigest() == value, name

@@ -37,7 +37,7 @@ def test_cores_order_and_worker_do_not_matter(finished: Project, fresh: Project)
     assert theirs.keys() == ours.keys()
     assert differing(ours, theirs) == []
     untimed = {name: data for name, data in finished.results("tables/*.csv").items() if name not in TIMED}
-    assert len(untimed) == 19
+    assert len(untimed) == 21
     assert differing(untimed, fresh.results("tables/*.csv")) == []
     relative = [
         [Path(path).relative_to(project.folder) for path in finishing_order(project)] for project in (finished, fresh)

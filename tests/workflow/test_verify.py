@@ -77,7 +77,7 @@ def test_planted_differences_are_found(finished: Project) -> None:
 def test_a_sample_is_printed_and_can_be_taken_again(finished: Project) -> None:
     first = finished.execute("scorepath", "verify", "--cores", "2")
     assert first.status == 0, first.output
-    assert "Computing 8 of 38 results again: seed " in first.output
+    assert "Computing 9 of 38 results again: seed " in first.output
     seed = first.output.partition("seed ")[2].partition(",")[0]
     again = finished.execute("scorepath", "verify", "--cores", "2", "--seed", seed)
     assert again.output == first.output
@@ -90,7 +90,7 @@ def test_other_circumstances_are_said(finished: Project) -> None:
         path.write_text(json.dumps(content | {"processor": "an abacus"}))
     ended = finished.execute("scorepath", "verify", "--cores", "2")
     assert ended.status == 0, ended.output
-    assert "Note: 8 of these 8 results were made with torch 1.0; now it is " in ended.output
+    assert "Note: 9 of these 9 results were made with torch 1.0; now it is " in ended.output
     assert "made with processor an abacus; now it is " in ended.output
 
 

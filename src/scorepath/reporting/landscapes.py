@@ -14,6 +14,8 @@ import pandas as pd
 from scorepath.store.paths import sigma_token
 from scorepath.store.tables import Tables
 
+LARGEST = 1e300
+"""Beyond it nothing is resolved, and rounding would overflow."""
 STEPS = 500
 """What a drawing resolves."""
 
@@ -25,8 +27,7 @@ def embedded_landscapes(tables: Tables) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for (name, checkpoint), own in tables.read("landscapes").groupby(["environment", "checkpoint"], sort=False):
-        finite = own["expected_return"].replace([math.inf, -math.inf], math.nan).dropna()
-        unit = _unit(finite)
+        unit = _unit(own["expected_return"])
         sampled = bool((own["trajectories"] > 0).any())
         lines = {}
         for sigma, line in own.groupby("sigma", sort=False):
@@ -50,9 +51,10 @@ def embedded_trajectories(tables: Tables) -> dict[str, dict[str, Any]]:
 
 
 def _unit(values: pd.Series) -> int:
-    """The decimal places that resolve what these span; negative ones for tens and more."""
-    span = float(values.max() - values.min()) if len(values) else 0.0
-    size = span if span > 0 else abs(float(values.iloc[0])) if len(values) else 0.0
+    """The decimal places that resolve what the finite ones span; negative ones for tens and more."""
+    finite = [float(value) for value in values if math.isfinite(value)]
+    span = max(finite) / 2 - min(finite) / 2 if finite else 0.0  # half of it, which is finite
+    size = 2 * min(span, LARGEST) if span > 0 else min(abs(finite[0]), LARGEST) if finite else 0.0
     return math.ceil(math.log10(STEPS / size)) if size > 0 else 0
 
 
