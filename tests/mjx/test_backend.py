@@ -127,8 +127,10 @@ def test_jax_stays_as_its_owner_has_it() -> None:
     import jax
 
     _, environment = ball()
-    environment.step(*visited(environment, 0), NO_NOISE)
-    assert jax.numpy.ones(1).dtype == np.float32
+    for owned in (np.float32, np.float64):
+        with jax.enable_x64(owned == np.float64):
+            environment.step(*visited(environment, 0), NO_NOISE)
+            assert jax.numpy.ones(1).dtype == owned
 
 
 def test_an_environment_of_mjx_conforms() -> None:

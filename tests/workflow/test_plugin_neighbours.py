@@ -126,7 +126,9 @@ def test_no_table_mixes_two_models(helped: Project) -> None:
     before = numbers(helped)
     helped.path("mine/dynamics.py").write_text(FILES["mine/dynamics.py"].replace("0.1", "9.0"))
     write(helped, {}, noise_levels=[0.1, 0.2])
-    ended = helped.run(*(f"results/tables/{name}.csv" for name in ("gradient_statistics", "signals", "probes", "landscapes")))
+    ended = helped.run(
+        *(f"results/tables/{name}.csv" for name in ("gradient_statistics", "signals", "probes", "landscapes"))
+    )
     assert ended.status == 0, ended.output
     after = numbers(helped)
     same = {name for name, content in before.items() if after[name] == content}
