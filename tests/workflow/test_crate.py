@@ -119,7 +119,7 @@ def test_it_is_true_to_the_study(finished: Project) -> None:
     commands = {job["file"]: job["command"] for job in jobs}
     assert commands["results/training/lqr/pathwise/sigma=0.5.csv"] == "scorepath train lqr pathwise 0.5"
     figures = len(list(finished.path("results/figures").glob("*")))
-    assert len(commands) == 1 + 3 + 6 + 3 + 15 + 2 + 3 + 3 + 3 + 22 + 1 + figures + 1
+    assert len(commands) == 1 + 3 + 6 + 3 + 15 + 2 + 3 + 3 + 3 + 3 + 24 + 1 + figures + 1
     software = {entity["name"] for entity in entities.values() if entity["@type"] == "SoftwareApplication"}
     assert {"python", "torch", "numpy", "snakemake", "scorepath"} <= software
     assert "commit: " in entities["Snakefile"]["version"]
