@@ -1,5 +1,4 @@
 # When do pathwise gradients beat REINFORCE? A cell is environment x estimator x noise level sigma.
-#
 #   results/plan.json                                             every cell and its status (`scorepath plan`)
 #   results/references/{environment}/policies.npz                 checkpoints, the same for all estimators
 #   results/references/{environment}/sigma={sigma}.npz            reference gradients at the checkpoints
@@ -7,7 +6,8 @@
 #   results/training/{environment}/{estimator}/sigma={sigma}.csv  learning curves
 #   results/exact_curves/{environment}.csv                        exact lines over the noise level
 #   results/signals/{environment}.csv                             moments of the pathwise action signals
-#   results/landscapes/{environment}/*.csv                        the return along a line; a trajectory without noise
+#   results/landscapes/{environment}/line.csv                     the return along a line through each checkpoint
+#   results/landscapes/{environment}/trajectory.csv               one trajectory of each checkpoint, without noise
 #   results/probes/{environment}.csv                              what the advisor sees of an environment
 #   results/costs/{environment}.csv                               seconds and memory per sample
 #   results/advisor/model.json                                    its model, fitted to this study

@@ -130,9 +130,7 @@ def test_no_tables_at_all_still_give_a_report(tmp_path: Path) -> None:
 def test_the_methods_name_all_conditions_of_a_certificate(tmp_path: Path) -> None:
     text = render(write_tables(tmp_path / "tables"))
     assert UNNOTICED == 0.5
-    assert (
-        f"a bias of half the gradient’s length would have shown in their comparison with probability {POWER:g}" in text
-    )
+    assert f"would have shown a bias of half the gradient’s length with probability {POWER:g}" in text
     assert "the standard error is within the stated budget" in text
 
 
