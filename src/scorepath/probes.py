@@ -29,8 +29,7 @@ from scorepath.measurement import sample_batches, sample_variances, steps_per_sa
 from scorepath.moments import BatchMoments, concatenate
 from scorepath.noise import Noise, Stream
 from scorepath.references import estimates
-from scorepath.references.jumps import Jump, find_jump
-from scorepath.references.noise_lines import draw_lines, outlying_lines
+from scorepath.references.jumps import Jump, search
 from scorepath.references.witnesses import witness
 from scorepath.rollout import Simulator
 from scorepath.statistics import squared_bias
@@ -138,18 +137,9 @@ def search_jump(simulator: Simulator, seed: int, lines: int = LINES) -> Jump | N
 
     Or a ramp that a first probe does not meet; more batches may (`Jump.is_met`).
     """
-    environment = simulator.environment
-    if environment.discrete_actions:
+    if simulator.environment.discrete_actions:
         return None
-    generator = torch.Generator().manual_seed(seed)
-    scales = torch.full((lines,), simulator.sigma, dtype=torch.float64)
-    parameters = simulator.parameters.double().expand(lines, -1)
-    policy, probed = simulator.policy, BATCHES * BATCH_SIZE
-    drawn = draw_lines(environment, parameters, scales, generator)
-    if (jump := find_jump(environment, policy, drawn, probed)) is not None:
-        return jump
-    outliers = outlying_lines(environment, policy, parameters[0], simulator.sigma, generator, probed)
-    return find_jump(environment, policy, outliers, probed)
+    return search(simulator, simulator.sigma, lines, torch.Generator().manual_seed(seed), BATCHES * BATCH_SIZE)
 
 
 # --- what the batches say ---------------------------------------------------------------------------------------------
@@ -295,9 +285,9 @@ def needs(found: Evidence, sampled: Sampled, seconds: Mapping[str, float], jumps
     if found.blank or "signal" in found.reason:
         return "more noise, or another starting policy: samples of a side are all exactly zero"
     width = (found.lead_high - found.lead_low) / 2
-    factor = math.inf if sampled.batches >= BATCHES else BATCHES / sampled.batches / 1.5
+    factor = math.inf
     if sampled.batches < BATCHES:
-        pass
+        factor = BATCHES / sampled.batches / 1.5
     elif likely and found.cautious_low <= 0:  # what goes unnoticed falls with the number of batches
         slack = 1 - 10**-found.variance_lead
         factor = found.room / slack if slack > 0 else math.inf

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from scorepath.environments.base import Environment
 from scorepath.policies import Policy
-from scorepath.references.noise_lines import TRAJECTORIES, Lines, Rewards, simulate
+from scorepath.references.noise_lines import TRAJECTORIES, Lines, Rewards, draw_lines, outlying_lines, simulate
+from scorepath.rollout import Simulator
 
 PIECES = 32
 """Into which every line is cut at first."""
@@ -106,6 +107,27 @@ def refutation(environment: Environment, jump: Jump, trajectories: int = TRAJECT
         f"{jump.distance:.1g} apart, a ramp on which {jump.share * trajectories:.1g} of {trajectories:,} trajectories "
         "fall: declare continuous = False"
     )
+
+
+def search(
+    simulator: Simulator, scale: float, lines: int, generator: torch.Generator, trajectories: int = TRAJECTORIES
+) -> Jump | None:
+    """The jump that is found on so many random lines, else on lines to outliers; or a ramp that is as good as one.
+
+    Args:
+        simulator: of continuous actions, with one vector of parameters (P,).
+        scale: standard deviation of the action noise on the lines.
+        lines: random ones.
+        generator: of the numbers.
+        trajectories: that are to meet a ramp, and among which the outliers are, of `TRAJECTORIES` at most.
+    """
+    environment, policy, parameters = simulator.environment, simulator.policy, simulator.parameters.double()
+    scales = torch.full((lines,), scale, dtype=torch.float64)
+    drawn = draw_lines(environment, parameters.expand(lines, -1), scales, generator)
+    if (jump := find_jump(environment, policy, drawn, trajectories)) is not None:
+        return jump
+    outliers = outlying_lines(environment, policy, parameters, scale, generator, min(trajectories, TRAJECTORIES))
+    return find_jump(environment, policy, outliers, trajectories)
 
 
 class _Pieces(NamedTuple):

@@ -34,8 +34,8 @@ from torch import Tensor
 
 from scorepath.noise import Noise, Stream
 from scorepath.references import estimates
-from scorepath.references.jumps import find_jump, refutation
-from scorepath.references.noise_lines import TRAJECTORIES, draw_lines, outlying_lines
+from scorepath.references.jumps import refutation, search
+from scorepath.references.noise_lines import TRAJECTORIES
 from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
 
@@ -147,13 +147,7 @@ def found_jump(simulator: Simulator, stream: Stream, trajectories: int = TRAJECT
     if not environment.continuous or environment.discrete_actions:
         return ""
     generator = torch.Generator().manual_seed(int(stream.generator(0, "lines").integers(2**62)))
-    policy, parameters, sigma = simulator.policy, simulator.parameters.double(), simulator.sigma or A_LITTLE
-    scales = torch.full((LINES,), sigma, dtype=torch.float64)
-    lines = draw_lines(environment, parameters.expand(LINES, -1), scales, generator)
-    jump = find_jump(environment, policy, lines, trajectories)
-    if jump is None:
-        outliers = outlying_lines(environment, policy, parameters, sigma, generator, min(trajectories, TRAJECTORIES))
-        jump = find_jump(environment, policy, outliers, trajectories)
+    jump = search(simulator, simulator.sigma or A_LITTLE, LINES, generator, trajectories)
     return "" if jump is None else refutation(environment, jump, trajectories)
 
 
