@@ -262,7 +262,8 @@ def answer_of(
         return _without_pathwise(sampled, seconds)
     found = probes.compared(sampled, rival)
     per_second = probes.compared(sampled, cheapest, (1.0, seconds[cheapest] / seconds[PATHWISE]))
-    probability, timed = (model.probability(features_of(each), jumps) for each in (found, per_second))
+    capped = jumps or not sampled.simulator.environment.continuous
+    probability, timed = (model.probability(features_of(each), capped) for each in (found, per_second))
     answer = Answer(
         sigma, INSUFFICIENT, False, probability, timed, rival, cheapest, _ratio(found), _ratio(per_second),
         "leave_one_out", "", "", batches=sampled.batches, evidence=found,

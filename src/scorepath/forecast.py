@@ -33,7 +33,7 @@ LEAST_THRESHOLD = 0.8
 RISK = 0.1
 """The expected share of a new family's places that may be answered and wrong."""
 CAP = 0.89
-"""The highest probability where the return is known to jump: training leads to places that no probe saw."""
+"""The highest probability where the return is known or declared to jump: training leads to places that no probe saw."""
 MODEL_ERROR = 0.1
 """What is added to an interval's half-width, in log10 of the error ratio: a margin that repeats a probe in vain."""
 FAR = 3.0

@@ -46,6 +46,17 @@ def load(package: str, name: str, plugin: str = "") -> type[Any]:
     return _only_class(module, module.__name__)
 
 
+def family_of(name: str, plugin: str = "") -> str:
+    """The family of environments that a class is of: its own, or for a plugin the one that it extends, if it does.
+
+    Raises:
+        LookupError: as `load`.
+    """
+    modules = (each.__module__.rpartition(".") for each in load(ENVIRONMENTS, name, plugin).__mro__)
+    own = names(ENVIRONMENTS)
+    return next((module for package, _, module in modules if package == ENVIRONMENTS and module in own), name)
+
+
 def load_plugin(path: Path) -> tuple[str, type[Any]]:
     """Import a user's file: which package it extends (`ENVIRONMENTS` or `ESTIMATORS`), and its class.
 

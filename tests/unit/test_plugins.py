@@ -229,6 +229,16 @@ def test_a_base_class_beside_the_plugin_may_declare_its_data(tmp_path: Path) -> 
     assert list(plugins.read(path).data) == ["table.csv"]
 
 
+def test_a_plugin_is_of_the_family_that_it_extends(tmp_path: Path) -> None:
+    head = "from dataclasses import dataclass\nfrom scorepath.environments.pendulum import Pendulum as Base"
+    path = write(
+        tmp_path, mine=f"{head}\n@dataclass(frozen=True, kw_only=True)\nclass Mine(Base):\n    drag: float = 2.0"
+    )
+    assert registry.family_of("mine", str(path)) == registry.family_of("pendulum") == "pendulum"
+    other = write(tmp_path / "other", mine=environment())
+    assert registry.family_of("own", str(other)) == "own"
+
+
 # --- what a file defines ----------------------------------------------------------------------------------------------
 
 

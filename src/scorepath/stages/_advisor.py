@@ -60,7 +60,7 @@ def _with_forecasts(places: pd.DataFrame) -> pd.DataFrame:
     """
     fit_on = _fitted_to(places)
     features, families, wins = _columns(places)
-    jumps = _jumps(places)
+    capped = _jumps(places) | _declared(places)
     probability, threshold = np.full(len(places), math.nan), np.full(len(places), math.nan)
     for family in np.unique(families):
         out = families == family
@@ -69,9 +69,9 @@ def _with_forecasts(places: pd.DataFrame) -> pd.DataFrame:
             continue
         model = fit_model(features[rest], wins[rest], families[rest])
         probability[out] = probabilities(*model, features[out])
-        inner = held_out(features[rest], wins[rest], families[rest], jumps[rest])
+        inner = held_out(features[rest], wins[rest], families[rest], capped[rest])
         threshold[out] = risk_threshold(inner, wins[rest], families[rest])
-    return places.assign(probability=np.where(jumps, np.minimum(probability, forecast.CAP), probability),
+    return places.assign(probability=np.where(capped, np.minimum(probability, forecast.CAP), probability),
                          threshold=threshold)  # fmt: skip
 
 
@@ -95,6 +95,11 @@ def _jumps(places: pd.DataFrame) -> np.ndarray:
     return np.asarray((proper > 0) | (places["jump"] > 0))
 
 
+def _declared(places: pd.DataFrame) -> np.ndarray:
+    """Whether the place's environment says itself that its return jumps, wherever that is."""
+    return (places["declared"] == 0).to_numpy()
+
+
 def fitted(places: pd.DataFrame) -> Forecast:
     """The model of all families that may teach it, and the threshold that their held-out probabilities set."""
     known = places[_fitted_to(places)]
@@ -103,7 +108,8 @@ def fitted(places: pd.DataFrame) -> Forecast:
     if len(np.unique(wins)) < 2:
         return Forecast((0.0,) * len(forecast.FEATURES), 0.0, 1.0, forecast.RISK, len(known), names)
     weights, intercept = fit_model(features, wins, families)
-    threshold = risk_threshold(held_out(features, wins, families, _jumps(known)), wins, families)
+    capped = _jumps(known) | _declared(known)
+    threshold = risk_threshold(held_out(features, wins, families, capped), wins, families)
     rounded = tuple(float(f"{each:.6g}") for each in weights), float(f"{intercept:.6g}")
     return Forecast(*rounded, float(f"{threshold:.6g}"), forecast.RISK, len(known), names)
 
@@ -213,9 +219,9 @@ def _parts(known: pd.DataFrame, found: np.ndarray, rule: str, run: float) -> dic
 def _worst(own: pd.DataFrame, known: pd.DataFrame, found: np.ndarray, rule: str) -> float:
     """The largest probability of pathwise in an environment that jumps; the advisor's at all places, decided or not."""
     if rule == "advisor":
-        every = own.loc[own["declared"] == 0, "probability"].astype(float)
+        every = own.loc[_declared(own), "probability"].astype(float)
         return float(every.max()) if len(every) else math.nan
-    jumping = found[(known["declared"] == 0).to_numpy()]
+    jumping = found[_declared(known)]
     return float(jumping.max()) if len(jumping) else math.nan
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scorepath.registry import family_of
 from scorepath.stages._advisor import fitted, places_table, scores_table
 from scorepath.stages._measurements import read_rows, with_policies
 from scorepath.store.files import atomic_write
@@ -22,7 +23,7 @@ def advisor(plan: Plan) -> None:
     paths = [probes_path(name) for name in with_policies(study.environments)]
     parts = [rows for path in paths if path.exists() and len(rows := read_rows(path, may_be_empty=True))]
     probes = pd.concat(parts, ignore_index=True) if parts else empty("probes")
-    families = {name: entry.family for name, entry in study.environments.items()}
+    families = {name: family_of(entry.family, entry.plugin) for name, entry in study.environments.items()}
     places = places_table(probes, Tables(TABLES, plan.methods).read("verdicts"), families)
     save("probes", places)
     budget = study.gradients.batch_size

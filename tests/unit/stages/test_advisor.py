@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scorepath.forecast import CAP
 from scorepath.stages._advisor import RULES, fitted, places_table, scores_table
 from scorepath.store.tables import COLUMNS
 
@@ -101,6 +102,22 @@ def test_no_model_is_fitted_to_mujoco_which_is_scored_all_the_same() -> None:
     pd.testing.assert_series_equal(found["probability"], other["probability"])
     assert found.loc[found["family"] == "mujoco", "probability"].notna().all()
     assert (scores_table(found, 64, 50, 0)["families"] == len(FAMILIES)).all()
+
+
+def test_where_jumps_are_declared_or_found_no_probability_is_high(places: pd.DataFrame) -> None:
+    """Declared: though no probe met one, training may. A ramp found at one place counts there only."""
+    rows, verdicts = probes()
+    families = {name: name for name in FAMILIES}
+    sure = places.index[places["probability"] > 0.95]
+    assert len(sure) > 10
+    declared = places_table(rows.assign(declared=0.0), verdicts, families)
+    assert declared["probability"].max() == CAP
+    table = scores_table(declared, 64, 50, 0)
+    assert score(table, "advisor", "largest_where_it_jumps")["value"] == CAP
+    first = rows.index == sure[0]
+    ramp = places_table(rows.assign(jump=1.0 * first, jump_share=0.001 * first), verdicts, families)
+    assert ramp.loc[sure[0], "probability"] == CAP
+    assert (ramp.loc[sure[1:], "probability"] > 0.95).all()
 
 
 def test_gi_ppos_rule_is_the_share_of_batches_that_raise_its_alpha(places: pd.DataFrame) -> None:
