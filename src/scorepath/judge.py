@@ -10,6 +10,7 @@ from torch import Tensor
 from scorepath.environments.base import require_whole
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference, reference_class
+from scorepath.references.jumps import described, refutation
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
 
@@ -28,7 +29,7 @@ class Judge:
     | gradients | exact, (1, P), or an independent estimate for each batch, (batches, P); float64 |
     | certified | whether a bias may be judged by it |
     | how | where it comes from, in words |
-    | finding | what refutes a declared continuity, if anything does |
+    | finding | the jump that refutes a declared continuity, or the ramp that is one here; else empty |
     | noticeable | smallest bias, by the gradient's length, that would have shown; a quadrature's error; 0 if exact |
     """
 
@@ -63,4 +64,8 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
     stream = Stream(seed, "", "reference")
     judged = batches * batch_size
     found = certified_reference(simulator, stream, REFERENCE_SAMPLES * judged, batches, ERROR_BUDGET, judged)
-    return Judge(found.gradients, found.certified, found.certified_by, found.finding, found.noticeable)
+    finding, jump = "", found.jump
+    if jump is not None:
+        environment = simulator.environment
+        finding = refutation(environment, jump) if jump.share == 0 else described(environment, jump, judged)
+    return Judge(found.gradients, found.certified, found.certified_by, finding, found.noticeable)

@@ -79,6 +79,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Path, bytes
             certified_by=np.array(["exact", "exact"]),
             noticeable=np.zeros(2),
             findings=np.array(["", ""]),
+            jump_shares=np.zeros(2),
             samples=0,
         )
         write_rows(TABLE, [{"environment": "lqr", "sigma": 0.5, "verdict": "pathwise", "value": 0.25}])

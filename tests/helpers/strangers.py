@@ -197,6 +197,12 @@ RARE: dict[str, tuple[Stranger, tuple[float, float, float]]] = {
 """Jumps that about one trajectory in a thousand meets at sigma = 0.3, and the gains at which that is so."""
 
 
+RARE_BESIDE_A_RAMP: Stranger = _paying(
+    lambda self, x, v, a, t: RARE["bonus"][0].pay(x, v, a, t) + 20 * torch.clamp((x - 0.1) / 1e-6, 0, 1)
+)
+"""The first of these jumps, and a ramp that many lines cross and no sample falls on."""
+
+
 def ramp(width: float, height: float = 20.0, edge: float = 0.1) -> Stranger:
     """Of this height and width, in the position."""
     return _paying(lambda self, x, v, a, t: -(x**2) + height * torch.clamp((x - edge) / width, 0, 1))

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from tests.helpers.advised import Counting
+from tests.helpers.strangers import JUMPING, ramp
 from torch import Tensor
 
 import scorepath as sp
@@ -268,6 +269,23 @@ def test_a_bias_that_could_hide_is_left_room(monkeypatch: pytest.MonkeyPatch) ->
         assert ("a bias of" in str(found)) == (verdict == "undecided")
     proved = sp.compare(sp.estimators.Pathwise(), both[1], simulator)
     assert proved.verdict == "Pathwise"
+
+
+@pytest.mark.parametrize(
+    ("environment", "begins", "ends"),
+    [
+        (JUMPING["quantised actuator"], "declared continuous, but the return jumps", ": declare continuous = False"),
+        (ramp(1e-6), "the return changes by ", " of 128 trajectories fall"),
+    ],
+    ids=["a jump", "a ramp"],
+)
+def test_what_pathwise_does_not_see_is_the_reason(environment: sp.Environment, begins: str, ends: str) -> None:
+    """Of a ramp: to the trajectories that are compared; the environment is none the less continuous."""
+    simulator = sp.Simulator(environment, sigma=0.3)
+    found = sp.compare(sp.estimators.Pathwise(), sp.estimators.LeaveOneOut(), simulator, batches=4, batch_size=32)
+    assert found.verdict == "not_applicable"
+    assert found.reason.startswith(begins)
+    assert found.reason.endswith(ends)
 
 
 @pytest.mark.parametrize("horizon", [1, 10])

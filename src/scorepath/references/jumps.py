@@ -94,25 +94,28 @@ class Jump(NamedTuple):
         return self.share * trajectories >= FEWEST_HITS
 
 
-def refutation(environment: Environment, jump: Jump, trajectories: int = TRAJECTORIES) -> str:
-    """What a jump says against an environment that is declared continuous."""
+def described(environment: Environment, jump: Jump, trajectories: int = TRAJECTORIES) -> str:
+    """What was found, in words: of a ramp, how many of so many trajectories fall on it."""
     where = f"at step {jump.step} of {environment.horizon}"
     if jump.share == 0:
-        return (
-            f"declared continuous, but the return jumps by {jump.size:.3g} {where}, "
-            f"between two actions {jump.distance:.0e} apart: declare continuous = False"
-        )
+        return f"the return jumps by {jump.size:.3g} {where}, between two actions {jump.distance:.0e} apart"
     return (
-        f"declared continuous, but the return changes by {jump.size:.3g} {where} between two actions "
-        f"{jump.distance:.1g} apart, a ramp on which {jump.share * trajectories:.1g} of {trajectories:,} trajectories "
-        "fall: declare continuous = False"
+        f"the return changes by {jump.size:.3g} {where} between two actions {jump.distance:.1g} apart, a ramp on which "
+        f"{jump.share * trajectories:.1g} of {trajectories:,} trajectories fall"
     )
+
+
+def refutation(environment: Environment, jump: Jump) -> str:
+    """What a jump, or a ramp that `TRAJECTORIES` do not meet, says against an environment declared continuous."""
+    return f"declared continuous, but {described(environment, jump)}: declare continuous = False"
 
 
 def search(
     simulator: Simulator, scale: float, lines: int, generator: torch.Generator, trajectories: int = TRAJECTORIES
 ) -> Jump | None:
     """The jump that is found on so many random lines, else on lines to outliers; or a ramp that is as good as one.
+
+    A ramp does not end the search: it says less than a jump that only outliers meet.
 
     Args:
         simulator: of continuous actions, with one vector of parameters (P,).
@@ -124,10 +127,11 @@ def search(
     environment, policy, parameters = simulator.environment, simulator.policy, simulator.parameters.double()
     scales = torch.full((lines,), scale, dtype=torch.float64)
     drawn = draw_lines(environment, parameters.expand(lines, -1), scales, generator)
-    if (jump := find_jump(environment, policy, drawn, trajectories)) is not None:
-        return jump
+    found = find_jump(environment, policy, drawn, trajectories)
+    if found is not None and found.share == 0:
+        return found
     outliers = outlying_lines(environment, policy, parameters, scale, generator, min(trajectories, TRAJECTORIES))
-    return find_jump(environment, policy, outliers, trajectories)
+    return find_jump(environment, policy, outliers, trajectories) or found
 
 
 class _Pieces(NamedTuple):

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from scorepath.noise import Noise, Stream
 from scorepath.references import estimates
-from scorepath.references.jumps import refutation, search
+from scorepath.references.jumps import Jump, search
 from scorepath.references.noise_lines import TRAJECTORIES
 from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
@@ -75,7 +75,7 @@ class MonteCarloReference:
     | certified | whether others agree with it and its error is within the budget |
     | certified_by | what agreed with it, or why it is not certified |
     | noticeable | smallest bias, by the gradient's length, that would have been noticed at the power 0.95 |
-    | finding | what refutes a declared continuity, if anything was found to |
+    | jump | of a return that is declared continuous, or a ramp that is one to the trajectories judged; None: none |
     """
 
     gradients: Tensor
@@ -83,7 +83,7 @@ class MonteCarloReference:
     certified: bool
     certified_by: str
     noticeable: float = math.nan
-    finding: str = ""
+    jump: Jump | None = None
 
 
 def certified_reference(
@@ -110,8 +110,8 @@ def certified_reference(
     def own(purpose: str) -> Stream:
         return Stream(stream.seed, stream.environment, f"{stream.purpose}/{purpose}")
 
-    finding = found_jump(simulator, own("lines"), judged)
-    blind = not environment.differentiable or not environment.continuous or finding != ""
+    jump = found_jump(simulator, own("lines"), judged)
+    blind = not environment.differentiable or not environment.continuous or jump is not None
     witnesses: list[Witness] = []
     rounding: Witness | None = None
     if blind and not _has_score(simulator):
@@ -128,7 +128,7 @@ def certified_reference(
         witnesses = [*witnesses, rounding]
     certified, why = _verdict(witnesses, noticeable, standard_error, norm, error_budget)
     relative = noticeable / norm if norm > 0 else 0.0 if noticeable == 0 else math.inf
-    return MonteCarloReference(gradients, standard_error, certified, why, relative, finding)
+    return MonteCarloReference(gradients, standard_error, certified, why, relative, jump)
 
 
 def _noticeable(witnesses: Sequence[Witness], rounding: Witness | None) -> float:
@@ -141,14 +141,17 @@ def _has_score(simulator: Simulator) -> bool:
     return simulator.sigma > 0 and not simulator.environment.moving_support
 
 
-def found_jump(simulator: Simulator, stream: Stream, trajectories: int = TRAJECTORIES) -> str:
-    """What refutes a declared continuity, to so many trajectories, at this policy and noise level; "" of nothing."""
+def found_jump(simulator: Simulator, stream: Stream, trajectories: int = TRAJECTORIES) -> Jump | None:
+    """A jump that refutes a declared continuity, or a ramp that so many trajectories do not meet at this noise level.
+
+    Without action noise no trajectory lies on the lines of the search: how many meet a ramp is then not known.
+    """
     environment = simulator.environment
     if not environment.continuous or environment.discrete_actions:
-        return ""
+        return None
     generator = torch.Generator().manual_seed(int(stream.generator(0, "lines").integers(2**62)))
     jump = search(simulator, simulator.sigma or A_LITTLE, LINES, generator, trajectories)
-    return "" if jump is None else refutation(environment, jump, trajectories)
+    return None if jump is not None and jump.share > 0 and simulator.sigma == 0 else jump
 
 
 def _estimated(

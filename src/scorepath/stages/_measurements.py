@@ -171,13 +171,23 @@ class Measurements:
         blind = measured.cell.unbiased and not self.proved(measured.cell)
         return float(self.references[place.environment, place.sigma].noticeable[index]) if blind else 0.0
 
+    def blindness(self, place: Place) -> str:
+        """What pathwise does not see at a place, though the environment is declared continuous; "" of nothing.
+
+        A jump refutes the declaration, wherever it was found; a ramp is as good as one at its own place only.
+        """
+        index = self.study.references.return_gaps.index(place.checkpoint)
+        here = self.references[place.environment, place.sigma].findings[index]
+        return self._refutations.get(self.study.original(place.environment), here)
+
     @cached_property
-    def findings(self) -> dict[str, str]:
-        """By environment, what refutes its declared continuity."""
+    def _refutations(self) -> dict[str, str]:
+        """By environment, whatever its policy, the first jump that refutes its declared continuity."""
         found: dict[str, str] = {}
         for (name, _), reference in self.references.items():
-            for finding in filter(None, reference.findings):
-                found.setdefault(name, finding)
+            for finding, share in zip(reference.findings, reference.jump_shares, strict=True):
+                if finding and share == 0:
+                    found.setdefault(self.study.original(name), finding)
         return found
 
     @cached_property

@@ -33,7 +33,8 @@ class Reference:
     | certified | whether biases may be judged by it; one per checkpoint |
     | certified_by | why it can be trusted, or why not; one per checkpoint |
     | noticeable | (checkpoints,): smallest bias, by the gradient's length, that would have shown; 0 when exact |
-    | findings | what refutes a declared continuity there, or nothing; one per checkpoint |
+    | findings | in words, the jump that refutes a declared continuity or a ramp that is one there; one per checkpoint |
+    | jump_shares | (checkpoints,): of trajectories, those expected on the ramp found; 0 of a jump, or of nothing |
     | samples | trajectories behind it, 0 when exact |
     """
 
@@ -44,6 +45,7 @@ class Reference:
     certified_by: list[str]
     noticeable: np.ndarray
     findings: list[str]
+    jump_shares: np.ndarray
     samples: int
 
 
@@ -84,6 +86,7 @@ def save_reference(environment: str, sigma: float, found: Reference) -> None:
             certified_by=np.array(found.certified_by),
             noticeable=found.noticeable,
             findings=np.array(found.findings),
+            jump_shares=found.jump_shares,
             samples=found.samples,
         )
 
@@ -100,6 +103,7 @@ def load_reference(environment: str, sigma: float) -> Reference:
             [str(text) for text in stored["certified_by"]],
             stored["noticeable"],
             [str(text) for text in stored["findings"]],
+            stored["jump_shares"],
             int(stored["samples"]),
         ),
     )

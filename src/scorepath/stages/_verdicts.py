@@ -147,7 +147,7 @@ def _paired(
         return Pair(place, comparison, {"outcome": Outcome(reason=why_absent(measurements.plan, place[:2], absent))})
     rival = rivals[chosen]
     prices = priced[pathwise.place, pathwise.cell.estimator].price, costs[chosen].price
-    reason = measurements.findings.get(place.environment, "")
+    reason = measurements.blindness(place)
     if not reason and np.isnan(pathwise.components.biases).any():
         reason = UNJUDGED
     if not reason and not all(map(math.isfinite, prices)):

@@ -10,6 +10,7 @@ import torch
 
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference, reference_class
+from scorepath.references.jumps import described, refutation
 from scorepath.references.monte_carlo import OVERFLOWS, certified_reference, found_jump
 from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment
@@ -28,7 +29,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
     settings, judged = study.references_of(environment), study.gradients_of(environment)
     instance, policy = make_environment(study.environments[environment])
     kind = reference_class(instance, policy)
-    gradients, errors, certified, certified_by, noticeable, findings = [], [], [], [], [], []
+    gradients, errors, certified, certified_by, noticeable, jumps = [], [], [], [], [], []
     samples = 0
     for index, parameters in enumerate(load_policies(environment).parameters):
         simulator = Simulator(instance, policy, parameters, sigma)
@@ -43,7 +44,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             certified.append(found.certified)
             certified_by.append(found.certified_by)
             noticeable.append(found.noticeable)
-            findings.append(found.finding)
+            jumps.append(found.jump)
         else:
             exact = exact_reference(simulator)
             gradients.append(exact.gradient[None])
@@ -56,7 +57,14 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             noticeable.append((exact.error / norm if norm > 0 else 0.0) if finite else math.inf)
             # the continuity of Scorepath's own families is tested, not searched for again in every study
             plugin = study.environments[environment].plugin
-            findings.append(found_jump(simulator, stream, judged.samples) if plugin else "")
+            jumps.append(found_jump(simulator, stream, judged.samples) if plugin else None)
+    places = [f"at sigma = {sigma:g}, checkpoint {gap:g}, " for gap in settings.return_gaps]
+    findings = [
+        "" if jump is None
+        else refutation(instance, jump) if jump.share == 0
+        else place + described(instance, jump, judged.samples)
+        for jump, place in zip(jumps, places, strict=True)
+    ]  # fmt: skip
     stored = Reference(
         torch.stack(gradients),
         np.array(errors),
@@ -65,6 +73,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
         certified_by,
         np.array(noticeable),
         findings,
+        np.array([0.0 if jump is None else jump.share for jump in jumps]),
         samples,
     )
     save_reference(environment, sigma, stored)

@@ -94,6 +94,7 @@ def references_table(measurements: Measurements) -> pd.DataFrame:
             "gradient_norm": norm, "standard_error": reference.standard_error[index],
             "samples": reference.samples, "certified_by": reference.certified_by[index],
             "noticeable_bias": reference.noticeable[index], "finding": reference.findings[index],
+            "jump_share": reference.jump_shares[index],
         })  # fmt: skip
     return pd.DataFrame(rows)
 

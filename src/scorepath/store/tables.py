@@ -39,7 +39,7 @@ COLUMNS: dict[str, list[str]] = {
         "cells": "environment estimator family sigma stage status reason log command",
         "references": (
             "environment sigma checkpoint reference_class gradient_norm standard_error samples certified_by"
-            " noticeable_bias finding"
+            " noticeable_bias finding jump_share"
         ),
         "gradient_statistics": (
             "environment estimator sigma checkpoint samples batch_size environment_steps_per_sample squared_bias"

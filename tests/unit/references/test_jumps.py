@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.helpers.strangers import JUMPING, RAMPS, RARE, SMOOTH, ramp
+from tests.helpers.strangers import JUMPING, RAMPS, RARE, RARE_BESIDE_A_RAMP, SMOOTH, ramp
 from torch import Tensor
 
 from scorepath import registry
@@ -67,7 +67,8 @@ def test_what_one_trajectory_in_a_thousand_meets_is_found(name: str) -> None:
     assert 2e-4 < met.double().mean() < 5e-3
     for seed in range(4):
         found = found_jump(simulator, Stream(seed, "test", "jumps"))
-        assert found.startswith("declared continuous, but the return jumps by ")
+        assert found is not None
+        assert found.share == 0
 
 
 @pytest.mark.parametrize("name", RAMPS)
@@ -75,6 +76,32 @@ def test_a_ramp_that_samples_do_not_fall_on_is_found(name: str) -> None:
     (finding,) = continuity(RAMPS[name])
     assert finding.startswith("declared continuous, but the return changes by ")
     assert "of 4,096 trajectories fall: declare continuous = False" in finding
+
+
+def found_at_rest(environment: Environment, sigma: float) -> Jump | None:
+    """By the search of references, with all gains 0."""
+    policy = make_policy(environment)
+    parameters = torch.zeros(policy.parameter_count, dtype=torch.float64)
+    return found_jump(Simulator(environment, policy, parameters, sigma), Stream(1, "test", "jumps"))
+
+
+def test_a_ramp_does_not_hide_a_rare_jump() -> None:
+    """A jump says more than a ramp, so the search goes on after one."""
+    found = found_at_rest(RARE_BESIDE_A_RAMP, 0.3)
+    assert found is not None
+    assert found.share == 0
+    assert found.size == pytest.approx(30.0, rel=0.01)
+
+
+def test_without_noise_there_are_jumps_but_no_ramps() -> None:
+    """No trajectory lies on the lines that are searched then, so nothing tells how many fall on a ramp."""
+    found = found_at_rest(ramp(1e-6), 0.1)
+    assert found is not None
+    assert found.share > 0
+    assert found_at_rest(ramp(1e-6), 0.0) is None
+    found = found_at_rest(JUMPING["quantised actuator"], 0.0)
+    assert found is not None
+    assert found.share == 0
 
 
 def searched(environment: Environment, sigma: float, trajectories: int) -> Jump | None:
@@ -164,7 +191,7 @@ def test_references_search_under_the_policy_at_hand(sigma: float) -> None:
     for gain, reaches in ((0.5, True), (-1.0, False)):
         parameters = torch.tensor([gain, 0.0, 0.0], dtype=torch.float64)
         found = found_jump(Simulator(environment, policy, parameters, sigma), Stream(1, "test", "jumps"))
-        assert found.startswith("declared continuous, but the return jumps by 1 at step ") == reaches
+        assert (found is not None and found.share == 0 and found.size == pytest.approx(1)) == reaches
 
 
 def test_the_search_has_fixed_draws() -> None:

@@ -101,14 +101,14 @@ def test_at_a_jump_no_derivative_is_taken(environment: Environment) -> None:
     """Whether it is declared or found: then that is said. Within 5 standard errors (6e-7)."""
     found = certify(environment, torch.zeros(1, dtype=torch.float64), sigma=0.1)
     assert found.certified
-    assert (found.finding != "") == environment.continuous
+    assert (found.jump is not None) == environment.continuous
     exact = exact_reference(at(environment, 0.0, 0.1))
     assert (found.gradients.mean(0) - exact.gradient).norm().item() < 5 * found.standard_error
 
 
 def test_a_gradient_blind_to_jumps_is_not_certified(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reverse mode is wrong at a jump that escaped the search, and all witnesses say so."""
-    monkeypatch.setattr(monte_carlo, "found_jump", lambda *_: "")
+    monkeypatch.setattr(monte_carlo, "found_jump", lambda *_: None)
     found = certify(CalledContinuous(), torch.zeros(1, dtype=torch.float64), sigma=0.1)
     assert not found.certified
     for name in ("score function", "measure-valued derivative", "finite differences"):
@@ -238,7 +238,8 @@ FALLING = torch.tensor([-1.66, -1.10], dtype=torch.float64)
 def test_a_jump_that_is_not_declared_is_found_and_not_differentiated() -> None:
     """The reference is then the measure-valued derivative, within 5 of its standard errors, and says what is wrong."""
     found = certify(SlowFall(), torch.zeros(2, dtype=torch.float64), 0.1)
-    assert found.finding.startswith("declared continuous, but the return jumps by ")
+    assert found.jump is not None
+    assert found.jump.share == 0
     assert (found.gradients.mean(0) - FALLING).norm() < 5 * (found.standard_error + 0.01)
     assert found.certified == (found.noticeable <= monte_carlo.UNNOTICED)
 
@@ -247,7 +248,9 @@ def test_a_ramp_that_no_sample_falls_on_is_a_jump_to_a_reference() -> None:
     """It is not differentiated: the gradient is that of the same jump, within 5 standard errors of both (6e-7)."""
     origin = torch.zeros(3, dtype=torch.float64)
     steep = certify(ramp(1e-6, height=1.0, edge=0.02), origin, 0.3, 2**14)
-    assert steep.finding.startswith("declared continuous, but the return changes by 1 at step ")
+    assert steep.jump is not None
+    assert steep.jump.size == pytest.approx(1.0, rel=0.01)
+    assert not steep.jump.is_met(4096)
     assert "reverse mode" not in steep.certified_by
     jump = certify(ramp(1e-12, height=1.0, edge=0.02), origin, 0.3, 2**14)
     difference = steep.gradients.mean(0) - jump.gradients.mean(0)
@@ -256,7 +259,7 @@ def test_a_ramp_that_no_sample_falls_on_is_a_jump_to_a_reference() -> None:
 
 def test_a_jump_that_escapes_the_search_is_seen_by_the_witnesses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The measure-valued derivative and long differences see it; the score function is too noisy to."""
-    monkeypatch.setattr(monte_carlo, "found_jump", lambda *_: "")
+    monkeypatch.setattr(monte_carlo, "found_jump", lambda *_: None)
     found = certify(SlowFall(), torch.zeros(2, dtype=torch.float64), 0.1)
     assert not found.certified
     assert found.certified_by.startswith("not certified: disagrees with measure-valued derivative")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from tests.helpers.small_studies import small_plan
 
 from scorepath.provenance.findings import print_findings, sentences
@@ -29,25 +30,33 @@ from scorepath.environments.base import Environment
 
 @dataclass(frozen=True, kw_only=True)
 class Point(Environment):
-    """A point on a line, with a bonus on one side of it."""
+    """A point on a line, with a bonus between two edges, which are jumps or, of some width, ramps."""
 
     bonus: float = 0.0
+    edge: float = 0.05
+    until: float = 1e9
+    width: float = 0.0
 
     source = "test"
     reference_class = "certified_monte_carlo"
 
     def step(self, state, action, process_noise):
         place = action[..., 0]
-        return state, -(place - 0.3) ** 2 + self.bonus * (place > 0.05)
+        between = self.beyond(self.edge, place) - self.beyond(self.until, place)
+        return state, -(place - 0.3) ** 2 + self.bonus * between
+
+    def beyond(self, edge, place):
+        return ((place - edge) / self.width).clamp(0, 1) if self.width else 1.0 * (place > edge)
 '''
 SENTENCE = "declared continuous, but the return jumps by 1 at step 1 of 1, between two actions "
 
 
-def computed(folder: Path, bonus: float) -> pd.DataFrame:
-    """The verdicts of a small study of it against REINFORCE, at equal samples and sigma = 0.1."""
+def computed(folder: Path, noise_levels: tuple[float, ...] = (0.0, 0.1), **knobs: float) -> pd.DataFrame:
+    """The verdicts of a small study of it against REINFORCE, at equal samples and sigma > 0."""
     (folder / "point.py").write_text(ENVIRONMENT)
     plan = small_plan(
-        [{"name": "mine", "family": "point", "bonus": bonus}],
+        [{"name": "mine", "family": "point", **knobs}],
+        noise_levels=list(noise_levels),
         plugins=["point.py"],
         estimators=["reinforce", "pathwise"],
         references={"noise_level": 0.1, "return_gaps": [0.0, 0.5], "samples": 16384, "error_budget": 0.25},
@@ -76,6 +85,7 @@ def test_what_cannot_be_proved_can_be_measured(folder: Path) -> None:
     references = Tables(TABLES).read("references")
     assert references["noticeable_bias"].between(0, 0.5).all()
     assert set(references["finding"]) == {""}
+    assert set(references["jump_share"]) == {0.0}
     assert sentences() == []
 
 
@@ -102,6 +112,64 @@ def test_a_jump_that_only_the_study_meets_withholds_the_verdicts(
     assert answer_sentences(Tables(TABLES))[-1] == readable(sentence)
     print_findings()
     assert capsys.readouterr().err == f"{sentence}\n"
+
+
+BONUS = {"bonus": 1e-3, "edge": 3e-3, "until": 5e-3}
+"""With ramps at its ends it is out of the ordinary for little noise around 0 only: with more it is small beside the
+parabola, and the second checkpoint is further away. Jumps are found there all the same, if they are met."""
+
+
+def test_a_ramp_withholds_the_verdicts_of_its_own_place_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says which, and how many trajectories fall on it: 1e-5 times the densities at 0.3 and 0.5 standard deviations,
+    in order of magnitude."""
+    verdicts = computed(folder, (0.01, 0.1), width=1e-7, **BONUS)
+    here = (verdicts["sigma"] == 0.01) & (verdicts["checkpoint"] == 0.0)
+    assert set(verdicts.loc[here, "verdict"]) == {"not_applicable"}
+    assert len(verdicts[~here]) == 3 * here.sum()
+    assert set(verdicts.loc[~here, "verdict"]) == {"pathwise"}
+    (finding,) = set(verdicts.loc[here, "reason"])
+    assert finding.startswith("at sigma = 0.01, checkpoint 0, the return changes by 0.001 at step 1 of 1 between ")
+    assert finding.endswith(" of 1,024 trajectories fall")
+    references = Tables(TABLES).read("references")
+    (found,) = references[references["finding"] != ""].to_dict("records")
+    assert (found["sigma"], found["checkpoint"], found["finding"]) == (0.01, 0.0, finding)
+    assert 0.1 < found["jump_share"] / (1e-5 * norm.pdf([0.3, 0.5]).sum()) < 10
+    (sentence,) = sentences()
+    assert sentence == f"mine: {finding}. Verdicts on its pathwise gradients are withheld there."
+    assert answer_sentences(Tables(TABLES))[-1] == readable(sentence)
+    print_findings()
+    assert capsys.readouterr().err == f"{sentence}\n"
+
+
+def test_a_jump_withholds_the_verdicts_of_places_where_it_is_not_met(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the second checkpoint with little noise: a return that jumps anywhere is not continuous."""
+    monkeypatch.setattr("scorepath.conformance.trajectories.largest_jump", lambda *_: None)
+    verdicts = computed(folder, (0.01, 0.1), **BONUS)
+    assert set(verdicts["verdict"]) == {"not_applicable"}
+    assert verdicts["reason"].str.startswith("declared continuous, but the return jumps by 0.001 at step 1 of 1").all()
+    references = Tables(TABLES).read("references")
+    unseen = references[references["finding"] == ""]
+    assert unseen[["sigma", "checkpoint"]].to_numpy().tolist() == [[0.01, 0.5]]
+    assert set(references["jump_share"]) == {0.0}
+    (sentence,) = sentences()
+    assert sentence.startswith("mine is declared continuous, but the return jumps by 0.001 ")
+
+
+def test_a_sentence_per_environment_and_a_jump_before_ramps(folder: Path) -> None:
+    TABLES.mkdir(parents=True)
+    (TABLES / "references.csv").write_text(
+        "environment,finding,jump_share\n"
+        "both,here a ramp,1e-06\nboth,declared wrongly,0\nboth,declared wrongly,0\n"
+        "ramps,at one place a ramp,1e-06\nramps,,0\nramps,at another,2e-06\nramps,at a third,1e-07\n"
+        "none,,0\n"
+    )
+    assert sentences() == [
+        "both is declared wrongly. Verdicts on its pathwise gradients are withheld.",
+        "ramps: at one place a ramp. Verdicts on its pathwise gradients are withheld there and at 2 more (table "
+        "references).",
+    ]
 
 
 def test_without_a_table_nothing_is_refuted(folder: Path) -> None:
