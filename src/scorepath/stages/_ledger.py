@@ -7,7 +7,7 @@ with everything and within nothing; a narrow one may lie within the tolerance an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +34,18 @@ class Evidence:
     mixtures: Mapping[str, str]
     """The methods of the study's estimators that mix the two sides, by name."""
     environments: tuple[dict[str, Any], ...]
-    seed: int
-    resamples: int
-    """Behind an interval that comes from drawing environments anew."""
+    """Name, family, all knobs, and the environment that it is but for its initial policy (`original`)."""
     called: Callable[[str], str]
     """From a method to the name of the study's first estimator that is this method."""
 
     def instances(self, family: str) -> Iterator[dict[str, Any]]:
         """Configured instances of a family: name and all knobs, defaults included."""
         return (entry for entry in self.environments if entry["family"] == family)
+
+    def originals(self, environments: Iterable[str]) -> list[str]:
+        """The environments themselves, whatever the initial policy: these are the clusters of what is compared."""
+        known = {entry["name"]: entry["original"] for entry in self.environments}
+        return [known.get(name, name) for name in environments]
 
     def rows(self, environment: str, method: str, checkpoint: float | None = 0.0) -> pd.DataFrame:
         """Gradient statistics of a method at sigma > 0 with the reference's norm, by rising noise level.

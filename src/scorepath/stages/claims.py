@@ -8,13 +8,13 @@ estimators that the study is made of.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm, spearmanr
+from scipy.stats import binomtest, norm
 
 from scorepath.stages._instances import make_environment
 from scorepath.stages._ledger import (
@@ -32,6 +32,7 @@ from scorepath.stages._measurements import read_rows
 from scorepath.stages._verdicts import BEST, BEST_OF_ALL
 from scorepath.store.paths import TABLES, claim_path
 from scorepath.store.tables import COLUMNS, Tables, save
+from scorepath.summaries import clustered_mean, clustered_share, mean_of_clusters
 
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
@@ -205,28 +206,27 @@ def doubling_crossing(doublings: int) -> float:
 
 
 def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
-    """The smaller gradient error at equal steps goes with the faster learning."""
-    table = evidence.verdicts[evidence.verdicts["comparison"] == "pathwise_vs_best_score_function"]
+    """Who has the smaller gradient error at equal steps learns more.
+
+    Which side it is can be compared between environments; by how much cannot, for each has returns of its own.
+    """
+    table = evidence.verdicts[evidence.verdicts["comparison"] == BEST]
     keys = ["environment", "sigma"]
     error = table[table["criterion"] == "equal_steps"].groupby(keys)["value"].mean()
     learnt = table[(table["criterion"] == "training") & (table["statistic"] == "score_difference")]
     learnt = learnt.set_index(keys)["value"]
-    both = pd.concat([error, learnt], axis=1, keys=["error", "learnt"]).replace([np.inf, -np.inf], np.nan).dropna()
+    both = np.sign(pd.concat([error, learnt], axis=1, keys=["error", "learnt"]).dropna())
+    both = both[(both != 0).all(axis=1)]
     if len(both) < 5:
         return
-    measured = float(spearmanr(*both.to_numpy().T).statistic)
-    if math.isnan(measured):  # one of the two is the same everywhere
-        return
-    own = [group.to_numpy() for _, group in both.groupby(level="environment")]
-    low, high = _over_environments(own, lambda rows: float(spearmanr(*rows.T).statistic), evidence)
+    own = (both["error"] == both["learnt"]).groupby(evidence.originals(both.index.get_level_values("environment")))
+    measured = clustered_share(own.sum().to_numpy(float), own.count().to_numpy(float))
     prediction = (
-        "rank correlation above 0 between log10 error ratio at equal steps and difference learnt"
-        f" (n = {len(both)} in {len(own)} environments, which are what is resampled)"
+        "the side with the smaller error at equal steps learns more in over half of the places (environment and noise"
+        f" level, n = {len(both)} in {len(own)} environments, which are the clusters)"
     )
-    accepted = 0.0, 1.0
-    yield row(
-        "learning-follows-mse", "none found", prediction, (measured, low, high), None, accepted, "learning_curves"
-    )
+    yield row("learning-follows-mse", "none found", prediction, _with_limits(*measured), None, (0.5, 1.0),
+              "learning_curves")  # fmt: skip
 
 
 def mix_when_in_doubt(evidence: Evidence) -> Iterator[dict[str, Any]]:
@@ -243,40 +243,47 @@ def mix_when_in_doubt(evidence: Evidence) -> Iterator[dict[str, Any]]:
         yield row("mix-when-in-doubt", "this project's first study", prediction, measured, None, (0.0, 1.0), "ledger")
 
 
-def mixing_arena(evidence: Evidence) -> Iterator[dict[str, Any]]:
-    """Two independent batches mixed cost twice, and gain at most a half: at equal cost never less than the better one.
+MOST_BY_WEIGHTS = ((1 + math.sqrt(2)) / 2) ** 2
+"""Weights by inverse variances of parents with standard deviations 1 and s <= 1 give `s (1 + s) / (1 + s^2)` if these
+are fully correlated, and less otherwise. The square of that over s^2 is largest, 1.457, at s = sqrt(2) - 1."""
 
-    Mixtures of one batch may; nobody promises it.
+
+def mixing_arena(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """Where both parents are unbiased, weights by inverse variances hardly cost more than the better parent.
+
+    However the two depend on each other: a bound for known variances, which a batch only estimates. Where the better
+    one's error exceeds the gradient's square it is of no use, and zero were better still.
     """
-    equal = evidence.regrets[
-        (evidence.regrets["criterion"] == "equal_steps") & (evidence.regrets["comparison"] == BEST)
-    ]
-    for rule in equal[equal["rule"].isin(evidence.mixtures)].sort_values("regret").itertuples():
+    keys = ["environment", "sigma", "checkpoint"]
+    table = evidence.statistics[evidence.statistics["sigma"] > 0]
+    table = table[table["environment"].isin([entry["name"] for entry in evidence.environments])]
+    errors = table.pivot(index=keys, columns="estimator", values="mse_equal_samples")
+    proved = table.pivot(index=keys, columns="estimator", values="proved_unbiased")
+    parents = [evidence.called(method) for method in ("pathwise", "leave_one_out")]
+    if not set(parents) <= set(errors):
+        return
+    better = errors[parents].where(proved[parents].eq(True)).min(axis=1, skipna=False)
+    squares = evidence.references.set_index(keys)["gradient_norm"].reindex(better.index) ** 2
+    better = better.where((better > 0) & (better < squares))
+    for name in (name for name, method in evidence.mixtures.items() if method == "inverse_variance" and name in errors):
+        ratios = np.log((errors[name] / better).where(errors[name] > 0)).dropna()
+        own = ratios.groupby(evidence.originals(ratios.index.get_level_values("environment")))
+        if not len(own):
+            continue
+        mean = clustered_mean(mean_of_clusters(own.sum().to_numpy(), own.count().to_numpy()), len(own), positive=False)
         prediction = (
-            f"{evidence.mixtures[rule.rule]}, at equal environment steps: its error over that of the better of pathwise"
-            f" and the best score function is at least 1 (geometric mean over {rule.environments:.0f} environments)"
+            f"{name}, at equally many samples: its error over that of the better of its parents, where both are"
+            f" unbiased and that one is of use, is at most {MOST_BY_WEIGHTS:.3f}"
+            f" (geometric mean over {len(own)} environments)"
         )
-        measured = _with_limits(rule.regret, rule.regret_low, rule.regret_high)
-        source = "Suh 2022 lemma 4.4; Parmas 2018"
-        yield row("mixing-arena", source, prediction, measured, None, (1.0, math.inf), "ledger")
+        measured = _with_limits(*np.exp(mean))
+        yield row("mixing-arena", "Suh 2022 lemma 4.4; derived", prediction, measured, None, (0.0, MOST_BY_WEIGHTS),
+                  "ledger")  # fmt: skip
 
 
 def _with_limits(value: float, low: float, high: float) -> Interval:
     """Of too few environments nothing is known."""
     return (value, 0.0, math.inf) if math.isnan(low) else (value, low, high)
-
-
-def _over_environments(
-    own: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float], evidence: Evidence
-) -> tuple[float, float]:
-    """95 % percentile limits when environments, each with all its rows, are drawn anew."""
-    generator = np.random.default_rng(evidence.seed)
-    draws = [
-        statistic(np.concatenate([own[place] for place in generator.integers(len(own), size=len(own))]))
-        for _ in range(evidence.resamples)
-    ]
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return float(low), float(high)
 
 
 CLAIMS: tuple[Callable[[Evidence], Iterator[dict[str, Any]]], ...] = (
@@ -305,12 +312,15 @@ def claims(plan: Plan) -> None:
         regrets=tables.read("regrets"),
         mixtures={cell.estimator: cell.method for cell in plan.cells if cell.family == "mixture"},
         environments=tuple(
-            {"name": name, "family": entry.family, "knobs": asdict(make_environment(entry)[0])}
+            {
+                "name": name,
+                "family": entry.family,
+                "knobs": asdict(make_environment(entry)[0]),
+                "original": plan.study.original(name),
+            }
             for name, entry in plan.study.environments.items()
             if entry.is_plain
         ),
-        seed=plan.study.seed,
-        resamples=plan.study.resamples,
         called=tables.called,
     )
     judged = pd.DataFrame([found for claim in CLAIMS for found in claim(evidence)], columns=COLUMNS["claims"])

@@ -233,7 +233,7 @@ def digests(study: Study, cells: tuple[Cell, ...]) -> dict[str, str]:
         "advisor": [study.environments, study.gradients.batch_size, study.seed, study.resamples],
         "landscape_tables": list(study.environments),
         "sweep_tables": list(study.sweeps),
-        "claims": [study.environments, methods, study.seed, study.resamples, study.claims],
+        "claims": [study.environments, methods, study.claims],
         "questions": study.seed,
         "figure": methods,
         "report": methods,
