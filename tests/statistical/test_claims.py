@@ -56,7 +56,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
         tables(plan)
         found = Tables(Path.cwd() / TABLES)
         yield Evidence(
-            found.read("gradient_statistics"), found.read("references"), found.read("verdicts"),
+            found.read("gradient_statistics"), found.read("references"), found.read("training"),
             found.read("regrets"), mixtures(plan), instances(plan), lambda method: method,
         )  # fmt: skip
 

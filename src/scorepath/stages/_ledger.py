@@ -29,7 +29,7 @@ class Evidence:
 
     statistics: pd.DataFrame
     references: pd.DataFrame
-    verdicts: pd.DataFrame
+    training: pd.DataFrame
     regrets: pd.DataFrame
     mixtures: Mapping[str, str]
     """The methods of the study's estimators that mix the two sides, by name."""

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
 
+from scorepath.scores import LATE
 from scorepath.stages._instances import make_environment
 from scorepath.stages._ledger import (
     Evidence,
@@ -29,6 +30,7 @@ from scorepath.stages._ledger import (
     step_between,
 )
 from scorepath.stages._measurements import read_rows
+from scorepath.stages._summaries import MOST
 from scorepath.stages._verdicts import BEST, BEST_OF_ALL
 from scorepath.store.paths import TABLES, claim_path
 from scorepath.store.tables import COLUMNS, Tables, save
@@ -206,24 +208,37 @@ def doubling_crossing(doublings: int) -> float:
 
 
 def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
-    """Who has the smaller gradient error at equal steps learns more.
+    """Of two estimators, the one with the smaller gradient error learns more, at equally many samples.
 
-    Which side it is can be compared between environments; by how much cannot, for each has returns of its own.
+    Which one it is can be compared between environments; by how much cannot, for each has returns of its own.
     """
-    table = evidence.verdicts[evidence.verdicts["comparison"] == BEST]
-    keys = ["environment", "sigma"]
-    error = table[table["criterion"] == "equal_steps"].groupby(keys)["value"].mean()
-    learnt = table[(table["criterion"] == "training") & (table["statistic"] == "score_difference")]
-    learnt = learnt.set_index(keys)["value"]
-    both = np.sign(pd.concat([error, learnt], axis=1, keys=["error", "learnt"]).dropna())
-    both = both[(both != 0).all(axis=1)]
-    if len(both) < 5:
+    places = ["environment", "sigma"]
+    errors = evidence.statistics[[*places, "checkpoint", "estimator", "mse_equal_samples"]]
+    pairs = errors.merge(errors, on=[*places, "checkpoint"])
+    ours, theirs = (pairs[f"mse_equal_samples_{side}"] for side in "xy")
+    with np.errstate(divide="ignore"):  # an infinite error is the larger one
+        pairs["ratio"] = np.log10((ours / theirs).where((ours > 0) & (theirs > 0))).clip(-MOST, MOST)
+    pairs = pairs[pairs["estimator_x"] < pairs["estimator_y"]]
+    ratios = pairs.groupby([*places, "estimator_x", "estimator_y"], as_index=False)["ratio"].mean()
+
+    curves = evidence.training
+    ends = curves.groupby(places)["iteration"].transform("max")
+    late = curves[curves["iteration"] >= LATE * ends].groupby([*places, "estimator"])["return_stochastic"]
+    # a run that is not finite has no return to compare
+    learnt = late.mean().where(late.apply(lambda returns: bool(np.isfinite(returns).all())))
+    learnt = learnt.reset_index(name="learnt")
+    for side in "xy":
+        own = learnt.rename(columns={"estimator": f"estimator_{side}", "learnt": f"learnt_{side}"})
+        ratios = ratios.merge(own, on=[*places, f"estimator_{side}"])
+    signs = np.sign(ratios["ratio"] * (ratios["learnt_x"] - ratios["learnt_y"]))
+    decided = signs.abs() == 1
+    if not decided.any():
         return
-    own = (both["error"] == both["learnt"]).groupby(evidence.originals(both.index.get_level_values("environment")))
+    own = (signs[decided] < 0).groupby(evidence.originals(ratios.loc[decided, "environment"]))
     measured = clustered_share(own.sum().to_numpy(float), own.count().to_numpy(float))
     prediction = (
-        "the side with the smaller error at equal steps learns more in over half of the places (environment and noise"
-        f" level, n = {len(both)} in {len(own)} environments, which are the clusters)"
+        "of two estimators the one with the smaller error, at equally many samples, learns more in over half of the"
+        f" cases (n = {int(decided.sum())} in {len(own)} environments, which are the clusters)"
     )
     yield row("learning-follows-mse", "none found", prediction, _with_limits(*measured), None, (0.5, 1.0),
               "learning_curves")  # fmt: skip
@@ -266,7 +281,7 @@ def mixing_arena(evidence: Evidence) -> Iterator[dict[str, Any]]:
     squares = evidence.references.set_index(keys)["gradient_norm"].reindex(better.index) ** 2
     better = better.where((better > 0) & (better < squares))
     for name in (name for name, method in evidence.mixtures.items() if method == "inverse_variance" and name in errors):
-        ratios = np.log((errors[name] / better).where(errors[name] > 0)).dropna()
+        ratios = np.log10((errors[name] / better).where(errors[name] > 0)).clip(upper=MOST).dropna()
         own = ratios.groupby(evidence.originals(ratios.index.get_level_values("environment")))
         if not len(own):
             continue
@@ -276,7 +291,7 @@ def mixing_arena(evidence: Evidence) -> Iterator[dict[str, Any]]:
             f" unbiased and that one is of use, is at most {MOST_BY_WEIGHTS:.3f}"
             f" (geometric mean over {len(own)} environments)"
         )
-        measured = _with_limits(*np.exp(mean))
+        measured = _with_limits(*np.power(10.0, mean))
         yield row("mixing-arena", "Suh 2022 lemma 4.4; derived", prediction, measured, None, (0.0, MOST_BY_WEIGHTS),
                   "ledger")  # fmt: skip
 
@@ -308,7 +323,7 @@ def claims(plan: Plan) -> None:
     evidence = Evidence(
         statistics=tables.read("gradient_statistics"),
         references=tables.read("references"),
-        verdicts=tables.read("verdicts"),
+        training=tables.read("training"),
         regrets=tables.read("regrets"),
         mixtures={cell.estimator: cell.method for cell in plan.cells if cell.family == "mixture"},
         environments=tuple(

@@ -230,7 +230,7 @@ RULES = {
             "claims",
             "Judge the claims ledger from the tables.",
             _tables("claims"),
-            reads=_tables("gradient_statistics", "references", "verdicts", "regrets"), sources=("environments",),
+            reads=_tables("gradient_statistics", "references", "training", "regrets"), sources=("environments",),
             numerical=True,
         ),
         Rule(

@@ -197,7 +197,7 @@ def test_a_ratio_has_the_limits_of_the_worst_corners() -> None:
 def test_a_study_without_the_instances_has_an_empty_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     TABLES.mkdir(parents=True)
-    for name in ("gradient_statistics", "references", "verdicts", "regrets"):
+    for name in ("gradient_statistics", "references", "training", "regrets"):
         (TABLES / f"{name}.csv").write_text("environment,sigma\n")
     claims(small_plan(["relu"]))
     assert pd.read_csv(TABLES / "claims.csv").empty
@@ -208,7 +208,7 @@ def test_the_stage_writes_what_the_claims_say(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     TABLES.mkdir(parents=True)
-    for name in ("statistics", "references", "verdicts", "regrets"):
+    for name in ("statistics", "references", "training", "regrets"):
         table = TABLES / f"{'gradient_statistics' if name == 'statistics' else name}.csv"
         getattr(obeying, name).to_csv(table, index=False)
     claims(default_cells())
