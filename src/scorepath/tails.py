@@ -1,10 +1,15 @@
 """The tail gate: whether a second moment can be measured from the samples at hand, and what they may not have shown.
 
-Above the largest of n samples of a Pareto tail with index alpha there lies, on average, 1 / (alpha - 1) times what that
-largest one holds of their sum. The squared deviations' index is estimated (Hill 1975); at 1 or below such a tail has
-no mean, and no number of batches gives an interval. Nor is a sum measured that rests on a handful of samples; and of
-those that just pass this gate many were lucky, so that their lower limit is one given that they passed. In a ratio
-(`scorepath.verdicts`) what both tails may hold unseen cancels.
+The squared deviations' index is estimated (Hill 1975); a Pareto tail of index 1 or below has no mean, and no number of
+batches gives an interval. Nor is a sum measured that rests on a handful of samples; and of those that just pass this
+gate many were lucky, so that their lower limit is one given that they passed.
+
+Of a Pareto tail with index alpha > 1 whose k largest samples hold S of the sum, `k^(1/alpha - 1) S` lies beyond the
+level that one of them passes on average. With probability 1/e none does, all of that is unseen, and the samples look as
+if their tail were lighter: by their spread, their index and their largest one. So that level is the fitted tail's, not
+the largest sample, and the index may be a standard error lower. Beyond the largest sample 1/alpha of it is unseen on
+average: an interval of a variance allows for that; a verdict (`scorepath.verdicts`), which errs where the samples are
+lucky ones, for all of it, less the least that the other side may lack.
 docs/calibration.md says how intervals fare at every kind of tail.
 """
 
@@ -23,8 +28,6 @@ FEWEST_IN_TAIL = 16
 """But so many of them at least."""
 FEWEST = 8
 """A second moment that rests on fewer samples (or than an eighth of all, if that is less) is not measured."""
-CAUTION = 1.5
-"""So many times what the estimated tail holds unseen: the estimates are noisy (docs/calibration.md)."""
 LEAST = 1e-3
 """Where chance and the gate leave a sum no lower limit, this share of it is one."""
 
@@ -44,16 +47,39 @@ class Tail:
     samples: int = 0
 
     @property
-    def beyond(self) -> float:
-        """What the tail holds beyond the largest sample, on average, as a share of the sum; infinite without a mean."""
-        if self.largest == 0:
-            return 0.0
-        return self.largest / (self.index - 1) if self.index > 1 else math.inf
+    def unseen(self) -> float:
+        """What it holds beyond the largest sample on average, as a share of the sum; infinite without a mean."""
+        index = self._index(-1)
+        return self._beyond(index) / index
 
     @property
-    def unseen(self) -> float:
-        """What it may hold there."""
-        return CAUTION * self.beyond
+    def most_unseen(self) -> float:
+        """What it may hold unseen, likewise."""
+        return self._beyond(self._index(-1))
+
+    @property
+    def least_unseen(self) -> float:
+        """The same, were its index as much larger as it may be smaller."""
+        return self._beyond(self._index(1))
+
+    def _index(self, errors: int) -> float:
+        """So many standard errors larger."""
+        return self.index * (1 + errors / math.sqrt(max(FEWEST_IN_TAIL, hundredth(self.samples))))
+
+    def _beyond(self, index: float) -> float:
+        """What a tail of this index holds beyond the level that one sample passes on average, as a share of the sum.
+
+        In proportion less where the largest sample stays below the level of the tail as estimated: it may be bounded.
+        """
+        if self.largest == 0 or self.index == math.inf:
+            return 0.0
+        if self.index <= 1:
+            return math.inf
+        level = self._held(self.index) * (1 - 1 / self.index)
+        return self._held(index) * min(1.0, self.largest / level)
+
+    def _held(self, index: float) -> float:
+        return float(self.share * hundredth(self.samples) ** (1 / index - 1))
 
     @property
     def fewest(self) -> float:
@@ -78,6 +104,11 @@ class Tail:
 
 
 NO_TAIL = Tail()
+
+
+def hundredth(samples: int) -> int:
+    """How many of so many samples `Tail.share` is of."""
+    return max(1, round(FRACTION * samples))
 
 
 def luck_of(tails: Sequence[Tail]) -> np.ndarray:
@@ -110,7 +141,7 @@ def tail_of(values: Tensor) -> Tail:
         return Tail(samples=count)
     carriers = int((flat >= (1 - 1e-9) * flat.mean()).sum())
     effective = 1 / (flat / total).square().sum().item()
-    size = max(1, round(FRACTION * count))
+    size = hundredth(count)
     # of rare events, which are larger than all the rest, only the events are the tail
     deep = max(2, min(max(FEWEST_IN_TAIL, size), carriers))
     largest = flat.topk(min(count, max(size, deep + 1))).values

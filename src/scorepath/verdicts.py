@@ -104,13 +104,14 @@ class Side:
         return np.maximum(0.0, biases) + variances
 
     def unseen(self, batches: np.ndarray) -> np.ndarray:
-        """By how much log10 of the errors could be higher for what the tails have not shown in these batches: (n,)."""
+        """By how much log10 of the errors is higher for what the tails, on average, have not shown in these batches."""
         return self._higher([each.tail.unseen for each in self.components], batches)
 
     def unseen_beside(self, other: Side, batches: np.ndarray) -> np.ndarray:
-        """The same of the ratio to the other's errors, (n,): less what those lack too, for that does not change it."""
-        beyond = other._higher([each.tail.beyond for each in other.components], batches)
-        return np.maximum(0.0, self.unseen(batches) - beyond)
+        """The same of the ratio to the other's errors, at most, (n,): less what those lack at least."""
+        most = self._higher([each.tail.most_unseen for each in self.components], batches)
+        least = other._higher([each.tail.least_unseen for each in other.components], batches)
+        return np.maximum(0.0, most - least)
 
     def _higher(self, shares: Sequence[float], batches: np.ndarray) -> np.ndarray:
         """By how much log10 of the errors would be higher with such shares of the variances more; 0 if infinite."""

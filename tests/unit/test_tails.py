@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from scorepath.tails import CAUTION, NO_TAIL, Tail, tail_of
+from scorepath.tails import NO_TAIL, Tail, tail_of
 
 SAMPLES = 4096
 
@@ -37,12 +37,49 @@ def test_the_index_of_a_pareto_tail_is_found() -> None:
         assert abs(math.log(found / alpha)) < 5 / math.sqrt(41)
 
 
-def test_what_is_unseen_is_a_pareto_tail_beyond_the_largest() -> None:
-    assert Tail(0.3, 0.1, 1.5, 500, SAMPLES).unseen == pytest.approx(CAUTION * 0.2)
-    assert Tail(0.3, 0.1, 1.5, 500, SAMPLES).beyond == pytest.approx(0.2)
-    assert Tail(0.3, 0.1, math.inf, 500, SAMPLES).unseen == 0
-    assert Tail(0.3, 0.1, 1.0, 500, SAMPLES).unseen == math.inf
-    assert NO_TAIL.unseen == 0
+def test_what_is_unseen_is_that_of_a_pareto_tail() -> None:
+    """Beyond the level that one of n samples passes lies n^(1/alpha - 1) of a Pareto distribution's mean."""
+    deep = round(SAMPLES / 100)
+    for alpha in (1.3, 1.5, 3.0):
+        share = (deep / SAMPLES) ** (1 - 1 / alpha)
+        lower, higher = (alpha / (1 - sign / math.sqrt(deep)) for sign in (1, -1))
+        expected = SAMPLES ** (1 / alpha - 1)
+        # where an index a standard error lower, or higher, is the true one
+        assert Tail(share, 0.1, lower, 500, SAMPLES).most_unseen == pytest.approx(expected)
+        assert Tail(share, 0.1, lower, 500, SAMPLES).unseen == pytest.approx(expected / alpha)
+        assert Tail(share, 0.1, higher, 500, SAMPLES).least_unseen == pytest.approx(expected)
+    wide = Tail(0.3, 0.1, 1.5, 500, SAMPLES)
+    assert 0 < wide.least_unseen < wide.most_unseen < 1
+    # a largest sample of half that level halves what may lie beyond; a larger one changes nothing
+    level = 0.3 * deep ** (1 / 1.5 - 1) / 3
+    assert Tail(0.3, level / 2, 1.5, 500, SAMPLES).most_unseen == pytest.approx(wide.most_unseen / 2)
+    assert Tail(0.3, 2 * level, 1.5, 500, SAMPLES).most_unseen == wide.most_unseen
+
+
+def test_nothing_is_unseen_without_a_tail_and_no_end_is_known_without_a_mean() -> None:
+    for name in ("unseen", "most_unseen", "least_unseen"):
+        assert getattr(Tail(0.3, 0.1, math.inf, 500, SAMPLES), name) == 0
+        assert getattr(NO_TAIL, name) == 0
+        assert getattr(Tail(0.3, 0.1, 1.0, 500, SAMPLES), name) == math.inf
+
+
+def test_samples_that_lack_most_are_allowed_for_as_well() -> None:
+    """Squares of Student's t, 3: the tenth with the smallest sums, by a sixth too small, has few large samples.
+
+    What lies beyond the largest of those is by far less than elsewhere; beyond the level of the fitted tail it is not.
+    """
+    generator = np.random.default_rng(0)
+    squares = [torch.from_numpy(generator.standard_t(3, SAMPLES) ** 2) for _ in range(400)]
+    tails, means = [tail_of(each) for each in squares], np.array([each.mean().item() for each in squares])
+    lucky = means <= np.quantile(means, 0.1)
+    assert means[lucky].mean() < 3 * 0.86
+
+    def beside_all(values: list[float]) -> float:
+        found = np.array(values)
+        return float(np.median(found[lucky]) / np.median(found))
+
+    beyond_largest = [tail.largest / (tail.index - 1) if tail.index > 1 else math.inf for tail in tails]
+    assert beside_all(beyond_largest) < 0.4 < 0.45 < beside_all([tail.most_unseen for tail in tails])
 
 
 def test_ordinary_samples_pass_and_hopeless_ones_do_not() -> None:

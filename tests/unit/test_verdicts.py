@@ -249,28 +249,30 @@ def test_a_sum_that_just_passed_the_gate_may_be_smaller() -> None:
 
 
 def test_a_tail_widens_the_interval_on_its_own_side() -> None:
-    """By what it may hold beyond its largest sample, 1.5 * 0.1 / (1.5 - 1); twice that if half of the batches judge."""
+    """By all that it may hold unseen; twice that if half of the batches judge."""
     first, second = spread(1.0, seed=1), spread(3.0, seed=2)
+    most, least = WIDE.most_unseen, WIDE.least_unseen
     plain = compared(first, second, (1.0, 1.0), 64, EVERY)
     below = compared(replace(first, tail=WIDE), second, (1.0, 1.0), 64, EVERY)
     above = compared(first, replace(second, tail=WIDE), (1.0, 1.0), 64, EVERY)
-    assert below.low == pytest.approx(plain.low - math.log10(1.3))
+    assert below.low == pytest.approx(plain.low - math.log10(1 + most))
     assert below.high == plain.high
-    assert above.high == pytest.approx(plain.high + math.log10(1.3))
+    assert above.high == pytest.approx(plain.high + math.log10(1 + most))
     half = EVERY[::2]
     narrow, wide = (compared(first, replace(second, tail=tail), (1.0, 1.0), 64, half) for tail in (NO_TAIL, WIDE))
-    assert wide.high == pytest.approx(narrow.high + math.log10(1.6))
-    # what both lack does not change their ratio: of either allowance the other's expectation is taken
+    assert wide.high == pytest.approx(narrow.high + math.log10(1 + 2 * most))
+    # what both lack does not change their ratio: of either allowance the least that the other lacks is taken
     both = compared(replace(first, tail=WIDE), replace(second, tail=WIDE), (1.0, 1.0), 64, EVERY)
-    assert both.low == pytest.approx(plain.low - math.log10(1.3 / 1.2))
-    assert both.high == pytest.approx(plain.high + math.log10(1.3 / 1.2))
-    heavier = replace(WIDE, largest=0.5)
+    assert both.low == pytest.approx(plain.low - math.log10((1 + most) / (1 + least)))
+    assert both.high == pytest.approx(plain.high + math.log10((1 + most) / (1 + least)))
+    heavier = Tail(0.95, 0.5, 1.1, 300, 2048)
+    assert heavier.least_unseen > most
     uneven = compared(replace(first, tail=WIDE), replace(second, tail=heavier), (1.0, 1.0), 64, EVERY)
     assert uneven.low == plain.low
-    assert uneven.high == pytest.approx(plain.high + math.log10((1 + 1.5 * 0.5 / 0.5) / 1.2))
+    assert uneven.high == pytest.approx(plain.high + math.log10((1 + heavier.most_unseen) / (1 + least)))
     # of an error that is mostly bias the tail is a small part
     biased = replace(components(1.0, bias=1.0), tail=WIDE)
-    assert Side.alone(biased, 1.0, 64).unseen(EVERY) == pytest.approx(math.log10(1 + 0.3 / 65))
+    assert Side.alone(biased, 1.0, 64).unseen(EVERY) == pytest.approx(math.log10(1 + WIDE.unseen / 65))
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------
