@@ -185,7 +185,8 @@ class Advice:
         if self.horizon_crossing:
             lines.append(f"the winner changes at a horizon of {self.horizon_crossing}")
         if self.contact and any(each.reason == "jump" for each in self.answers):
-            lines.append("MuJoCo's contacts jump at their onset: solimp_d0=0 makes them continuous, at more variance")
+            lines.append("MuJoCo's contacts and limits jump at their onset: solimp_d0=0 makes them continuous, at more "
+                         "variance; so does an episode's end: ends=false lets it go on")  # fmt: skip
         lines.append("this is about the error of gradients; how that turns into learning, docs/advisor.md says")
         return lines
 
