@@ -34,7 +34,7 @@ from scorepath.stages._summaries import MOST
 from scorepath.stages._verdicts import BEST, BEST_OF_ALL
 from scorepath.store.paths import TABLES, claim_path
 from scorepath.store.tables import COLUMNS, Tables, save
-from scorepath.summaries import clustered_mean, clustered_share, mean_of_clusters
+from scorepath.summaries import FEWEST, clustered_mean, clustered_share, mean_of_clusters
 
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
@@ -232,9 +232,9 @@ def learning_follows_error(evidence: Evidence) -> Iterator[dict[str, Any]]:
         ratios = ratios.merge(own, on=[*places, f"estimator_{side}"])
     signs = np.sign(ratios["ratio"] * (ratios["learnt_x"] - ratios["learnt_y"]))
     decided = signs.abs() == 1
-    if not decided.any():
-        return
     own = (signs[decided] < 0).groupby(evidence.originals(ratios.loc[decided, "environment"]))
+    if len(own) < FEWEST:
+        return
     measured = clustered_share(own.sum().to_numpy(float), own.count().to_numpy(float))
     prediction = (
         "of two estimators the one with the smaller error, at equally many samples, learns more in over half of the"

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tests.helpers.results import RESULT, flip, make
 from tests.helpers.small_studies import small_plan
 
-from scorepath.stages._measurements import Measurements, read_columns, read_rows
+from scorepath.stages._measurements import Measurements, Place, read_columns, read_rows
+from scorepath.stages._references import Reference
 from scorepath.stages._summaries import regrets_table
 from scorepath.stages._verdicts import gradient_verdicts
 from scorepath.stages.gradients import gradients
@@ -111,3 +114,28 @@ def test_environments_with_samples_of_their_own_have_the_rows_that_they_have_alo
         alone = pd.concat([tables["cosine"], tables["lqr"]], ignore_index=True)
         pd.testing.assert_frame_equal(tables["mixed"], alone, check_exact=True)
     assert set(statistics["mixed"]["samples"]) == {64, 256}
+
+
+def test_a_jump_refutes_an_environment_whatever_its_policy_and_a_ramp_its_own_place_only() -> None:
+    """Two policies at two noise levels and two checkpoints: what is found at one place is said at these."""
+    entry = {"name": "pendulum", "family": "pendulum", "horizon": 2, "policy": {"kind": "mlp", "hidden": [2]}}
+    plan = small_plan([entry | {"policies": 2}, "quadratic"], estimators=["reinforce", "pathwise"])
+    names = list(plan.study.environments)
+    places = [Place(name, token, gap) for name in names for token in ("0", "0.1") for gap in (0.0, 0.5)]
+
+    def said(found: Place, share: float) -> list[Place]:
+        measurements = Measurements(plan)
+        measurements.__dict__["references"] = {
+            (name, token): Reference(
+                torch.zeros(2, 1, 1), np.zeros(2), "closed_form", [True] * 2, ["exact"] * 2, np.zeros(2),
+                ["found" if found == (name, token, gap) else "" for gap in (0.0, 0.5)],
+                np.array([share if found == (name, token, gap) else 0.0 for gap in (0.0, 0.5)]), 0,
+            )
+            for name in names for token in ("0", "0.1")
+        }  # fmt: skip
+        return [place for place in places if measurements.blindness(place) == "found"]
+
+    there = Place(names[1], "0.1", 0.5)
+    assert there.environment != "pendulum"
+    assert said(there, share=1e-5) == [there]
+    assert said(there, share=0.0) == [place for place in places if place.environment != "quadratic"]
