@@ -41,6 +41,10 @@ IMPOSTORS = {
 """By claim: the method that it speaks of, and another that is put in its place."""
 
 
+OVER_ENVIRONMENTS = ("mix-when-in-doubt", "mixing-arena")
+"""These are six here, too few to say much of a mean over them."""
+
+
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evidence]:
     """What the default study measures in the cells that the claims need; nothing is trained."""
@@ -65,7 +69,8 @@ def test_the_ledger_holds(evidence: Evidence) -> None:
     found = ledger(evidence)
     assert set(found["claim"]) == {mutant.claim for mutant in MUTANTS} - {"learning-follows-mse"}
     assert (found["tolerance"] != "outside").all(), found
-    assert (found["tolerance"] == "within").mean() > 0.7, found
+    of_one = ~found["claim"].isin(OVER_ENVIRONMENTS)
+    assert (found.loc[of_one, "tolerance"] == "within").mean() > 0.7, found
 
 
 @pytest.mark.parametrize("claim", IMPOSTORS)
