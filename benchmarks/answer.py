@@ -1,6 +1,7 @@
 """README's answer from finished default studies, of several seeds or machines: every measured number of it.
 
     python -m benchmarks.answer results/tables other/results/tables            writes it into README.md
+    python -m benchmarks.answer --widen results/tables                         adds them to what it says
     python -m benchmarks.answer --check results/tables other/results/tables    names what README says otherwise
 
 The words are those of answer.md beside this file, the numbers stand there as names in braces. Of several studies a
@@ -37,6 +38,7 @@ NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 CHAOS = "angle_doubling: second moments"
 STIFF = "push_stiff"
 WIDTH = 125
+OTHER_WORDS = "README.md's answer has other words than benchmarks/answer.md: change them there, and write it anew"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Number:
         if self.kind != "range":
             return ends[0 if self.kind == "least" else -1]
         return ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"
+
+    def and_what(self, said: str) -> Number:
+        """With that of the studies behind what README says."""
+        return Number((*said.split(" and " if self.kind == "each" else " to "), *self.values), self.kind)
 
     def lies_within(self, said: str) -> bool:
         """Whether what README says covers every study."""
@@ -206,7 +212,7 @@ def disagreements(readme: str, found: Mapping[str, Number]) -> list[str]:
     """What README says and the studies do not; of one study, what it has outside of what README says."""
     said = parse(readme)
     if said is None:
-        return ["README.md's answer has other words than benchmarks/answer.md: change them there, and write it anew"]
+        return [OTHER_WORDS]
     if len(next(iter(found.values())).values) > 1:
         wrong = [name for name in said if found[name].text != said[name]]
     else:
@@ -219,12 +225,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, help="results/tables of finished default studies")
     parser.add_argument("--check", action="store_true", help="compare with README.md; 1 if it says otherwise")
+    parser.add_argument("--widen", action="store_true", help="keep the studies that README.md speaks of, and add these")
     options = parser.parse_args(arguments)
     found, readme = numbers(options.folders), README.read_text(encoding="utf-8")
     if options.check:
         wrong = disagreements(readme, found)
         print("\n".join(wrong) or "README.md says what these studies say.")
         return int(bool(wrong))
+    if options.widen:
+        if (said := parse(readme)) is None:
+            print(OTHER_WORDS, file=sys.stderr)
+            return 1
+        found = {name: number.and_what(said[name]) if name in said else number for name, number in found.items()}
     start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
     README.write_text(readme[:start] + render(found) + readme[end:], encoding="utf-8")
     return 0

@@ -58,6 +58,21 @@ def test_several_studies_make_one_number(number: Number, text: str, within: str,
     assert not number.lies_within(outside)
 
 
+@pytest.mark.parametrize(
+    ("number", "said", "text"),
+    [
+        (Number(("190",)), "186 to 188", "186 to 190"),
+        (Number(("three",)), "one", "one to three"),
+        (Number(("18 of 20",), "each"), "17 of 19 and 19 of 19", "17 of 19 and 19 of 19 and 18 of 20"),
+        (Number(("17 of 19",), "each"), "17 of 19 and 19 of 19", "17 of 19 and 19 of 19"),
+        (Number(("0.7",), "least"), "0.67", "0.67"),
+        (Number(("0.94",), "most"), "0.93", "0.94"),
+    ],
+)
+def test_a_study_is_added_to_what_is_said(number: Number, said: str, text: str) -> None:
+    assert number.and_what(said).text == text
+
+
 def test_another_study_than_the_default_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no finished default study"):
         numbers([write_tables(tmp_path / "other")])
