@@ -209,11 +209,16 @@ def in_threads(count: int, part: Callable[[slice], None], least: int = 1) -> Non
     """Do all of `count` things, in as many threads as torch may have, of at least so many things each."""
     threads = max(1, min(torch.get_num_threads(), count // least))
     ends = [count * thread // threads for thread in range(threads + 1)]
-    with concurrent.futures.ThreadPoolExecutor(threads) if threads > 1 else contextlib.nullcontext() as pool:
-        if pool is None:
-            part(slice(0, count))
-        else:
-            list(pool.map(part, map(slice, ends[:-1], ends[1:])))
+    if threads == 1:
+        part(slice(0, count))
+    else:
+        list(_pool(threads, os.getpid()).map(part, map(slice, ends[:-1], ends[1:])))  # raises what a part has raised
+
+
+@cache
+def _pool(threads: int, process: int) -> concurrent.futures.ThreadPoolExecutor:
+    """Threads that wait for more: a rollout asks at every step. They are this process's, for none survives a fork."""
+    return concurrent.futures.ThreadPoolExecutor(threads)
 
 
 # --- compiled once ----------------------------------------------------------------------------------------------------

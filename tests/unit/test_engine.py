@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from scorepath import adjoint, pullback
 from scorepath import engine as engines
 from scorepath.adjoint import backpropagate, linearise
-from scorepath.engine import Engine, engine
+from scorepath.engine import Engine, engine, in_threads
 from scorepath.environments.base import make_policy
 from scorepath.moments import batch_moments, reduce_chunk
 from scorepath.policies import Network, OpenLoop
@@ -112,6 +113,35 @@ def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(before)
     for others in found[1:]:
         assert all(torch.equal(one, other) for one, other in zip(found[0], others, strict=True))
+
+
+def test_threads_that_wait_are_a_processs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork has none of its parent's: it would wait for them for ever."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    done = multiprocessing.get_context("fork").Queue()
+
+    def share_out() -> None:
+        in_threads(4, lambda some: done.put((some.start, some.stop)))
+
+    share_out()
+    child = multiprocessing.get_context("fork").Process(target=share_out)
+    child.start()
+    child.join(60)
+    hung = child.exitcode is None
+    child.kill()
+    assert not hung
+    assert sorted(done.get(timeout=10) for _ in range(4)) == [(0, 2), (0, 2), (2, 4), (2, 4)]
+
+
+def test_what_a_thread_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+
+    def part(some: slice) -> None:
+        if some.start:
+            raise FloatingPointError
+
+    with pytest.raises(FloatingPointError):
+        in_threads(4, part)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
