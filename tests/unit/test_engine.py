@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,8 +121,12 @@ def test_threads_that_wait_are_a_processs_own(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     done = multiprocessing.get_context("fork").Queue()
 
+    def part(some: slice) -> None:
+        time.sleep(0.1)  # or one thread would do both, and a fork start the other
+        done.put((some.start, some.stop))
+
     def share_out() -> None:
-        in_threads(4, lambda some: done.put((some.start, some.stop)))
+        in_threads(4, part)
 
     share_out()
     child = multiprocessing.get_context("fork").Process(target=share_out)
