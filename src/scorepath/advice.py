@@ -110,8 +110,12 @@ class Answer:
                 *([f"  to know how much better it is, it takes {self.needs}"] if self.needs else []),
             ])  # fmt: skip
         why = " meanwhile, for it is unbiased whatever the return is" if self.verdict == INSUFFICIENT else ""
+        turns = self.verdict in (PATHWISE, DERIVATIVE_FREE) and (self.verdict == PATHWISE) != (
+            self.recommendation == PATHWISE
+        )
+        samples = " at equal samples, but not at equal seconds" if turns else ""
         lines = [
-            f"sigma = {self.sigma:g}: {WORDS[self.verdict]}. Use {self.recommendation}{why}.",
+            f"sigma = {self.sigma:g}: {WORDS[self.verdict]}{samples}. Use {self.recommendation}{why}.",
             f"  pathwise has the smaller error with probability {self.probability:.2f} at equal samples"
             + (f", {self.probability_at_equal_seconds:.2f} at equal seconds" if self.rival_at_equal_seconds else ""),
         ]

@@ -19,7 +19,7 @@ from scorepath.tails import NO_TAIL, Tail, luck_of
 
 RESOLUTION = 1e-12
 """Errors further apart than this are not told apart: an error ratio is given as 1e12 at most."""
-NO_DIFFERENCE = "the interval contains no difference"
+NO_DIFFERENCE = "the interval contains 0: either may be the better one"
 
 UNDECIDED = "undecided"
 EQUIVALENT = "equivalent"

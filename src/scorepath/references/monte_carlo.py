@@ -93,6 +93,7 @@ def certified_reference(
     batches: int,
     error_budget: float,
     judged: int = TRAJECTORIES,
+    jumps: bool = False,
 ) -> MonteCarloReference:
     """Estimate the gradient from `samples` trajectories in `batches` independent batches, and try to certify it.
 
@@ -103,6 +104,7 @@ def certified_reference(
         batches: independent batches they are divided into.
         error_budget: largest standard error, as a fraction of the gradient's length, that can be certified.
         judged: trajectories of what it judges: a ramp that these do not meet is a jump.
+        jumps: whether the return was found to jump at another policy: it is not searched here, and derivatives are out.
     """
     environment = simulator.environment
     per_batch = max(2, samples // batches)
@@ -110,8 +112,8 @@ def certified_reference(
     def own(purpose: str) -> Stream:
         return Stream(stream.seed, stream.environment, f"{stream.purpose}/{purpose}")
 
-    jump = found_jump(simulator, own("lines"), judged)
-    blind = not environment.differentiable or not environment.continuous or jump is not None
+    jump = None if jumps else found_jump(simulator, own("lines"), judged)
+    blind = jumps or not environment.differentiable or not environment.continuous or jump is not None
     witnesses: list[Witness] = []
     rounding: Witness | None = None
     if blind and not _has_score(simulator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -48,14 +49,19 @@ def advisor_sentences(tables: Tables) -> list[str]:
     return [
         f"Asked about {many(int(first['places']), 'place')} in {int(first['families'])} families of environments, each"
         " of which its model had not seen, the advisor answers"
-        f" {100 * share['value']:.0f} % [{100 * share['value_low']:.0f}, {100 * share['value_high']:.0f}] and is right"
-        f" in {_all_or_share(right['value'])}; to the rest it says: insufficient evidence.",
+        f" {100 * share['value']:.0f} % [{100 * share['value_low']:.0f}, {100 * share['value_high']:.0f}]"
+        f"{_how_right(right['value'])}; to the rest it says: insufficient evidence.",
         *_learning(tables),
     ]
 
 
-def _all_or_share(right: float) -> str:
-    return "every answer, which so few families cannot promise" if right == 1 else f"{100 * right:.1f} % of its answers"
+def _how_right(share: float) -> str:
+    """Of the answers; nothing where there are none."""
+    if math.isnan(share):
+        return ""
+    return " and is right in " + (
+        "every answer, which so few families cannot promise" if share == 1 else f"{100 * share:.1f} % of its answers"
+    )
 
 
 def _learning(tables: Tables) -> list[str]:

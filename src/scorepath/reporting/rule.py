@@ -1,8 +1,8 @@
 """The rule: which gradient to use, in three lines that are counted from the verdicts at equal samples.
 
-A place (environment, noise level, checkpoint) belongs to a line by what is known without comparing: whether pathwise is
-proved to be unbiased there (it is not where the return jumps), and whose error the study's best roughness number, a
-ratio of moments without dimension, predicts to be the smaller.
+A place (environment, noise level, checkpoint) belongs to a line by what is known without comparing: whether the return
+is declared, or was found, to jump in its environment, and whose error the study's best roughness number, a ratio of
+moments without dimension, predicts to be the smaller.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from scorepath.figures.wording import label
-from scorepath.reporting.every_cell import PLACE, every_cell
+from scorepath.reporting.every_cell import every_cell
 from scorepath.reporting.summaries import BEST, RIVALS, many
 from scorepath.store.tables import Tables
 
@@ -75,8 +75,8 @@ def rule_lines(tables: Tables) -> list[Line]:
         lines.append(Line(
             "It jumps",
             "not pathwise alone",
-            f"{_bias(tables)}; it loses {own.rival} of {own.decided} ({own.scope}: samples that are all zero decide"
-            " nothing). A score function sees the jump; so does pathwise with its boundary term",
+            f"{_bias(tables, places)}; it loses {own.rival} of {own.decided} ({own.scope}{_silent(places)})."
+            " A score function sees the jump; so does pathwise with its boundary term",
         ))  # fmt: skip
     return lines
 
@@ -103,7 +103,7 @@ def in_doubt(tables: Tables) -> str:
         ).format(**first)
     return (
         f"In doubt: {named.get(first['rule'], label(first['rule']))}. Error of each, used everywhere,"
-        f" as a multiple of the better of the two: {'; '.join(parts)}.{beside}"
+        f" as a multiple of the better of the two (a million at most, place by place): {'; '.join(parts)}.{beside}"
     )
 
 
@@ -114,10 +114,24 @@ def classified(tables: Tables) -> pd.DataFrame:
     """
     rows = tables.read("mechanisms")
     rows = rows[(rows["comparison"] == BEST) & (rows["sigma"] > 0)]
-    statistics = tables.read("gradient_statistics")
-    proved = statistics.loc[statistics["estimator"] == tables.called("pathwise"), [*PLACE, "proved_unbiased"]]
-    rows = rows.merge(proved.drop_duplicates(PLACE), on=PLACE)
-    return rows.assign(line=rows["predicted"].map(_line).where(rows["proved_unbiased"], JUMP))
+    jumps = rows["environment"].map(_jumping(tables)).fillna(False).astype(bool)
+    return rows.assign(line=rows["predicted"].map(_line).mask(jumps, JUMP))
+
+
+def _jumping(tables: Tables) -> dict[str, bool]:
+    """Of each environment, whether its return jumps: found, else declared; unprobed, unless pathwise is proved."""
+    statistics, probes, references = (tables.read(name) for name in ("gradient_statistics", "probes", "references"))
+    own = statistics[statistics["estimator"] == tables.called("pathwise")]
+    jumping = (~own.groupby("environment")["proved_unbiased"].all()).to_dict()
+    jumping |= (probes.groupby("environment")["declared"].min().dropna() == 0).to_dict()
+    found = references[(references["finding"] != "") & (references["jump_share"] == 0)]
+    return jumping | dict.fromkeys(found["environment"], True)
+
+
+def _silent(places: pd.DataFrame) -> str:
+    """What leaves places of the jump's line open, if it does so anywhere."""
+    silent = ((places["line"] == JUMP) & (places["verdict"] == "no_signal")).any()
+    return ": samples that are all zero decide nothing" if silent else ""
 
 
 def _line(predicted: float) -> str:
@@ -146,9 +160,10 @@ def _elsewhere(held: pd.DataFrame, line: str) -> str:
     return f", {right} of {own.decided} {where}" if own.decided else ""
 
 
-def _bias(tables: Tables) -> str:
-    """The largest bias of pathwise where it is not proved to be unbiased, with its limits, in words."""
+def _bias(tables: Tables, places: pd.DataFrame) -> str:
+    """The largest bias of pathwise where the return jumps, with its limits, in words."""
     rows = every_cell(tables)
+    rows = rows[rows["environment"].isin(places.loc[places["line"] == JUMP, "environment"])]
     rows = rows[(rows["estimator"] == tables.called("pathwise")) & (rows["sigma"] > 0) & (rows["counted"] > 0)]
     if rows.empty or rows["bias"].isna().all():
         return "pathwise misses the boundary term"

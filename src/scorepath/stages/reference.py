@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,23 +30,34 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
     settings, judged = study.references_of(environment), study.gradients_of(environment)
     instance, policy = make_environment(study.environments[environment])
     kind = reference_class(instance, policy)
+    plugin = study.environments[environment].plugin
+    simulators = [
+        Simulator(instance, policy, parameters, sigma) for parameters in load_policies(environment).parameters
+    ]
+    streams = [Stream(study.seed, environment, f"reference/{index}") for index in range(len(simulators))]
     gradients, errors, certified, certified_by, noticeable, jumps = [], [], [], [], [], []
-    samples = 0
-    for index, parameters in enumerate(load_policies(environment).parameters):
-        simulator = Simulator(instance, policy, parameters, sigma)
-        stream = Stream(study.seed, environment, f"reference/{index}")
-        if kind == "certified_monte_carlo":
-            samples = settings.samples
-            found = certified_reference(
-                simulator, stream, samples, judged.batches, settings.error_budget, judged.samples
-            )
-            gradients.append(found.gradients)
-            errors.append(found.standard_error)
-            certified.append(found.certified)
-            certified_by.append(found.certified_by)
-            noticeable.append(found.noticeable)
-            jumps.append(found.jump)
-        else:
+    samples = settings.samples if kind == "certified_monte_carlo" else 0
+    if samples:
+        estimate = partial(
+            certified_reference, samples=samples, batches=judged.batches, error_budget=settings.error_budget,
+            judged=judged.samples,
+        )  # fmt: skip
+        found = list(map(estimate, simulators, streams))
+        # a jump that one policy has shown is there for all of them, and derivatives miss it
+        if any(each.jump is not None and each.jump.share == 0 for each in found):
+            found = [
+                each if each.jump is not None else estimate(simulator, stream, jumps=True)
+                for each, simulator, stream in zip(found, simulators, streams, strict=True)
+            ]
+        for each in found:
+            gradients.append(each.gradients)
+            errors.append(each.standard_error)
+            certified.append(each.certified)
+            certified_by.append(each.certified_by)
+            noticeable.append(each.noticeable)
+            jumps.append(each.jump)
+    else:
+        for simulator, stream in zip(simulators, streams, strict=True):
             exact = exact_reference(simulator)
             gradients.append(exact.gradient[None])
             errors.append(exact.error)
@@ -56,7 +68,6 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             norm = exact.gradient.norm().item()
             noticeable.append((exact.error / norm if norm > 0 else 0.0) if finite else math.inf)
             # the continuity of Scorepath's own families is tested, not searched for again in every study
-            plugin = study.environments[environment].plugin
             jumps.append(found_jump(simulator, stream, judged.samples) if plugin else None)
     places = [f"at sigma = {sigma:g}, checkpoint {gap:g}, " for gap in settings.return_gaps]
     findings = [

@@ -35,6 +35,26 @@ def test_places_are_smooth_or_jump(tmp_path: Path) -> None:
     assert "it loses 4 of 4 (1 environment, 0 open" in jump.evidence
 
 
+@pytest.mark.parametrize(
+    ("declared", "finding", "share", "line"),
+    [(1, "", 0, "smooth"), (0, "", 0, "jump"), (1, "it jumps", 0, "jump"), (1, "a ramp", 1e-4, "smooth")],
+)
+def test_what_nobody_has_proved_need_not_jump(
+    tmp_path: Path, declared: int, finding: str, share: float, line: str
+) -> None:
+    """A plugin's pathwise gradient is proved by nobody; its return jumps where it says so, or was seen to."""
+    folder = write_tables(tmp_path)
+    changed(folder, "gradient_statistics", proved_unbiased=False)
+    probes = {"environment": ["smooth", "edge"], "declared": [declared, 0]}
+    pd.DataFrame(probes).to_csv(folder / "probes.csv", index=False)
+    changed(folder, "references", finding=finding, jump_share=share)
+    assert set(classified(Tables(folder)).query("environment == 'smooth'")["line"]) == {line}
+    silent = "samples that are all zero decide nothing"
+    assert all(silent not in text.evidence for text in rule_lines(Tables(folder)))
+    changed(folder, "mechanisms", verdict="no_signal")
+    assert any(silent in text.evidence for text in rule_lines(Tables(folder))) == (line == "jump")
+
+
 @pytest.mark.parametrize(("predicted", "line"), [(-0.6, "rough"), (-0.4, "even"), (0.1, "smooth"), (math.nan, "")])
 def test_a_prediction_against_pathwise_counts_from_a_factor_of_three_on(
     tmp_path: Path, predicted: object, line: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from tests.helpers.small_studies import small_plan
 from scorepath.environments.lqr import LQR
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference
-from scorepath.references.monte_carlo import OVERFLOWS, certified_reference
+from scorepath.references.jumps import Jump
+from scorepath.references.monte_carlo import OVERFLOWS, MonteCarloReference, certified_reference
+from scorepath.rollout import Simulator
 from scorepath.stages._references import load_policies, load_reference
 from scorepath.stages.reference import reference
 from scorepath.stages.reference_policies import reference_policies
@@ -50,6 +54,28 @@ def test_stored_monte_carlo_references_come_back(folder: Path, monkeypatch: pyte
     assert found.gradients.shape == (2, 16, load_policies("mine").parameters.shape[1])
     assert found.standard_error.shape == (2,)
     assert all(text.startswith("agrees") for text in found.certified_by)
+
+
+def test_a_jump_that_one_policy_shows_blinds_the_derivatives_at_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorepath.references.checkpoints.CMA_GENERATIONS", 2)
+    asked = []
+
+    def estimate(simulator: Simulator, stream: Stream, **options: Any) -> MonteCarloReference:
+        asked.append((stream.purpose, options.get("jumps", False)))
+        found = certified_reference(simulator, stream, **options)
+        return replace(found, jump=Jump(size=1.0, step=2, distance=1e-9)) if stream.purpose == "reference/0" else found
+
+    monkeypatch.setattr("scorepath.stages.reference.certified_reference", estimate)
+    plan = small_plan([{"name": "mine", "family": "pendulum", "horizon": 3}])
+    reference_policies(plan, "mine")
+    reference(plan, "mine", 0.3)
+    assert asked == [("reference/0", False), ("reference/1", False), ("reference/1", True)]
+    found = load_reference("mine", 0.3)
+    assert [bool(each) for each in found.findings] == [True, False]
+    assert "branches" in found.certified_by[0]
+    assert "branches" not in found.certified_by[1]
 
 
 def test_equal_studies_write_equal_bytes(folder: Path) -> None:
