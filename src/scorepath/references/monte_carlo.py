@@ -4,8 +4,9 @@ The estimate is the derivative of the simulated mean return by the parameters th
 not the action-signal pull-back that the estimators under test use), or the score function with a per-step mean
 baseline or the measure-valued derivative, where a pilot says that these are much more precise. Where the return jumps,
 or is found to, and where steps cannot be differentiated, it is one of the latter. All others are witnesses: the
-estimate is certified if none of them disagrees, if its standard error is within the stated budget, and if they would
-have noticed a bias of half the gradient's length (`witnesses`).
+estimate is certified if none of them disagrees, if its standard error is within the stated budget and can be measured
+(it rests on eight batches at least, or an eighth of them), and if they would have noticed a bias of half the gradient's
+length (`witnesses`).
 
 An estimate of so many trajectories is made in single precision, and the sharpest witnesses are in double. What ties the
 one to the other is a small batch of the same trajectories in both. Where the two differ by more than rounding, or might
@@ -38,6 +39,7 @@ from scorepath.references.jumps import Jump, search
 from scorepath.references.noise_lines import TRAJECTORIES
 from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
+from scorepath.tails import tail_of
 
 Estimate = Callable[[Simulator, Stream, int, int, torch.dtype], Tensor]
 """A gradient of each batch, (batches, P), from so many batches of so many samples, in this precision."""
@@ -129,6 +131,9 @@ def certified_reference(
     if witnesses and rounding is not None:
         witnesses = [*witnesses, rounding]
     certified, why = _verdict(witnesses, noticeable, standard_error, norm, error_budget)
+    tail = tail_of((gradients - gradients.mean(0)).square().sum(-1))
+    if certified and tail.effective < tail.fewest:
+        certified, why = False, f"not certified: its error rests on {tail.effective:.1f} of {batches} batches; {why}"
     relative = noticeable / norm if norm > 0 else 0.0 if noticeable == 0 else math.inf
     return MonteCarloReference(gradients, standard_error, certified, why, relative, jump)
 

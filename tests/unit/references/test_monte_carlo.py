@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from tests.helpers.advised import HeavyReward
 from tests.helpers.problems import at
 from tests.helpers.strangers import ramp
 from torch import Tensor
@@ -361,3 +362,12 @@ def test_differences_are_means_of_derivatives_however_long_the_step() -> None:
     differences, derivatives = estimates.finite_differences(*arguments), estimates.mean_derivatives(*arguments)
     assert witness("", differences - derivatives).agrees
     assert not witness("", differences - 1.5 * derivatives).agrees
+
+
+def test_an_error_that_rests_on_a_few_batches_certifies_nothing() -> None:
+    """exp(s N) has all moments, but at s = sqrt(10) no sample of this size shows the second."""
+    for sigma, certified in ((0.3, True), (1.0, False)):
+        simulator = Simulator(HeavyReward(steepness=1.0), sigma=sigma)
+        found = certified_reference(simulator, Stream(0, "heavy", "reference"), 10240, 64, 0.25)
+        assert found.certified == certified
+        assert ("not certified: its error rests on" in found.certified_by) != certified
