@@ -287,8 +287,8 @@ def mixing_arena(evidence: Evidence) -> Iterator[dict[str, Any]]:
             continue
         mean = clustered_mean(mean_of_clusters(own.sum().to_numpy(), own.count().to_numpy()), len(own), positive=False)
         prediction = (
-            f"{evidence.mixtures[name]}, at equally many samples: its error over that of the better of its parents, where both are"
-            f" unbiased and that one is of use, is at most {MOST_BY_WEIGHTS:.3f}"
+            f"{evidence.mixtures[name]}, at equally many samples: its error over that of the better of its parents,"
+            f" where both are unbiased and that one is of use, is at most {MOST_BY_WEIGHTS:.3f}"
             f" (geometric mean over {len(own)} environments)"
         )
         measured = _with_limits(*np.power(10.0, mean))
