@@ -10,7 +10,7 @@ from torch import Tensor
 from scorepath.environments.base import require_whole
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference, reference_class
-from scorepath.references.jumps import described, refutation
+from scorepath.references.jumps import finding
 from scorepath.references.monte_carlo import certified_reference
 from scorepath.rollout import Simulator
 
@@ -64,8 +64,5 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
     stream = Stream(seed, "", "reference")
     judged = batches * batch_size
     found = certified_reference(simulator, stream, REFERENCE_SAMPLES * judged, batches, ERROR_BUDGET, judged)
-    finding, jump = "", found.jump
-    if jump is not None:
-        environment = simulator.environment
-        finding = refutation(environment, jump) if jump.share == 0 else described(environment, jump, judged)
-    return Judge(found.gradients, found.certified, found.certified_by, finding, found.noticeable)
+    said = "" if found.jump is None else finding(simulator.environment, found.jump, judged)
+    return Judge(found.gradients, found.certified, found.certified_by, said, found.noticeable)

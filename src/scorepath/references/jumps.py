@@ -110,6 +110,11 @@ def refutation(environment: Environment, jump: Jump) -> str:
     return f"declared continuous, but {described(environment, jump)}: declare continuous = False"
 
 
+def finding(environment: Environment, jump: Jump, trajectories: int, place: str = "") -> str:
+    """What is said of it: a jump refutes the declaration, a ramp is one to so many trajectories of this place only."""
+    return refutation(environment, jump) if jump.share == 0 else place + described(environment, jump, trajectories)
+
+
 def search(
     simulator: Simulator, scale: float, lines: int, generator: torch.Generator, trajectories: int = TRAJECTORIES
 ) -> Jump | None:

@@ -39,7 +39,7 @@ from scorepath.references.jumps import Jump, search
 from scorepath.references.noise_lines import TRAJECTORIES
 from scorepath.references.witnesses import POWER, ROUNDING, Witness, along_a_guess, witness
 from scorepath.rollout import Simulator
-from scorepath.tails import tail_of
+from scorepath.tails import Tail, tail_of
 
 Estimate = Callable[[Simulator, Stream, int, int, torch.dtype], Tensor]
 """A gradient of each batch, (batches, P), from so many batches of so many samples, in this precision."""
@@ -130,10 +130,8 @@ def certified_reference(
     noticeable = _noticeable(witnesses, rounding)
     if witnesses and rounding is not None:
         witnesses = [*witnesses, rounding]
-    certified, why = _verdict(witnesses, noticeable, standard_error, norm, error_budget)
     tail = tail_of((gradients - gradients.mean(0)).square().sum(-1))
-    if certified and tail.effective < tail.fewest:
-        certified, why = False, f"not certified: its error rests on {tail.effective:.1f} of {batches} batches; {why}"
+    certified, why = _verdict(witnesses, noticeable, standard_error, norm, error_budget, tail)
     relative = noticeable / norm if norm > 0 else 0.0 if noticeable == 0 else math.inf
     return MonteCarloReference(gradients, standard_error, certified, why, relative, jump)
 
@@ -286,9 +284,9 @@ def relative_error(gradients: Tensor) -> float:
 
 
 def _verdict(
-    witnesses: Sequence[Witness], noticeable: float, standard_error: float, norm: float, error_budget: float
+    witnesses: Sequence[Witness], noticeable: float, standard_error: float, norm: float, error_budget: float, tail: Tail
 ) -> tuple[bool, str]:
-    """Whether an estimate is certified, and the reason in words."""
+    """Whether an estimate is certified, and the reason in words; `tail` is that of its batches' squared deviations."""
     if not math.isfinite(standard_error):
         return False, OVERFLOWS
     if not witnesses:
@@ -298,6 +296,9 @@ def _verdict(
     names = " and ".join(map(str, witnesses))
     if not standard_error <= error_budget * norm:
         return False, f"not certified: its error exceeds {error_budget:g} of its length; agrees with {names}"
+    if tail.effective < tail.fewest:
+        few = f"{tail.effective:.1f} of {tail.samples:.0f} batches"
+        return False, f"not certified: its error rests on {few}; agrees with {names}"
     # that of a precision judges arithmetic, not which events were met
     sharpest = min((each for each in witnesses if each.trajectories), key=lambda each: each.noticeable)
     share = f"{100 * noticeable / norm:.2g} %" if norm > 0 else "0 %"

@@ -11,7 +11,7 @@ import torch
 
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference, reference_class
-from scorepath.references.jumps import described, refutation
+from scorepath.references.jumps import finding
 from scorepath.references.monte_carlo import OVERFLOWS, certified_reference, found_jump
 from scorepath.rollout import Simulator
 from scorepath.stages._instances import make_environment
@@ -36,8 +36,9 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
     ]
     streams = [Stream(study.seed, environment, f"reference/{index}") for index in range(len(simulators))]
     gradients, errors, certified, certified_by, noticeable, jumps = [], [], [], [], [], []
-    samples = settings.samples if kind == "certified_monte_carlo" else 0
-    if samples:
+    samples = 0
+    if kind == "certified_monte_carlo":
+        samples = settings.samples
         estimate = partial(
             certified_reference, samples=samples, batches=judged.batches, error_budget=settings.error_budget,
             judged=judged.samples,
@@ -71,11 +72,9 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             jumps.append(found_jump(simulator, stream, judged.samples) if plugin else None)
     places = [f"at sigma = {sigma:g}, checkpoint {gap:g}, " for gap in settings.return_gaps]
     findings = [
-        "" if jump is None
-        else refutation(instance, jump) if jump.share == 0
-        else place + described(instance, jump, judged.samples)
+        "" if jump is None else finding(instance, jump, judged.samples, place)
         for jump, place in zip(jumps, places, strict=True)
-    ]  # fmt: skip
+    ]
     stored = Reference(
         torch.stack(gradients),
         np.array(errors),
