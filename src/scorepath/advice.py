@@ -110,10 +110,8 @@ class Answer:
                 *([f"  to know how much better it is, it takes {self.needs}"] if self.needs else []),
             ])  # fmt: skip
         why = " meanwhile, for it is unbiased whatever the return is" if self.verdict == INSUFFICIENT else ""
-        turns = self.verdict in (PATHWISE, DERIVATIVE_FREE) and (self.verdict == PATHWISE) != (
-            self.recommendation == PATHWISE
-        )
-        samples = " at equal samples, but not at equal seconds" if turns else ""
+        turned = (self.verdict, self.recommendation == PATHWISE) in ((PATHWISE, False), (DERIVATIVE_FREE, True))
+        samples = " at equal samples, but not at equal seconds" if turned else ""
         lines = [
             f"sigma = {self.sigma:g}: {WORDS[self.verdict]}{samples}. Use {self.recommendation}{why}.",
             f"  pathwise has the smaller error with probability {self.probability:.2f} at equal samples"
@@ -189,8 +187,9 @@ class Advice:
         if self.horizon_crossing:
             lines.append(f"the winner changes at a horizon of {self.horizon_crossing}")
         if self.contact and any(each.reason == "jump" for each in self.answers):
-            lines.append("MuJoCo's contacts and limits jump at their onset: solimp_d0=0 makes them continuous, at more "
-                         "variance; so does an episode's end: ends=false lets it go on")  # fmt: skip
+            lines.append(
+                "MuJoCo's contacts jump unless solimp_d0=0 (at more variance), ends of episodes unless ends=false"
+            )
         lines.append("this is about the error of gradients; how that turns into learning, docs/advisor.md says")
         return lines
 
@@ -283,9 +282,8 @@ def answer_of(
     clear = verdict != INSUFFICIENT or (enough and lasting and found.lead_low > 0)
     answer = replace(answer, verdict=verdict, clear=clear, recommendation=chosen.get(decided, "leave_one_out"))
     reason, why = _why(answer, found, jump, moments, slope, single, per_second)
-    needs = (
-        "" if verdict != INSUFFICIENT else probes.needs(found, sampled, seconds, jumps, probability >= model.threshold)
-    )
+    likely = probability >= model.threshold
+    needs = "" if verdict != INSUFFICIENT else probes.needs(found, sampled, seconds, jumps, likely)
     answer = replace(answer, reason=reason, why=why, needs=needs)
     return replace(answer, change=tuple(_changes(answer, found, moments, timed)))
 
