@@ -188,7 +188,7 @@ class Advice:
             lines.append(f"the winner changes at a horizon of {self.horizon_crossing}")
         if self.contact and any(each.reason == "jump" for each in self.answers):
             lines.append(
-                "MuJoCo's contacts jump unless solimp_d0=0 (at more variance), ends of episodes unless ends=false"
+                "MuJoCo: contacts jump unless solimp_d0=0 (at more variance), episodes' ends unless ends=false"
             )
         lines.append("this is about the error of gradients; how that turns into learning, docs/advisor.md says")
         return lines
