@@ -187,9 +187,7 @@ class Advice:
         if self.horizon_crossing:
             lines.append(f"the winner changes at a horizon of {self.horizon_crossing}")
         if self.contact and any(each.reason == "jump" for each in self.answers):
-            lines.append(
-                "MuJoCo: contacts jump unless solimp_d0=0 (at more variance), episodes' ends unless ends=false"
-            )
+            lines.append("MuJoCo's contacts jump unless solimp_d0=0 (more variance), and so do ends, unless ends=false")
         lines.append("this is about the error of gradients; how that turns into learning, docs/advisor.md says")
         return lines
 
