@@ -141,14 +141,14 @@ class Comparison:
     |---|---|
     | verdict | the name of the one with the smaller error, or as in the study's table: undecided, equivalent, ... |
     | log10_ratio | of the second's error to the first's: positive if the first is better |
-    | flip_budget | samples to average at which the other one becomes better, or nan |
+    | flip_budget | samples to average at which the other one becomes better, by chance alone; nan if there is none |
     | reason | why there is no winner |
     | first, second | both measured |
     """
 
     verdict: str
     log10_ratio: Interval
-    flip_budget: float
+    flip_budget: Interval
     reason: str
     criterion: str
     first: Measurement
@@ -180,7 +180,8 @@ class Comparison:
             "first": self.first.estimator, "second": self.second.estimator, "sigma": self.first.sigma,
             "criterion": self.criterion, "budget": self.first.batch_size, "statistic": "log10_mse_ratio",
             "value": self.log10_ratio.value, "value_low": self.log10_ratio.low, "value_high": self.log10_ratio.high,
-            "flip_budget": self.flip_budget, "verdict": self.verdict, "reason": self.reason,
+            "flip_budget": self.flip_budget.value, "flip_budget_low": self.flip_budget.low,
+            "flip_budget_high": self.flip_budget.high, "verdict": self.verdict, "reason": self.reason,
         }  # fmt: skip
         return pd.DataFrame([row])
 
@@ -304,7 +305,8 @@ def compare(
         verdict, _ = ruling(sign, outcome.low, outcome.high, margin, names, outcome.open_word)
     ratio = Interval(outcome.value, float(outcome.low), float(outcome.high))
     reason = "; ".join(dict.fromkeys(filter(None, (why, outcome.reason))))
-    return Comparison(verdict, ratio, outcome.flip_budget, reason, criterion, ours, theirs)
+    flip = Interval(outcome.flip_budget, outcome.flip_low, outcome.flip_high)
+    return Comparison(verdict, ratio, flip, reason, criterion, ours, theirs)
 
 
 def _measure(

@@ -135,6 +135,34 @@ def jackknife(value: Any, without: np.ndarray, below: Any = 0.0, above: Any = 0.
     return studentised(value, _standard_error(pseudo_values), skewness(pseudo_values), batches, below, above)
 
 
+def positive_ratio(above: np.ndarray, below: np.ndarray) -> Estimate:
+    """The ratio of two means where it is positive, with the positive part of its limits by Fieller (1954); else nan.
+
+    All r for which `above - r below` may have mean 0, by Student's t: an interval; or, where the divisor may be zero,
+    everything from some ratio on, or everything. There is no p-value.
+
+    Args:
+        above: what the dividend averages, (..., batches).
+        below: what the divisor averages, of the same batches.
+    """
+    batches = above.shape[-1]
+    centers = above.mean(-1), below.mean(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = centers[0] / centers[1]
+        value = np.where((value > 0) & np.isfinite(value), value, math.nan)
+        # in units of the means, so that nothing overflows and the ratio is 1
+        one, other = (part / center[..., None] - 1 for part, center in zip((above, below), centers, strict=True))
+        scale = _t_quantile(batches) ** 2 / (batches * (batches - 1))
+        a, b, c = (1 - scale * (p * q).sum(-1) for p, q in ((other, other), (one, other), (one, one)))
+        reach = np.sqrt(np.maximum(0.0, b**2 - a * c))
+        roots = (b - reach) / a, (b + reach) / a
+    # where the divisor may be 0 the set lies outside two roots: above the larger, if the smaller is negative
+    beyond = np.where((b**2 > a * c) & (c > 0), roots[0], 0.0)
+    low = np.where(a > 0, np.maximum(0.0, roots[0]), beyond)
+    high = np.where(a > 0, roots[1], math.inf)
+    return Estimate(value, value * low, value * high, np.full_like(value, math.nan))
+
+
 def _t_quantile(batches: int) -> float:
     from scipy.special import stdtrit
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scorepath.intervals import Estimate, jackknife
+from scorepath.intervals import Estimate, jackknife, positive_ratio
 from scorepath.tails import NO_TAIL, Tail, luck_of
 
 RESOLUTION = 1e-12
@@ -145,12 +145,18 @@ class Side:
 
         return replace(self, components=[seen(each) for each in self.components])
 
-    def flip_budgets(self, other: Side) -> np.ndarray:
-        """The budget at which the smaller variance is worth as much as the smaller bias; nan of none: (n,)."""
-        variances = (other._variances.mean(-1) - self._variances.mean(-1)) * self.budget
-        biases = np.maximum(0.0, self._biases.mean(-1)) - np.maximum(0.0, other._biases.mean(-1))
-        budgets = variances / biases
-        return np.where((budgets > 0) & np.isfinite(budgets), budgets, math.nan)
+    def flip_budgets(self, other: Side) -> Estimate:
+        """The budget at which the smaller variance is worth as much as the smaller bias; nan of none: (n,).
+
+        Its limits are of chance alone, without what tails have not shown: of normal samples they hold 93.5 to 95 %, and
+        more where the biases may be equal.
+        """
+
+        def counted(biases: np.ndarray) -> np.ndarray:
+            return biases * (biases.mean(-1, keepdims=True) > 0)
+
+        variances = (other._variances - self._variances) * self.budget
+        return positive_ratio(variances, counted(self._biases) - counted(other._biases))
 
 
 def error_components(
@@ -189,6 +195,9 @@ class Outcome(NamedTuple):
     """Of the hypothesis that there is no difference; nan if that is no question."""
     flip_budget: float = math.nan
     """The number of samples at which the other one becomes better; nan if there is none."""
+    flip_low: float = math.nan
+    flip_high: float = math.nan
+    """Its 95 % limits; infinite where there may be none."""
     reason: str = ""
     verdict: str = "not_applicable"
     """What is said where there is nothing to decide."""
@@ -237,7 +246,7 @@ def compare_errors(first: Side, second: Side, batches: np.ndarray) -> list[Outco
             second_seen.unseen_beside(first_seen, batches) + first_seen.luck(batches),
         )
         flips = first.flip_budgets(second)
-    outcomes = (Outcome(*numbers) for numbers in zip(*(part.tolist() for part in (*found, flips)), strict=True))
+    outcomes = (Outcome(*numbers) for numbers in zip(*(part.tolist() for part in (*found, *flips[:3])), strict=True))
     errors = zip(*(side.tolist() for side in measured), strict=True)
     pairs = zip(first.components, second.components, strict=True)
     return [_outcome(*both) for both in zip(outcomes, pairs, errors, strict=True)]

@@ -73,7 +73,7 @@ def write_tables(
                     {
                         "environment": environment, "sigma": sigma, "checkpoint": checkpoint,
                         "reference_class": "closed_form", "gradient_norm": 2.0, "standard_error": 0.0, "samples": 0,
-                        "certified_by": "exact",
+                        "estimated_by": "closed_form", "certified_by": "exact", "continuous": not lost,
                     }
                 )  # fmt: skip
                 for comparison in ("pathwise_vs_reinforce", "pathwise_vs_best_score_function"):

@@ -16,6 +16,7 @@ from scorepath.intervals import (
     jackknife,
     mean_estimates,
     positive_mean_estimates,
+    positive_ratio,
     quantile_limits,
     skewness,
     squared_norm_limits,
@@ -194,3 +195,32 @@ def test_few_batches_leave_a_quantile_open() -> None:
     _, low, high = quantile_limits(np.array([1.0, 2.0, 3.0]), 0.5)
     assert low == 0
     assert high == math.inf
+
+
+# --- ratios -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("divisor", [1.0, 0.25, 0.05], ids=["clear", "less so", "perhaps zero"])
+def test_a_positive_ratio_lies_between_its_limits(divisor: float) -> None:
+    """Whatever divides: where that may be 0 the ratio has no upper limit, and where it comes out negative no value."""
+    generator = np.random.default_rng(5)
+    shared, own = generator.normal(size=(2, REPEATS, BATCHES))
+    above, below = 3.0 + shared, divisor + 0.6 * shared + 0.8 * own
+    found, truth = positive_ratio(above, below), 3.0 / divisor
+    known = below.mean(-1) > 0
+    assert (np.isnan(found.value) == ~known).all()
+    assert (found.low <= found.value)[known].all()
+    assert (found.value <= found.high)[known].all()
+    assert np.isinf(found.high[known]).any() == (divisor < 1)
+    inside = (found.low <= truth) & (truth <= found.high)
+    assert within((inside | ~known).mean(), 0.95, 0.95 if divisor == 1 else 1.0)
+
+
+def test_limits_of_a_ratio_have_its_unit() -> None:
+    """Also where squares overflow; and a known divisor leaves the limits of the mean, Student's t."""
+    above = 3.0 + np.random.default_rng(6).normal(size=(1, BATCHES))
+    plain, small = (positive_ratio(unit * above, np.full_like(above, 1 / unit)) for unit in (1.0, 2.0**-500))
+    for part, scaled in zip(plain[:3], small[:3], strict=True):
+        assert scaled == part * 2.0**-1000
+    student = stats.t.interval(0.95, BATCHES - 1, above.mean(), stats.sem(above, axis=None))
+    assert (plain.low[0], plain.high[0]) == pytest.approx(student)

@@ -10,16 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scorepath.conformance.points import (
-    TRAJECTORIES,
-    Points,
-    draw_points,
-)
+from scorepath.conformance.findings import Remark
+from scorepath.conformance.points import TRAJECTORIES, Points, draw_points
 from scorepath.environments.base import Environment, SequentialEnvironment, make_policy
 from scorepath.noise import Noise, RolloutNoise, Stream
 from scorepath.policies import Policy
 from scorepath.references.exact import exact_reference
-from scorepath.references.jumps import PIECES, Jump, find_jump, refutation
+from scorepath.references.jumps import PIECES, Jump, described, find_jump, refutation
 from scorepath.references.noise_lines import draw_lines
 from scorepath.rollout import Simulator
 
@@ -68,7 +65,8 @@ def open_loop_returns(environment: Environment, points: Points, actions: Tensor)
 def continuity(environment: Environment) -> Iterator[str]:
     """`continuous` means that the return has no jump, under any policy; one that is rare may be overlooked.
 
-    So may a late one in chaos, where rounding has grown to its size before it is reached.
+    So may a late one in chaos, where rounding has grown to its size before it is reached. A ramp so steep that it is as
+    good as a jump to some thousand trajectories is no fault, but worth knowing.
 
     Searched for in closed loop and over the whole horizon, from hardly any noise to a lot of it, under the first
     policy, random ones, and those that a short training reaches.
@@ -76,8 +74,15 @@ def continuity(environment: Environment) -> Iterator[str]:
     if not environment.continuous or environment.discrete_actions:
         return
     jump = largest_jump(environment)
-    if jump is not None:
+    if jump is None:
+        return
+    if jump.share == 0:
         yield f"{refutation(environment, jump)} (then pathwise is not called unbiased), or smooth the jump"
+    else:
+        yield Remark(
+            f"{described(environment, jump)}: where a study finds it at a policy and noise level, verdicts on pathwise "
+            "are withheld there; widen the ramp, or declare continuous = False"
+        )
 
 
 def largest_jump(environment: Environment) -> Jump | None:

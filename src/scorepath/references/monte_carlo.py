@@ -76,6 +76,7 @@ class MonteCarloReference:
     | standard_error | root of the trace of the covariance of their mean |
     | certified | whether others agree with it and its error is within the budget |
     | certified_by | what agreed with it, or why it is not certified |
+    | estimated_by | `DERIVATIVE`, or the name of what the estimate is instead |
     | noticeable | smallest bias, by the gradient's length, that would have been noticed at the power 0.95 |
     | jump | of a return that is declared continuous, or a ramp that is one to the trajectories judged; None: none |
     """
@@ -84,6 +85,7 @@ class MonteCarloReference:
     standard_error: float
     certified: bool
     certified_by: str
+    estimated_by: str
     noticeable: float = math.nan
     jump: Jump | None = None
 
@@ -118,12 +120,15 @@ def certified_reference(
     blind = jumps or not environment.differentiable or not environment.continuous or jump is not None
     witnesses: list[Witness] = []
     rounding: Witness | None = None
+    estimated_by = "differences"
     if blind and not _has_score(simulator):
         gradients = estimates.random_differences(simulator, own("differences"), batches, max(1, per_batch // 2))
     else:
         # without noise rounding is all that differs
         precision = torch.float32 if simulator.sigma > 0 else torch.float64
-        gradients, witnesses, rounding = _estimated(simulator, own, batches, per_batch, blind, error_budget, precision)
+        estimated_by, gradients, witnesses, rounding = _estimated(
+            simulator, own, batches, per_batch, blind, error_budget, precision
+        )
     variance = gradients.var(0).sum() / batches
     standard_error = variance.sqrt().item()
     norm = (gradients.mean(0).square().sum() - variance).clamp_min(0).sqrt().item()
@@ -133,7 +138,7 @@ def certified_reference(
     tail = tail_of((gradients - gradients.mean(0)).square().sum(-1))
     certified, why = _verdict(witnesses, noticeable, standard_error, norm, error_budget, tail)
     relative = noticeable / norm if norm > 0 else 0.0 if noticeable == 0 else math.inf
-    return MonteCarloReference(gradients, standard_error, certified, why, relative, jump)
+    return MonteCarloReference(gradients, standard_error, certified, why, estimated_by, relative, jump)
 
 
 def _noticeable(witnesses: Sequence[Witness], rounding: Witness | None) -> float:
@@ -167,11 +172,13 @@ def _estimated(
     blind: bool,
     error_budget: float,
     precision: torch.dtype,
-) -> tuple[Tensor, list[Witness], Witness | None]:
-    """The estimate of least variance for equally many trajectories, its witnesses, and that of single precision.
+) -> tuple[str, Tensor, list[Witness], Witness | None]:
+    """The name of what has least variance for equally many trajectories, the estimate by it, its witnesses, and that of
+    single precision.
 
     Derivatives are preferred, for there is a sharper witness for them; unless they would be `blind`. Where single
-    precision does not do, all of it is in double, and the last is None.
+    precision does not do, all of it is in double, and the last is None. A witness disagrees only if it does in double
+    precision: rewards may cancel in its differences.
     """
     methods: dict[str, tuple[Estimate, float]] = {}  # and the price of a sample
     if not blind:
@@ -184,17 +191,17 @@ def _estimated(
             "measure-valued derivative": (estimates.measure_valued, 1 + branches),
         }
 
-    def estimate(name: str, purpose: str, trajectories: int) -> Tensor:
-        method, price = methods[name]
-        return method(simulator, own(name + purpose), batches, max(2, int(trajectories // max(1, price))), precision)
+    def estimate(name: str, purpose: str, samples: int, precision: torch.dtype = precision) -> Tensor:
+        return methods[name][0](simulator, own(name + purpose), batches, samples, precision)
+
+    def affordable(name: str, trajectories: int) -> int:
+        return max(2, int(trajectories // max(1, methods[name][1])))
 
     def price(name: str) -> float:
         return (methods[name][1] * found[name].var(0).sum()).nan_to_num(math.inf).item()
 
-    found = {
-        name: methods[name][0](simulator, own(name + ", pilot"), batches, max(2, per_batch // PILOT), precision)
-        for name in methods
-    }
+    taken = {name: (", pilot", max(2, per_batch // PILOT)) for name in methods}
+    found = {name: estimate(name, *taken[name]) for name in methods}
     best, *others = sorted(methods, key=price)
     rounding = None
     if precision != torch.float64:
@@ -202,23 +209,28 @@ def _estimated(
         error = (found[best].var(0).sum() / (batches * PILOT)).sqrt().item()
         if not (rounding.agrees and rounding.noticeable <= error):
             return _estimated(simulator, own, batches, per_batch, blind, error_budget, torch.float64)
-    gradients = estimate(best, "", per_batch)
+    gradients = estimate(best, "", affordable(best, per_batch))
     lacking = (relative_error(gradients) / error_budget) ** 2 - 1
     if 0 < lacking <= EXTENSION:
         more = math.ceil(1.2 * lacking * per_batch)
-        gradients = (per_batch * gradients + more * estimate(best, ", more", more)) / (per_batch + more)
-    taken = dict.fromkeys(others, max(2, per_batch // PILOT))
+        gradients = per_batch * gradients + more * estimate(best, ", more", affordable(best, more))
+        gradients /= per_batch + more
     if best != DERIVATIVE and others:
-        found[others[0]] = estimate(others[0], "", per_batch)
-        taken[others[0]] = max(2, int(per_batch // max(1, methods[others[0]][1])))
+        taken[others[0]] = "", affordable(others[0], per_batch)
+        found[others[0]] = estimate(others[0], *taken[others[0]])
     floor = 0.0 if blind else ROUNDING[torch.float32] * _size(gradients)
-    witnesses = [
-        replace(witness(name, found[name] - gradients, floor), trajectories=batches * taken[name]) for name in others
-    ]
+
+    def beside(name: str) -> Witness:
+        return replace(witness(name, found[name] - gradients, floor), trajectories=batches * taken[name][1])
+
+    for name in others:
+        if precision != torch.float64 and not beside(name).agrees:
+            found[name] = estimate(name, *taken[name], torch.float64)
+    witnesses = list(map(beside, others))
     if best == DERIVATIVE:
         guesses = [found[name] - gradients for name in others]
         witnesses += _of_derivatives(simulator, own, gradients, guesses, per_batch)
-    return gradients, witnesses, rounding
+    return best, gradients, witnesses, rounding
 
 
 def _of_precision(

@@ -119,13 +119,10 @@ def classified(tables: Tables) -> pd.DataFrame:
 
 
 def _jumping(tables: Tables) -> dict[str, bool]:
-    """Of each environment, whether its return jumps: found, else declared; unprobed, unless pathwise is proved."""
-    statistics, probes, references = (tables.read(name) for name in ("gradient_statistics", "probes", "references"))
-    own = statistics[statistics["estimator"] == tables.called("pathwise")]
-    jumping = (~own.groupby("environment")["proved_unbiased"].all()).to_dict()
-    jumping |= (probes.groupby("environment")["declared"].min().dropna() == 0).to_dict()
-    found = references[(references["finding"] != "") & (references["jump_share"] == 0)]
-    return jumping | dict.fromkeys(found["environment"], True)
+    """Of each environment, whether its return jumps: as declared, or found to."""
+    references = tables.read("references")
+    found = (references["finding"] != "") & (references["jump_share"] == 0)
+    return (found | ~references["continuous"].astype(bool)).groupby(references["environment"]).any().to_dict()
 
 
 def _silent(places: pd.DataFrame) -> str:

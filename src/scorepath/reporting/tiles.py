@@ -18,7 +18,8 @@ CRITERIA = {
 }  # fmt: skip
 """The switch of the map: what is equal on both sides."""
 TEXT = ("environment", "comparison", "criterion", "rival", "verdict", "practical", "reason")
-NUMBERS = ("sigma", "checkpoint", "value", "value_low", "value_high", "flip_budget", "relative_error")
+FLIP = "flip_budget", "flip_budget_low", "flip_budget_high"
+NUMBERS = ("sigma", "checkpoint", "value", "value_low", "value_high", *FLIP, "relative_error")
 
 
 def embedded_tiles(tables: Tables, config: Mapping[str, Any]) -> dict[str, Any]:

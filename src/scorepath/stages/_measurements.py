@@ -108,10 +108,15 @@ class Measurements:
             for name in with_policies(self.study.environments)
             for sigma in self.study.noise_levels_of(name)
         ]
-        return {
+        found = {
             (name, sigma_token(sigma)): load_reference(name, sigma)
             for name, sigma in keys
             if reference_path(name, sigma).exists()
+        }
+        refuted = self._refuted(found)
+        return {
+            (name, token): each.without_derivatives(why) if (why := refuted.get(self.study.original(name))) else each
+            for (name, token), each in found.items()
         }
 
     @cached_property
@@ -182,9 +187,12 @@ class Measurements:
 
     @cached_property
     def _refutations(self) -> dict[str, str]:
+        return self._refuted(self.references)
+
+    def _refuted(self, references: Mapping[tuple[str, str], Reference]) -> dict[str, str]:
         """By environment, whatever its policy, the first jump that refutes its declared continuity."""
         found: dict[str, str] = {}
-        for (name, _), reference in self.references.items():
+        for (name, _), reference in references.items():
             for finding, share in zip(reference.findings, reference.jump_shares, strict=True):
                 if finding and share == 0:
                     found.setdefault(self.study.original(name), finding)

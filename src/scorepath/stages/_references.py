@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 from zipfile import BadZipFile
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from scorepath.references.checkpoints import ReferencePolicies
+from scorepath.references.monte_carlo import DERIVATIVE
 from scorepath.store.files import atomic_write
 from scorepath.store.paths import policies_path, reference_path
 from scorepath.store.records import require_intact
@@ -32,7 +33,9 @@ class Reference:
     | reference_class | closed_form, linear_solve, recursion, quadrature or certified_monte_carlo |
     | certified | whether biases may be judged by it; one per checkpoint |
     | certified_by | why it can be trusted, or why not; one per checkpoint |
+    | estimated_by | of a Monte Carlo estimate by what, else the class; one per checkpoint |
     | noticeable | (checkpoints,): smallest bias, by the gradient's length, that would have shown; 0 when exact |
+    | continuous | whether the environment is declared so |
     | findings | in words, the jump that refutes a declared continuity or a ramp that is one there; one per checkpoint |
     | jump_shares | (checkpoints,): of trajectories, those expected on the ramp found; 0 of a jump, or of nothing |
     | samples | trajectories behind it, 0 when exact |
@@ -43,10 +46,19 @@ class Reference:
     reference_class: str
     certified: list[bool]
     certified_by: list[str]
+    estimated_by: list[str]
     noticeable: np.ndarray
+    continuous: bool
     findings: list[str]
     jump_shares: np.ndarray
     samples: int
+
+    def without_derivatives(self, finding: str) -> Reference:
+        """The same, but no derivative certifies anything: this finding of another noise level refutes them."""
+        every = zip(self.estimated_by, self.certified, self.certified_by, strict=True)
+        why = f"not certified: a derivative, but the environment is {finding}"
+        found = [(False, why) if by == DERIVATIVE and sure else (sure, how) for by, sure, how in every]
+        return replace(self, certified=[sure for sure, _ in found], certified_by=[how for _, how in found])
 
 
 def save_policies(environment: str, found: ReferencePolicies) -> None:
@@ -84,7 +96,9 @@ def save_reference(environment: str, sigma: float, found: Reference) -> None:
             reference_class=found.reference_class,
             certified=np.array(found.certified),
             certified_by=np.array(found.certified_by),
+            estimated_by=np.array(found.estimated_by),
             noticeable=found.noticeable,
+            continuous=found.continuous,
             findings=np.array(found.findings),
             jump_shares=found.jump_shares,
             samples=found.samples,
@@ -101,7 +115,9 @@ def load_reference(environment: str, sigma: float) -> Reference:
             str(stored["reference_class"]),
             [bool(flag) for flag in stored["certified"]],
             [str(text) for text in stored["certified_by"]],
+            [str(text) for text in stored["estimated_by"]],
             stored["noticeable"],
+            bool(stored["continuous"]),
             [str(text) for text in stored["findings"]],
             stored["jump_shares"],
             int(stored["samples"]),

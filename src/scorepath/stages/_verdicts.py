@@ -280,7 +280,8 @@ def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
         word, beside, why = decisions.get(index, (row.get("verdict", NOT_APPLICABLE), "", ""))
         row |= {
             "value": outcome.value, "value_low": outcome.low, "value_high": outcome.high,
-            "flip_budget": outcome.flip_budget, "practical": beside, "verdict": word,
+            "flip_budget": outcome.flip_budget, "flip_budget_low": outcome.flip_low,
+            "flip_budget_high": outcome.flip_high, "practical": beside, "verdict": word,
             "reason": "; ".join(filter(None, (why, outcome.reason))),
         }  # fmt: skip
     return with_spread(pd.DataFrame(rows, columns=COLUMNS["verdicts"]), study)

@@ -35,7 +35,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
         Simulator(instance, policy, parameters, sigma) for parameters in load_policies(environment).parameters
     ]
     streams = [Stream(study.seed, environment, f"reference/{index}") for index in range(len(simulators))]
-    gradients, errors, certified, certified_by, noticeable, jumps = [], [], [], [], [], []
+    gradients, errors, certified, certified_by, estimated_by, noticeable, jumps = [], [], [], [], [], [], []
     samples = 0
     if kind == "certified_monte_carlo":
         samples = settings.samples
@@ -55,6 +55,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             errors.append(each.standard_error)
             certified.append(each.certified)
             certified_by.append(each.certified_by)
+            estimated_by.append(each.estimated_by)
             noticeable.append(each.noticeable)
             jumps.append(each.jump)
     else:
@@ -66,6 +67,7 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
             certified.append(finite)
             how = "exact" if exact.error == 0 else f"a quadrature, its error at most some {exact.error:.1e}"
             certified_by.append(how if finite else OVERFLOWS)
+            estimated_by.append(kind)
             norm = exact.gradient.norm().item()
             noticeable.append((exact.error / norm if norm > 0 else 0.0) if finite else math.inf)
             # the continuity of Scorepath's own families is tested, not searched for again in every study
@@ -81,7 +83,9 @@ def reference(plan: Plan, environment: str, sigma: float) -> None:
         kind,
         certified,
         certified_by,
+        estimated_by,
         np.array(noticeable),
+        instance.continuous,
         findings,
         np.array([0.0 if jump is None else jump.share for jump in jumps]),
         samples,

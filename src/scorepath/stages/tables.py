@@ -92,8 +92,9 @@ def references_table(measurements: Measurements) -> pd.DataFrame:
             "environment": place.environment, "sigma": float(place.sigma), "checkpoint": place.checkpoint,
             "reference_class": reference.reference_class if reference.certified[index] else UNCERTIFIED,
             "gradient_norm": norm, "standard_error": reference.standard_error[index],
-            "samples": reference.samples, "certified_by": reference.certified_by[index],
-            "noticeable_bias": reference.noticeable[index], "finding": reference.findings[index],
+            "samples": reference.samples, "estimated_by": reference.estimated_by[index],
+            "certified_by": reference.certified_by[index], "noticeable_bias": reference.noticeable[index],
+            "continuous": reference.continuous, "finding": reference.findings[index],
             "jump_share": reference.jump_shares[index],
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -18,19 +18,19 @@ from scorepath.store.records import require_intact
 
 TEXT = (
     "environment", "estimator", "family", "stage", "status", "reason", "log", "command", "reference_class",
-    "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim", "source",
-    "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable", "practical", "by",
-    "level", "rule", "worst_environment", "why", "sweep", "x_axis", "y_axis", "kind",
-    "mechanism", "witness", "sentence", "verdict_at_equal_seconds", "number", "part", "scope", "question",
+    "estimated_by", "certified_by", "comparison", "rival", "criterion", "statistic", "verdict", "quantity", "claim",
+    "source", "prediction", "consistency", "tolerance", "figure", "finding", "dtype", "not_measurable", "practical",
+    "by", "level", "rule", "worst_environment", "why", "sweep", "x_axis", "y_axis", "kind", "mechanism", "witness",
+    "sentence", "verdict_at_equal_seconds", "number", "part", "scope", "question",
 )  # fmt: skip
-"""Columns of text; the others are numbers, and one is a truth value."""
-TRUTHS = ("at_grid_edge", "proved_unbiased", "agrees", "blank")
+"""Columns of text; the others are numbers, but for these truth values."""
+TRUTHS = ("at_grid_edge", "proved_unbiased", "agrees", "blank", "continuous")
 UNCERTIFIED = "uncertified_monte_carlo"
 """The `reference_class` of a reference that no bias may be judged by."""
 
 _VERDICTS = (
     "environment sigma checkpoint comparison rival criterion budget statistic value value_low value_high flip_budget"
-    " relative_error practical policies value_least value_most verdict reason"
+    " flip_budget_low flip_budget_high relative_error practical policies value_least value_most verdict reason"
 )
 
 COLUMNS: dict[str, list[str]] = {
@@ -38,8 +38,8 @@ COLUMNS: dict[str, list[str]] = {
     for name, text in {
         "cells": "environment estimator family sigma stage status reason log command",
         "references": (
-            "environment sigma checkpoint reference_class gradient_norm standard_error samples certified_by"
-            " noticeable_bias finding jump_share"
+            "environment sigma checkpoint reference_class gradient_norm standard_error samples estimated_by"
+            " certified_by noticeable_bias continuous finding jump_share"
         ),
         "gradient_statistics": (
             "environment estimator sigma checkpoint samples batch_size environment_steps_per_sample squared_bias"

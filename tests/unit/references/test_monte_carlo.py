@@ -252,7 +252,7 @@ def test_a_ramp_that_no_sample_falls_on_is_a_jump_to_a_reference() -> None:
     assert steep.jump is not None
     assert steep.jump.size == pytest.approx(1.0, rel=0.01)
     assert not steep.jump.is_met(4096)
-    assert "reverse mode" not in steep.certified_by
+    assert steep.estimated_by == "score function"
     jump = certify(ramp(1e-12, height=1.0, edge=0.02), origin, 0.3, 2**14)
     difference = steep.gradients.mean(0) - jump.gradients.mean(0)
     assert difference.norm() < 5 * (steep.standard_error + jump.standard_error)
@@ -282,12 +282,25 @@ class Walk(Environment):
     reference_class = "certified_monte_carlo"
     default_policy = "linear"
     unit = 1.0
+    salary = 0.0
 
     def initial_state(self, noise: Tensor) -> Tensor:
         return noise.new_ones(*noise.shape[:-1], 1)
 
     def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        return state + 0.1 * action, -self.unit * state.square().sum(-1)
+        return state + 0.1 * action, self.salary - self.unit * state.square().sum(-1)
+
+
+def test_a_reward_that_hides_its_differences_in_single_precision_refuses_nothing() -> None:
+    """1e6 at every step: the measure-valued derivative loses all of a difference, the derivative nothing."""
+    plain, paid = (
+        certify(type("Paid", (Walk,), {"salary": salary})(), torch.zeros(1, dtype=torch.float64), 0.3, 2**14)
+        for salary in (0.0, 1e6)
+    )
+    assert (plain.estimated_by, paid.estimated_by) == ("reverse mode", "reverse mode")
+    assert paid.certified, paid.certified_by
+    assert paid.gradients.mean().item() == pytest.approx(plain.gradients.mean().item(), rel=1e-6)
+    assert paid.noticeable == pytest.approx(plain.noticeable, rel=0.1)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.3])

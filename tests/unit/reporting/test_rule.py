@@ -37,17 +37,15 @@ def test_places_are_smooth_or_jump(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("declared", "finding", "share", "line"),
-    [(1, "", 0, "smooth"), (0, "", 0, "jump"), (1, "it jumps", 0, "jump"), (1, "a ramp", 1e-4, "smooth")],
+    [(True, "", 0, "smooth"), (False, "", 0, "jump"), (True, "it jumps", 0, "jump"), (True, "ramp", 1e-4, "smooth")],
 )
 def test_what_nobody_has_proved_need_not_jump(
-    tmp_path: Path, declared: int, finding: str, share: float, line: str
+    tmp_path: Path, declared: bool, finding: str, share: float, line: str
 ) -> None:
     """A plugin's pathwise gradient is proved by nobody; its return jumps where it says so, or was seen to."""
     folder = write_tables(tmp_path)
     changed(folder, "gradient_statistics", proved_unbiased=False)
-    probes = {"environment": ["smooth", "edge"], "declared": [declared, 0]}
-    pd.DataFrame(probes).to_csv(folder / "probes.csv", index=False)
-    changed(folder, "references", finding=finding, jump_share=share)
+    changed(folder, "references", continuous=declared, finding=finding, jump_share=share)
     assert set(classified(Tables(folder)).query("environment == 'smooth'")["line"]) == {line}
     silent = "samples that are all zero decide nothing"
     assert all(silent not in text.evidence for text in rule_lines(Tables(folder)))

@@ -17,7 +17,7 @@ from scorepath.stages.reference import reference
 from scorepath.stages.reference_policies import reference_policies
 from scorepath.stages.tables import tables
 from scorepath.store.paths import TABLES
-from scorepath.store.tables import Tables
+from scorepath.store.tables import UNCERTIFIED, Tables
 from scorepath.study.wording import ConfigError
 
 ENVIRONMENT = '''
@@ -155,6 +155,22 @@ def test_a_jump_withholds_the_verdicts_of_places_where_it_is_not_met(
     assert set(references["jump_share"]) == {0.0}
     (sentence,) = sentences()
     assert sentence.startswith("mine is declared continuous, but the return jumps by 0.001 ")
+
+
+def test_a_jump_at_one_noise_level_leaves_no_derivative_certified_at_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With little noise no trajectory meets it, and the derivative agrees with all witnesses."""
+    monkeypatch.setattr("scorepath.conformance.trajectories.largest_jump", lambda *_: None)
+    computed(folder, (0.01, 0.1), bonus=-0.1, edge=-0.2, until=-0.1)
+    references = Tables(TABLES).read("references")
+    quiet = references[(references["sigma"] == 0.01) & (references["finding"] == "")]
+    assert len(quiet) > 0
+    assert set(quiet["estimated_by"]) == {"reverse mode"}
+    assert set(quiet["reference_class"]) == {UNCERTIFIED}
+    said = "not certified: a derivative, but the environment is declared continuous, but the return jumps by 0.1 "
+    assert quiet["certified_by"].str.startswith(said).all()
+    assert not (references["estimated_by"] == "reverse mode")[references["finding"] != ""].any()
 
 
 def test_a_sentence_per_environment_and_a_jump_before_ramps(folder: Path) -> None:

@@ -127,8 +127,8 @@ def test_a_jump_refutes_an_environment_whatever_its_policy_and_a_ramp_its_own_pl
         measurements = Measurements(plan)
         measurements.__dict__["references"] = {
             (name, token): Reference(
-                torch.zeros(2, 1, 1), np.zeros(2), "closed_form", [True] * 2, ["exact"] * 2, np.zeros(2),
-                ["found" if found == (name, token, gap) else "" for gap in (0.0, 0.5)],
+                torch.zeros(2, 1, 1), np.zeros(2), "closed_form", [True] * 2, ["exact"] * 2, ["closed_form"] * 2,
+                np.zeros(2), True, ["found" if found == (name, token, gap) else "" for gap in (0.0, 0.5)],
                 np.array([share if found == (name, token, gap) else 0.0 for gap in (0.0, 0.5)]), 0,
             )
             for name in names for token in ("0", "0.1")

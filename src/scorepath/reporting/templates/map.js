@@ -192,7 +192,10 @@
       const what = trained() ? "Difference of mean scores, pathwise’s less its rival’s" : "log₁₀ of the rival’s error over pathwise’s";
       parts.push(`${what}: ${words(found.value)} [${words(found.low)}, ${words(found.high)}]. `);
     }
-    if (typeof row.flip_budget === "number") parts.push(`Both errors are equal at ${words(row.flip_budget)} samples. `);
+    if (typeof row.flip_budget === "number") {
+      const limits = `[${words(row.flip_budget_low)}, ${words(row.flip_budget_high)}]`;
+      parts.push(`Both errors are equal at a budget of ${words(row.flip_budget)} ${limits} of pathwise’s samples. `);
+    }
     if (row.reason) parts.push(`${capital(row.reason)}.`);
     return parts;
   }
