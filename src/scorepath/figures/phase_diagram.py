@@ -35,7 +35,7 @@ def draw(tables: Tables, sweep: str, output: Path) -> None:
     """Draw the diagram of a sweep: a panel for each rival, or lines where there is one axis."""
     rows, crossings = (tables.read(name) for name in ("phase_diagrams", "crossings"))
     rows, crossings = (table[table["sweep"] == sweep] for table in (rows, crossings))
-    title = f"Phase diagram {label(sweep)}"
+    title = f"Phase diagram: {label(sweep)}"
     if not (rows["kind"] == "measured").any():
         style.empty(output, title)
         return
@@ -54,7 +54,7 @@ def draw(tables: Tables, sweep: str, output: Path) -> None:
         style.legend(figure, _handles())
         if two:
             _key(figure, rows["quantity"].iloc[0])
-        style.note(figure, f"{sentence(rows, crossings)} {_reading(rows['quantity'].iloc[0], two)}")
+        style.note(figure, _reading(rows["quantity"].iloc[0], two))
         figure.save(output, title, sentence(rows, crossings))
 
 

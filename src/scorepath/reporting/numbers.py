@@ -12,6 +12,8 @@ from scorepath.figures.wording import number, ten_to
 
 EXPONENT = re.compile(r"(?<![\w.])([-−]?)(\d(?:\.\d+)?)e([+-]\d{2,3})(?!\w)")
 """A number as programs print it when it is large or small: always with the exponent's sign."""
+NEGATIVE = re.compile(r"(?<=[\s(\[])-(?=\d)")
+"""A sign that programs print as a hyphen."""
 VERBATIM = ("code", "pre", "script", "style")
 """Elements whose text is for machines."""
 
@@ -19,10 +21,10 @@ VERBATIM = ("code", "pre", "script", "style")
 def readable(text: str) -> str:
     """A sentence in which every number with an exponent is one that people write, with the digits that it had.
 
-    >>> readable("5.7e+06 by its own noise; a bias below 1.4e+02 %; within 1e-12")
-    '5.7×10⁶ by its own noise; a bias below 140 %; within 10⁻¹²'
+    >>> readable("5.7e+06 by its own noise and -2.1 by the slope; a bias below 1.4e+02 %; within 1e-12")
+    '5.7×10⁶ by its own noise and −2.1 by the slope; a bias below 140 %; within 10⁻¹²'
     """
-    return EXPONENT.sub(_written, text)
+    return NEGATIVE.sub("−", EXPONENT.sub(_written, text))
 
 
 def _written(found: re.Match[str]) -> str:

@@ -185,6 +185,8 @@ MECHANISMS: dict[str, Callable[[Row], bool]] = {
 
 
 def _number(value: float, digits: int = 2) -> str:
+    if value != 0 and not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.{digits - 1}e}"
     return f"{float(f'{value:.{digits}g}'):g}"  # 150, not 1.5e+02
 
 

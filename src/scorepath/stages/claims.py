@@ -252,7 +252,7 @@ def mix_when_in_doubt(evidence: Evidence) -> Iterator[dict[str, Any]]:
         where = f"{evidence.mixtures[rule.rule]} everywhere, at equal environment steps"
         prediction = (
             f"{where}: its error over that of the better of always pathwise and always {rival} is below 1 (geometric"
-            f" mean over {rule.environments:.0f} environments, which are the clusters)"
+            f" mean over environments, which are the clusters, n = {rule.environments:.0f})"
         )
         measured = _with_limits(rule.over_simple, rule.over_simple_low, rule.over_simple_high)
         yield row("mix-when-in-doubt", "this project's first study", prediction, measured, None, (0.0, 1.0), "ledger")
@@ -289,7 +289,7 @@ def mixing_arena(evidence: Evidence) -> Iterator[dict[str, Any]]:
         prediction = (
             f"{evidence.mixtures[name]}, at equally many samples: its error over that of the better of its parents,"
             f" where both are unbiased and that one is of use, is at most {MOST_BY_WEIGHTS:.3f}"
-            f" (geometric mean over {len(own)} environments)"
+            f" (geometric mean over environments, n = {len(own)})"
         )
         measured = _with_limits(*np.power(10.0, mean))
         yield row("mixing-arena", "Suh 2022 lemma 4.4; derived", prediction, measured, None, (0.0, MOST_BY_WEIGHTS),

@@ -104,7 +104,7 @@ def test_the_ledger_stands_on_the_page_if_there_is_one(tmp_path: Path) -> None:
     tables = write_tables(tmp_path / "tables")
     text = render(tables)
     assert 'id="claims"' in text
-    assert "slope -2" in text
+    assert "slope −2" in text
     (tables / "claims.csv").unlink()
     assert 'id="claims"' not in render(tables)
 
