@@ -107,7 +107,8 @@ def draw(tables: Tables, output: Path) -> None:
             f"Each tile is split by checkpoint, left to right: {order} (fraction of the way from the first to the best"
             f" return).\nMean squared error of an average of {_numbers(budget)} samples, or of what as many steps or"
             f" seconds buy. Colour is clipped at a factor of {10**CLIP:,.0f}.\nDecided: 95 % interval"
-            " excludes 0, false-discovery rate controlled, and not surely within the practical margin.",
+            " excludes 0, false-discovery rate controlled, and not surely within the practical margin. Blank: not"
+            " measured.",
         )
         figure.save(output, TITLE, describe(verdicts))
 
@@ -178,19 +179,19 @@ def _panel(
         if is_group:
             continue
         for column, sigma in enumerate(sigmas):
-            states = [found.get((name, sigma, checkpoint)) for checkpoint in checkpoints]
+            keys = [(name, sigma, checkpoint) for checkpoint in checkpoints]
+            states = {index: found[key] for index, key in enumerate(keys) if key in found}
             left = column - 0.47
-            if all(state is None or state[1] == "not_applicable" for state in states):
+            if states and all(state[1] == "not_applicable" for state in states.values()):
                 boxes.append(_box(left, y, 0.94))
                 colours.append(style.NOT_APPLICABLE)
-                words = "no data" if all(state is None for state in states) else "n/a"
-                axes.text(column, y, words, ha="center", va="center", fontsize=8, color=style.QUIET)
+                axes.text(column, y, "n/a", ha="center", va="center", fontsize=8, color=style.QUIET)
                 continue
-            for index, state in enumerate(states):
+            for index, state in states.items():
                 boxes.append(_box(left + index * width, y, width))
-                if state is not None and state[1] in marks:
+                if state[1] in marks:
                     marks[state[1]].append((left + (index + 0.5) * width, y))
-                if state is None or state[1] not in COLOURED or math.isnan(state[0]):
+                if state[1] not in COLOURED or math.isnan(state[0]):
                     colours.append(style.NOT_APPLICABLE)
                     continue
                 colours.append(COLOURS(norm(float(np.clip(state[0], -CLIP, CLIP)))))
