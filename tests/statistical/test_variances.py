@@ -36,7 +36,7 @@ ALPHA = 1e-9
 WRONG = 1.1
 """The error that must not go unnoticed; 1.25 where only whole batches give a variance, which takes more samples."""
 BATCHES_PER_CELL = 2048
-"""More in one cell would cost their square, for the bias that goes with the variance pairs every batch with every other."""
+"""More would cost their square: the bias that a cell also holds pairs every batch with every other."""
 
 
 def density(z: float) -> float:
