@@ -22,6 +22,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(abspath $(VENV))/bin:$(PATH)
+# or each of the many processes of a run, and of the tests, would compile the sources again
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL = $(VENV)/bin/python -m pip install -qq --constraint requirements.lock
 # e.g. one that a tool without pip has made
 HAS_PIP = $(VENV)/bin/python -m pip --version >/dev/null 2>&1 || \

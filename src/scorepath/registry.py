@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import inspect
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,8 +36,11 @@ def load(package: str, name: str, plugin: str = "") -> type[Any]:
     Raises:
         LookupError: if there is no such module, it cannot be imported, or it does not define exactly one such class.
     """
-    if plugin:
-        return load_plugin(Path(plugin))[1]
+    return load_plugin(Path(plugin))[1] if plugin else _own(package, name)
+
+
+@cache  # a study of many cells asks thousands of times
+def _own(package: str, name: str) -> type[Any]:
     if name not in names(package):
         raise LookupError(f"there is no {name!r} among the modules of {package}: {', '.join(names(package))}")
     try:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture
 def fresh(tmp_path: Path) -> Project:
     """With a job of every rule."""
-    project = new_project(tmp_path / "fresh")
+    project = new_project(tmp_path / "fresh", "cluster")
     sweep = {"name": "s", "family": "cosine", "frequency": 2.0, "axes": {"sigma": [0.1, 0.3]}, "rivals": ["reinforce"]}
     project.configure(sweeps=[sweep], claims=["wrong_sign"])
     return project

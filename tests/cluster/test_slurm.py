@@ -50,13 +50,12 @@ def no_slurm() -> str:
 
 
 @pytest.fixture(autouse=True)
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def cluster() -> Iterator[None]:
     """The cluster, alone: pytest-xdist may run these tests in several processes."""
     if reason := no_slurm():
         if os.environ.get("SCOREPATH_NEEDS_SLURM"):
             pytest.fail(f"{reason}; tests/cluster/one_machine_slurm.sh starts one")
         pytest.skip(f"{reason} (tests/cluster/one_machine_slurm.sh starts one, as root)")
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every job compiles the sources again
     with Path("/tmp/scorepath-slurm-tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -155,7 +154,7 @@ def run_on_slurm(project: Project, *arguments: str) -> Iterator[Study]:
 
 
 def test_every_table_of_the_tiny_study_is_the_same_byte_for_byte(tmp_path: Path) -> None:
-    here = new_project(tmp_path / "here")
+    here = new_project(tmp_path / "here", "cluster")
     shutil.copytree(ROOT / "config", here.path("config"))
     there = here.copy(tmp_path / "there")
     study = [*(f"results/tables/{name}.csv" for name in TABLES), "--configfile", "config/tiny.yaml"]
@@ -227,7 +226,7 @@ def take_the_node_down_and_up(project: Project) -> None:
 
 
 def test_killed_jobs_are_retried_with_more_and_the_study_ends_complete(tmp_path: Path) -> None:
-    here = new_project(tmp_path / "here")
+    here = new_project(tmp_path / "here", "cluster")
     here.path("memory_eater.py").write_text(HUNGRY.format(name="MemoryEater", action=MEMORY))
     here.path("time_eater.py").write_text(HUNGRY.format(name="TimeEater", action=TIME))
     here.configure(
@@ -274,7 +273,7 @@ def test_killed_jobs_are_retried_with_more_and_the_study_ends_complete(tmp_path:
 
 
 def test_the_documented_profile_for_other_schedulers_runs(tmp_path: Path) -> None:
-    project = new_project(tmp_path / "project")
+    project = new_project(tmp_path / "project", "cluster")
     page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
     profile, status = (re.findall(rf"```{kind}\n(.*?)```", page, flags=re.DOTALL)[-1] for kind in ("yaml", "sh"))
     folder = project.path("workflow/profiles/mine")

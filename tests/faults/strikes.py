@@ -159,6 +159,8 @@ class Kind:
     answers: tuple[str, ...] = ()
     """One of these must be in the output of the command that was struck, unless it came through."""
     needs_mount: bool = False
+    without_worker: bool = False
+    """The rest of the run has no warm worker: each of its jobs imports everything anew."""
 
 
 GOES_ON = ("the same command goes on", "the same command runs what is missing", "Complete log")
@@ -170,8 +172,10 @@ KINDS: dict[str, Kind] = {
     "SIGTERM to the process group": Kind(send(signal.SIGTERM, group=True), GOES_ON),
     "kill -9 of Snakemake": Kind(send(signal.SIGKILL, group=False)),
     "kill -9 of a job, or of the worker's process for the next": Kind(kill(Study.hands), GOES_ON),
-    "kill -9 of the worker": Kind(kill(Study.workers), GOES_ON),
-    "kill -9 of the worker, then of a job without it": Kind(kill(Study.workers, Study.jobs_without_worker), GOES_ON),
+    "kill -9 of the worker": Kind(kill(Study.workers), GOES_ON, without_worker=True),
+    "kill -9 of the worker, then of a job without it": Kind(
+        kill(Study.workers, Study.jobs_without_worker), GOES_ON, without_worker=True
+    ),
     "full disk": Kind(fill_disk, ("No space left on device",), needs_mount=True),
     "read-only output folder": Kind(read_only, ("Read-only file system",), needs_mount=True),
     "damaged result": Kind(damage_one(with_records), REPAIR),

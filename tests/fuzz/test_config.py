@@ -31,7 +31,8 @@ from scorepath.study.yaml import load_yaml
 BASES = [CONFIG, *(load_yaml(ROOT / name) for name in ("config.yaml", "config/tiny.yaml", "config/full.yaml"))]
 SCHEMA = yaml.safe_load((ROOT / "src/scorepath/study/config.schema.yaml").read_text(encoding="utf-8"))
 SECONDS, MEGABYTES = 5, 300
-"""What one configuration may take, and all of them together beyond what an ordinary one does (seen: up to 206)."""
+"""What one configuration may take of the processor, however busy the machine is, and all of them together of memory
+beyond what an ordinary one does (seen: up to 206)."""
 
 # the same examples everywhere; as they come, because to shrink one takes minutes
 deterministic = settings(
@@ -130,7 +131,7 @@ def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def judge(config: Mapping[Any, Any], folder: Path) -> str:
     """Plan a study; the message if it is refused, or "" for one that is fine."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         plan = make_plan(config)
     except ConfigError as error:
@@ -148,7 +149,7 @@ def judge(config: Mapping[Any, Any], folder: Path) -> str:
         assert Plan.load(saved) == plan
         assert plan.study == Plan.load(saved).study
         assert plan.cells
-    assert time.perf_counter() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
     assert not list(folder.iterdir())
     return message
 
@@ -283,9 +284,9 @@ def test_three_hundred_texts(empty_folder: Path) -> None:
     @given(texts())
     def each(text: bytes) -> None:
         path.write_bytes(text)
-        begun = time.perf_counter()
+        begun = time.process_time()
         config, message = read(path)
-        assert time.perf_counter() - begun < SECONDS
+        assert time.process_time() - begun < SECONDS
         outcomes.append(judge(config, empty_folder) if config is not None else message)
 
     each()
@@ -296,8 +297,8 @@ def test_three_hundred_texts(empty_folder: Path) -> None:
 
 @pytest.mark.parametrize("text", WHOLE, ids=lambda text: repr(text[:20]))
 def test_no_text_made_to_break_readers_does(text: bytes, empty_folder: Path) -> None:
-    path, begun = empty_folder.parent / "study.yaml", time.perf_counter()
+    path, begun = empty_folder.parent / "study.yaml", time.process_time()
     path.write_bytes(text)
     config, message = read(path)
     assert message or judge(config or {}, empty_folder)
-    assert time.perf_counter() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS

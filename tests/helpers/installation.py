@@ -8,6 +8,9 @@ from importlib.metadata import distribution, packages_distributions
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+OF_MAKE_RUN = ("gymnasium", "mujoco")
+"""The extras that `make run` installs."""
+
 
 def requirements(*extras: str) -> set[str]:
     """All distributions that Scorepath with these extras needs, itself among them, but for parts of CUDA builds."""
@@ -29,8 +32,8 @@ def requirements(*extras: str) -> set[str]:
 
 
 @cache
-def modules_of_tests_only() -> frozenset[str]:
-    """Top-level modules here that no study brings: neither `make run` nor an extra of its own."""
-    brought = requirements("gymnasium", "mujoco", "mjx", "cluster") | {"pip", "setuptools"}
+def modules_not_brought(*extras: str) -> frozenset[str]:
+    """Top-level modules here that Scorepath with these extras does not bring."""
+    brought = requirements(*extras) | {"pip", "setuptools"}
     owners = packages_distributions().items()
     return frozenset(module for module, names in owners if brought.isdisjoint(map(canonicalize_name, names)))

@@ -1,8 +1,8 @@
 """A project folder: a copy of the code beside the configuration of a very small study.
 
 The copy's `src` stands on PYTHONPATH, so that a test may edit sources without touching the checkout; before it
-`tests/workflow/as_installed`, which hides what only tests install. Copies keep times of modification: Snakemake takes
-them for what they are copied from.
+`tests/workflow/as_installed`, which hides what the project does not install. Copies keep times of modification:
+Snakemake takes them for what they are copied from.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.helpers.installation import modules_of_tests_only
+from tests.helpers.installation import OF_MAKE_RUN, modules_not_brought
 
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "workflow", "src", "profiles")
@@ -64,17 +64,21 @@ class Project:
     """A folder with a copy of the code, a study's config.yaml, and its results as far as they are computed."""
 
     folder: Path
+    extras: tuple[str, ...] = OF_MAKE_RUN
+    """What is installed with Scorepath."""
 
     def path(self, name: str) -> Path:
         return self.folder / name
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables under which this copy is the code that runs, with nothing that only tests install."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SCOREPATH", "SNAKEMAKE"))}
+        """Variables under which this copy is the code that runs, with nothing that is not installed with it."""
+        # without bytecode each of the many processes would compile the sources again
+        left_out = ("SCOREPATH", "SNAKEMAKE", "PYTHONDONTWRITEBYTECODE")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
         return kept | {
             "PYTHONPATH": os.pathsep.join([str(AS_INSTALLED), str(self.folder / "src")]),
-            "NOT_INSTALLED": ",".join(modules_of_tests_only()),
+            "NOT_INSTALLED": ",".join(modules_not_brought(*self.extras)),
             "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
         }
 
@@ -128,18 +132,23 @@ class Project:
     def copy(self, folder: Path) -> Project:
         """A copy that keeps all times of modification."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Project(folder)
+        return replace(self, folder=folder)
 
 
-def new_project(folder: Path) -> Project:
-    """The checkout's code as it stands, beside the small study's config.yaml; nothing is computed."""
+def new_project(folder: Path, *extras: str) -> Project:
+    """The checkout's code as it stands, beside the small study's config.yaml; nothing is computed.
+
+    Args:
+        folder: a new one.
+        extras: installed beside those of `make run`.
+    """
     folder.mkdir()
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*")
+    ignored = shutil.ignore_patterns("*.pyc.*", "*.egg-info", ".*")  # the first are bytecode that is being written
     for name in CODE:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         else:
             shutil.copy2(ROOT / name, folder / name)
-    project = Project(folder)
+    project = Project(folder, (*OF_MAKE_RUN, *extras))
     project.configure()
     return project

@@ -24,7 +24,7 @@ def test_what_the_worker_imports_before_it_forks_brings_no_jax() -> None:
 @pytest.mark.workflow
 @pytest.mark.slow
 def test_a_whole_study_ends_and_is_the_same_bytes_when_computed_again(tmp_path_factory: pytest.TempPathFactory) -> None:
-    project = new_project(tmp_path_factory.mktemp("mjx") / "study")
+    project = new_project(tmp_path_factory.mktemp("mjx") / "study", "mjx")
     project.path("ball.xml").write_text((ROOT / "config/falling_ball.xml").read_text())
     ball = {"name": "ball", "family": "mujoco", "model": "ball.xml", "horizon": 2, "frame_skip": 10, "ends": False}
     project.configure(

@@ -233,6 +233,16 @@ def test_a_graph_by_the_parameters_is_left_to_torch() -> None:
     assert torch.equal(found, expected)
 
 
+def test_copies_of_the_sources_share_what_is_compiled() -> None:
+    """It lies in the folder that is named after what they say, and not by the place that they lie in."""
+    folder = engines.cache_folder()
+    assert folder is not None
+    kernels = engines.load(torch.float64)
+    for kernel in (kernels.transpose, kernels.policy_step, kernels.pull, kernels.moments):
+        assert kernel._cache.cache_path == str(folder)
+    assert len(list(folder.glob("network.*.nbi"))) == 4
+
+
 def test_the_folder_of_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's cache; or the temporary folder, if it is this user's alone; or none."""
     find = engines.cache_folder.__wrapped__

@@ -8,7 +8,7 @@ import tomllib
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from tests.helpers.installation import requirements
+from tests.helpers.installation import OF_MAKE_RUN, requirements
 from tests.helpers.places import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -73,3 +73,4 @@ def test_make_and_ci_are_runnable() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for command in ("ruff check", "ruff format --check", "snakefmt --check", "snakemake --lint", "mypy", "pytest"):
         assert command in makefile
+    assert f"--editable '.[{','.join(OF_MAKE_RUN)}]'" in makefile

@@ -11,6 +11,8 @@ import pytest
 from tests.helpers.project import Project
 
 from scorepath.figures import FIGURES
+from scorepath.stages.plan import make_plan
+from scorepath.study.wording import ConfigError
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -55,7 +57,17 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_wrong_configuration_is_one_sentence(finished: Project, mistake: str) -> None:
+def test_a_wrong_configuration_is_one_sentence(base_config: dict[str, Any], mistake: str) -> None:
+    """Planning says it; the next test, that what planning says is all that a user sees."""
+    changes, fragments = MISTAKES[mistake]
+    with pytest.raises(ConfigError) as refused:
+        make_plan(base_config | changes)
+    assert str(refused.value).isprintable()
+    assert all(fragment in str(refused.value) for fragment in fragments)
+
+
+@pytest.mark.parametrize("mistake", ["misspelt estimator", "refused knob"])
+def test_snakemake_shows_that_sentence_alone(finished: Project, mistake: str) -> None:
     changes, fragments = MISTAKES[mistake]
     before = snapshot(finished)
     finished.configure(**changes)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.helpers.project import Project
 
+from scorepath import plugins
+from scorepath.stages.plan import make_plan
+from scorepath.study.wording import ConfigError
+from scorepath.study.yaml import load_yaml
+
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Plugins that a test has imported in this process."""
+    yield
+    for plugin in list(plugins._loaded.values()):
+        plugins._forget(plugin)
+
 
 ENVIRONMENT = '''
 """A point that is pushed towards the origin."""
@@ -126,16 +142,40 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("mistake", BROKEN)
-def test_a_broken_plugin_is_one_clear_message(mistake: str, fresh: Project, base_config: dict[str, Any]) -> None:
+def break_it(project: Project, base_config: dict[str, Any], mistake: str) -> list[str]:
+    """Install the plugins with a mistake; what its message has to name."""
     text, expected = BROKEN[mistake]
-    install(fresh, base_config, **({} if text is None else {"point.py": text}))
+    install(project, base_config, **({} if text is None else {"point.py": text}))
     if text is None:
-        fresh.path("mine/point.py").unlink()
+        project.path("mine/point.py").unlink()
+    return expected
+
+
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_a_broken_plugin_is_one_clear_message(
+    mistake: str, tmp_path: Path, base_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planning says it; the next test, that what planning says is all that a user sees."""
+    project = Project(tmp_path)
+    expected = break_it(project, base_config, mistake)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        make_plan(load_yaml("config.yaml"))
+    message = str(refused.value)
+    assert message.isprintable()
+    for word in expected:
+        assert word in message
+
+
+@pytest.mark.parametrize("mistake", ["syntax", "wrong shape"])
+def test_snakemake_shows_that_message_alone(mistake: str, fresh: Project, base_config: dict[str, Any]) -> None:
+    """Of a file that cannot be imported, and of an environment that cannot be used."""
+    expected = break_it(fresh, base_config, mistake)
     ended = fresh.snakemake("--dry-run")
     assert ended.status == 1
     assert "Traceback" not in ended.output
     lines = [line for line in ended.output.splitlines() if line and not line.startswith("Using workflow specific")]
+    assert len(lines) == 1, ended.output
     for word in expected:
-        assert word in " ".join(lines), ended.output
+        assert word in lines[0], ended.output
     assert not fresh.path("results/plan.json").exists()

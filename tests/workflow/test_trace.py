@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.helpers.project import Project
 
+from scorepath.running.protocol import SOCKET
 from scorepath.study.jobs import RULE_OF_TABLE
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -59,8 +63,35 @@ CHOSEN: dict[str, list[dict[str, str]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def worker(computed: Project) -> Iterator[str]:
+    """A warm worker's socket: what is tested is which commands there are, not that each can import everything."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER],
+        env=computed.environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert owner.stdout is not None
+    yield owner.stdout.readline().strip()
+    owner.communicate()  # its input ends, and it, and the worker
+
+
+OWNER = """
+import os, sys
+from scorepath.running.launch import start_worker
+from scorepath.running.protocol import SOCKET
+assert start_worker(1)
+print(os.environ[SOCKET], flush=True)
+sys.stdin.read()
+"""
+
+
 @pytest.mark.parametrize("table", CHOSEN)
-def test_the_commands_make_the_row_again(finished: Project, table: str, base_config: dict[str, Any]) -> None:
+def test_the_commands_make_the_row_again(
+    finished: Project, worker: str, table: str, base_config: dict[str, Any]
+) -> None:
     if table == "claims":  # the small study can judge none
         finished.configure(environments=[{"name": "edge", "family": "step", "edge": 0.1}, *base_config["environments"]])
         ended = finished.run("results/tables/claims.csv")
@@ -73,7 +104,7 @@ def test_the_commands_make_the_row_again(finished: Project, table: str, base_con
         for path in made:
             finished.path(f"results/{path}").unlink()
         finished.path(f"results/tables/{table}.csv").unlink()
-        ended = finished.execute("bash", "-ec", "\n".join(commands))
+        ended = finished.execute("env", f"{SOCKET}={worker}", "bash", "-ec", "\n".join(commands))
         assert ended.status == 0, ended.output
         assert rows(finished, table)[number - 1] == before[number - 1], commands
         assert all(finished.path(f"results/{path}").is_file() for path in made)

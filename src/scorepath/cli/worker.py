@@ -39,8 +39,9 @@ def main() -> None:
             rules = {rule.command: rule for rule in RULES.values() if rule.name != "plan"}
             jobs = Jobs(commands.run_here, rules.__contains__, lambda command: rules[command].many)
             with nullcontext() if lazy else vanguard(listener, owned, jobs, hands):
-                load(() if lazy else REPORTING, owned)
-                training.warm_up()
+                if not lazy:  # whose hands import the little that their jobs need beside: a hand that trains goes on
+                    load(REPORTING, owned)
+                    training.warm_up()
                 gc.collect()
                 gc.freeze()  # a fork's collector would touch, and so copy, all that it shares with its siblings
             serve(listener, [owned], jobs, hands)

@@ -21,6 +21,8 @@ import contextlib
 
 import numpy as np
 from numba import njit, types
+from numba.core import config
+from numba.core.caching import UserProvidedCacheLocator
 
 from scorepath.kernels.tiles import OPTIONS, product, tanh_in_place
 
@@ -265,10 +267,23 @@ def moments(gradients, room, means, distances):
 # --- compiling --------------------------------------------------------------------------------------------------------
 
 
+class Together(UserProvidedCacheLocator):  # type: ignore[misc]  # Numba has no types
+    """The folder itself, not one in it for each place that these sources lie in: it is named after what they say."""
+
+    def __init__(self, py_func, py_file):
+        super().__init__(py_func, py_file)
+        self._cache_path = config.CACHE_DIR
+
+
 def keep() -> None:
     """Keep what is compiled in the folder of Numba's configuration as it is now."""
-    for kernel in (transpose, policy_step, pull, moments):
-        kernel.enable_caching()
+    before = config.CACHE_LOCATOR_CLASSES
+    config.CACHE_LOCATOR_CLASSES = f"{__name__}.{Together.__name__}"
+    try:
+        for kernel in (transpose, policy_step, pull, moments):
+            kernel.enable_caching()
+    finally:
+        config.CACHE_LOCATOR_CLASSES = before
 
 
 def prepare(dtype: str) -> None:

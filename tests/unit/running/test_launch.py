@@ -86,6 +86,28 @@ def test_a_killed_owner_takes_its_worker_along(tmp_path: Path, start: Callable[[
     until(lambda: not Path(path).parent.exists(), "the removal of its folder", IMPORTS)
 
 
+LAZY = """
+import subprocess, sys
+from scorepath.running.launch import start_worker
+assert start_worker(1, lazy=True)
+subprocess.run([sys.executable, "-m", "scorepath", "reference-policies", "lqr"])
+"""
+
+
+def test_a_lazy_worker_imports_neither_what_training_needs_nor_what_figures_do(tmp_path: Path) -> None:
+    """A cluster's job is mostly a few cells; an optimiser's first step imports 800 modules."""
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    environment.pop(SOCKET, None)
+    ended = subprocess.run(
+        [sys.executable, "-c", LAZY], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, check=True
+    )
+    lines = ended.stderr.splitlines()
+    imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    assert "scorepath: results/plan.json does not exist yet" in ended.stderr
+    assert {"scorepath.rollout", "scorepath.cli.commands"} <= imported
+    assert not imported & {"torch._dynamo", "pandas.core", "matplotlib"}
+
+
 def test_a_socket_that_is_gone_is_no_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(SOCKET, str(tmp_path / "worker"))
     assert not launch.worker_is_there()
