@@ -128,7 +128,7 @@ class Answer:
                 f"  error of {self.rival} / error of pathwise: {_limits(self.ratio)}"
                 + (f"; at equal seconds, of {self.rival_at_equal_seconds}: {_limits(self.ratio_at_equal_seconds)}"
                    if math.isfinite(self.ratio_at_equal_seconds.value) else "")
-                + f" (95 % intervals, {self.batches} batches)"
+                + f" (95 % intervals, {self.batches} batches of {self.trajectories // max(1, self.batches)})"
             )  # fmt: skip
         lines.append(f"  why ({self.reason}): {self.why}")
         lines += [f"  what would change it: {text}" for text in self.change]
@@ -149,7 +149,7 @@ class Advice:
     | stopped | why it ended early, or "" |
     | answers | one per noise level |
     | noise_crossings | noise levels at which the winner, of pathwise and the best rival, changes, with 95 % limits |
-    | horizon_crossing | likewise the horizon, at the middle noise level, or None |
+    | horizon_crossing, horizon_sigma | likewise the horizon, at the middle noise level, or None; and that level |
     | findings | of the simulator as a whole |
     | model | checksum of the model behind the probabilities |
     | contact | whether it is MuJoCo, whose contacts have a setting for their jump |
@@ -169,6 +169,7 @@ class Advice:
     findings: tuple[Finding, ...]
     model: str
     contact: bool = False
+    horizon_sigma: float = math.nan
 
     def __str__(self) -> str:
         return "\n".join(
@@ -191,7 +192,9 @@ class Advice:
         """What holds of all noise levels."""
         lines = [f"the winner changes at sigma = {each}" for each in self.noise_crossings]
         if self.horizon_crossing:
-            lines.append(f"the winner changes at a horizon of {self.horizon_crossing}")
+            lines.append(
+                f"the winner changes at a horizon of {self.horizon_crossing}, at sigma = {self.horizon_sigma:g}"
+            )
         if self.contact and any(each.reason == "jump" for each in self.answers):
             lines.append("MuJoCo's contacts jump unless solimp_d0=0 (more variance), and so do ends, unless ends=false")
         if fewest := min((each.trajectories for each in self.answers if math.isfinite(each.ratio.value)), default=0):
@@ -278,7 +281,7 @@ def answer_of(
         for name, price in ((rival, 1.0), (cheapest, seconds[cheapest] / seconds[PATHWISE]))
     )
     capped = jumps or not sampled.simulator.environment.continuous
-    probability, timed = (model.probability(features_of(each), capped) for each in (found, per_second))
+    probability, timed = (_probability(each, capped, model) for each in (found, per_second))
     answer = Answer(
         sigma, INSUFFICIENT, False, probability, timed, rival, cheapest, _ratio(found), _ratio(per_second),
         "leave_one_out", "", "", batches=sampled.batches, trajectories=sampled.batches * sampled.batch_size,
@@ -297,10 +300,19 @@ def answer_of(
     likely = probability >= model.threshold
     needs = "" if verdict != INSUFFICIENT else probes.needs(found, sampled, seconds, jumps, likely)
     answer = replace(answer, reason=reason, why=why, needs=needs)
-    meanwhile = changes(verdict, reason, found, jump, moments, sampled.budget)
+    weaker = (
+        found.lead < 0 and "leave_one_out" in sampled.moments and probes.compared(sampled, "leave_one_out").lead > 0
+    )
+    meanwhile = changes(verdict, reason, found, jump, moments, sampled.budget, weaker)
     if verdict == PATHWISE and timed < 0.5:
         meanwhile.append(f"counting seconds: {cheapest} is the better one then")
     return replace(answer, change=tuple(meanwhile))
+
+
+def _probability(found: Evidence, capped: bool, model: Forecast) -> float:
+    """That pathwise has the smaller error; even where one limit is not known and the other does not decide."""
+    open_end = math.inf in (-found.lead_low, found.lead_high) and found.lead_low <= 0 <= found.lead_high
+    return model.probability((0.0, 0.0) if open_end else features_of(found), capped)
 
 
 def _verdict(found: Evidence, probability: float, jumps: bool, model: Forecast) -> str:

@@ -155,6 +155,7 @@ class _Inquiry:
     samples: int = 0
     """Trajectories of a batch that is sampled: fewer than an estimate's where these take long."""
     horizon_crossing: Interval | None = None
+    horizon_sigma: float = math.nan
 
     @property
     def environment(self) -> Environment:
@@ -344,6 +345,7 @@ class _Inquiry:
         evidence = level.answer.evidence
         # at the whole horizon these few batches have to see what the answer says
         if crossings and evidence is not None and (theirs > ours) == (evidence.lead > 0):
+            self.horizon_sigma = level.simulator.sigma
             self.horizon_crossing = Interval(*(float(each) for each in crossings[0][:3]))
 
     def advice(self, stopped: str) -> Advice:
@@ -374,6 +376,7 @@ class _Inquiry:
             answers=tuple(answers),
             noise_crossings=tuple(noise_crossings(probed)),
             horizon_crossing=self.horizon_crossing,
+            horizon_sigma=self.horizon_sigma,
             findings=tuple(self.findings),
             model=self.model.sha256,
             contact="MuJoCo" in {kind.__name__ for kind in type(environment).__mro__},

@@ -73,9 +73,13 @@ def percent(share: float) -> str:
 
 
 def changes(
-    verdict: str, reason: str, found: Evidence, jump: Jump | None, moments: SignalMoments | None, samples: int
-) -> list[str]:
-    """What would turn the answer round, of what was measured, for estimates of so many samples."""
+    verdict: str, reason: str, found: Evidence, jump: Jump | None, moments: SignalMoments | None, samples: int,
+    weaker: bool,
+) -> list[str]:  # fmt: skip
+    """What would turn the answer round, of what was measured, for estimates of so many samples.
+
+    `weaker` says that pathwise has a smaller error than leave_one_out, if not than the best rival.
+    """
     texts = []
     if moments is not None and reason == "growth" and verdict != PATHWISE:
         steps = max(1, round(math.log(10) * GROWN / moments.growth_rate))
@@ -87,6 +91,6 @@ def changes(
             texts.append(f"a batch {'below' if flip < 1 else 'above'} {float(f'{flip:.2g}'):g} times this size")
     if found.agrees and not found.reason and abs(found.lead) < NEAR and not ramp:
         texts.append("a mixture: inverse_variance weighs both by their variances")
-    if found.rival != "leave_one_out" and found.lead < 0 and verdict == DERIVATIVE_FREE:
-        texts.append(f"without {found.rival}: leave_one_out is a weaker rival")
+    if weaker and verdict == DERIVATIVE_FREE:
+        texts.append("leave_one_out as the only rival: pathwise has a smaller error than that one")
     return texts
