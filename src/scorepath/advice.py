@@ -281,7 +281,7 @@ def answer_of(
         for name, price in ((rival, 1.0), (cheapest, seconds[cheapest] / seconds[PATHWISE]))
     )
     capped = jumps or not sampled.simulator.environment.continuous
-    probability, timed = (_probability(each, capped, model) for each in (found, per_second))
+    probability, timed = (probability_of(each, capped, model) for each in (found, per_second))
     answer = Answer(
         sigma, INSUFFICIENT, False, probability, timed, rival, cheapest, _ratio(found), _ratio(per_second),
         "leave_one_out", "", "", batches=sampled.batches, trajectories=sampled.batches * sampled.batch_size,
@@ -309,7 +309,7 @@ def answer_of(
     return replace(answer, change=tuple(meanwhile))
 
 
-def _probability(found: Evidence, capped: bool, model: Forecast) -> float:
+def probability_of(found: Evidence, capped: bool, model: Forecast) -> float:
     """That pathwise has the smaller error; even where one limit is not known and the other does not decide."""
     open_end = math.inf in (-found.lead_low, found.lead_high) and found.lead_low <= 0 <= found.lead_high
     return model.probability((0.0, 0.0) if open_end else features_of(found), capped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,8 @@ from torch import Tensor
 
 import scorepath as sp
 from scorepath import probes
+from scorepath.advice import probability_of
+from scorepath.forecast import shipped
 from scorepath.moments import reduce_chunk
 from scorepath.references.jumps import Jump
 from scorepath.unmet import rarest, steep_gradients, unmet_share, with_unmet
@@ -156,3 +158,14 @@ def test_as_far_as_an_estimate_does_not_meet_the_ramp_its_error_is_at_least_that
     assert (found.lead_low, found.cautious_low) == (-math.inf, -math.inf)
     assert found.lead_high == pytest.approx(alone.lead_high - 64 * math.log10(0.996))
     assert with_unmet(alone, 0.0, ramp._replace(share=0.0), 64) == alone, "samples show all of a jump but a bias"
+
+
+def test_where_one_limit_is_not_known_and_the_other_does_not_decide_nothing_is_known() -> None:
+    """Of a fine whose slope a handful of samples meets: no winner, though the interval has no lower end."""
+    environment = Fined(where=norm.isf(1 / 96), fine=2.0)
+    sampled = probes.sample(sp.Simulator(environment, sigma=SIGMA), sp.Stream(0, "", "test"), range(8))
+    evidence = replace(probes.compared(sampled, "measure_valued"), lead_low=-math.inf, cautious_low=-math.inf)
+    model = shipped()
+    undecided, decided = (replace(evidence, lead_high=high) for high in (0.4, -0.4))
+    assert probability_of(undecided, False, model) == model.probability((0.0, 0.0))
+    assert probability_of(decided, False, model) < 0.2
