@@ -24,7 +24,7 @@ def why_of(
     per_second: Evidence,
 ) -> tuple[str, str]:  # fmt: skip
     """What decides, in a word and a sentence; the arguments are those of `scorepath.advice.answer_of`."""
-    missed = f"Its bias makes up {share_of(found.bias_share)} {rival}'s whole error."
+    missed = f"Its squared bias is {share_of(found.bias_share)} {rival}'s whole error."
     if jump is not None:
         if jump.share > 0:
             steep = f"The return changes by {jump.size:.3g} at step {jump.step} within {jump.distance:.1g}"
