@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 import torch
+from benchmarks.rare_fines import SIGMA, Fined, held, true_ratios
 from scipy.stats import binom, norm
 from torch import Tensor
 
@@ -20,60 +20,14 @@ from scorepath.moments import reduce_chunk
 from scorepath.references.jumps import Jump
 from scorepath.unmet import rarest, steep_gradients, unmet_share, with_unmet
 
-SIGMA = 0.1
-Z = np.linspace(-8, 8, 1_600_001)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fined(sp.Environment):
-    """One decision: a sine, and a fine beyond `where` standard deviations, on a slope of this width."""
-
-    fine: float = 2.0
-    where: float = 2.31
-    width: float = 0.02
-
-    source: ClassVar[str] = "test"
-    reference_class: ClassVar[Any] = "certified_monte_carlo"
-
-    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
-        z = action[..., 0] / SIGMA
-        return state, torch.sin(z + 0.3) - self.fine * torch.sigmoid((z - self.where) / self.width)
-
-
-def true_ratios(environment: Fined) -> dict[str, float]:
-    """Variances of the rivals over pathwise's, by sums over a grid of the noise: no code of Scorepath."""
-
-    def returns(z: np.ndarray) -> np.ndarray:
-        return np.asarray(
-            np.sin(z + 0.3) - environment.fine * (1 + np.tanh((z - environment.where) / environment.width / 2)) / 2
-        )
-
-    weights = norm.pdf(Z) * (Z[1] - Z[0])
-    found, slopes = returns(Z), np.gradient(returns(Z), Z) / SIGMA
-    score = (found - weights @ found) * Z / SIGMA
-    rho = Z[Z > 0]
-    rayleigh = rho * np.exp(-(rho**2) / 2) * (Z[1] - Z[0])
-    halves = (returns(rho) - returns(-rho)) / (SIGMA * math.sqrt(2 * math.pi))
-    pathwise = weights @ slopes**2 - (weights @ slopes) ** 2
-    spread = weights @ (found - weights @ found) ** 2 / SIGMA**2
-    one_out = weights @ score**2 - (weights @ score) ** 2 + (spread + (weights @ score) ** 2) / 63
-    branches = rayleigh @ halves**2 - (rayleigh @ halves) ** 2
-    return {"leave_one_out": float(one_out / pathwise), "measure_valued": float(branches / pathwise)}
-
 
 @pytest.mark.parametrize("where", [2.31, norm.isf(1 / 300)], ids=["one in 96", "one in 300"])
 def test_intervals_hold_where_one_trajectory_in_many_gets_a_fine(where: float) -> None:
     """Its slope is met by one sample of the first 512, or by none: intervals of samples alone held in three quarters of
     all cases (docs/advisor.md)."""
-    environment, held, printed = Fined(where=where), 0, 0
-    truth = true_ratios(environment)
-    for seed in range(40):
-        (answer,) = sp.advise(environment, noise_levels=[SIGMA], budget=20, seed=seed).answers
-        if math.isfinite(answer.ratio.value):
-            printed += 1
-            held += answer.ratio.low <= truth[answer.rival] <= answer.ratio.high
+    inside, printed = held(Fined(where=where), 40)
     assert printed >= 20
-    assert binom.cdf(held, printed, 0.93) > 1e-2, f"{held} of {printed}"
+    assert binom.cdf(inside, printed, 0.93) > 1e-2, f"{inside} of {printed}"
 
 
 def test_a_slope_that_no_sample_met_lowers_the_limit_of_the_ratio() -> None:
