@@ -7,24 +7,31 @@ that is not clear is insufficient evidence, with what it would take.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scorepath import probes
+from scorepath.boundaries import measured_crossings
 from scorepath.estimators.pathwise import Pathwise
 from scorepath.forecast import Evidence, Forecast, features_of
 from scorepath.inquiry import ERROR_MARGIN, Interval
 from scorepath.probes import PATHWISE, Sampled
+from scorepath.reasons import DERIVATIVE_FREE as DERIVATIVE_FREE  # a verdict's word
+from scorepath.reasons import changes, why_of
 from scorepath.references.jumps import Jump
 from scorepath.signals import SignalMoments
+from scorepath.unmet import rarest, unmet_share, with_unmet
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
 FORMAT = 1
 """Of the JSON."""
-DERIVATIVE_FREE, EQUIVALENT, INSUFFICIENT = "derivative_free", "equivalent", "insufficient_evidence"
+EQUIVALENT, INSUFFICIENT = "equivalent", "insufficient_evidence"
 NO_PATHWISE = "no_pathwise"
 WORDS = {
     PATHWISE: "pathwise",
@@ -40,11 +47,9 @@ DIFFERENT_RETURNS = "returns that differ (a longer horizon, more noise, another 
 ANOTHER_POLICY = "a policy that has been trained a little: at this one its samples are all the same but for rounding"
 BEYOND_MEASURE = 9.0
 """log10 of a ratio of errors that only rounding makes."""
+FEWEST = 3
+"""Batches that have an interval."""
 NOTHING = Interval(math.nan, math.nan, math.nan)
-GROWN = 1.0
-"""Decades over the horizon from which on growth is named."""
-NEAR = 1.0
-"""Error ratios within so many decades: a mixture of both may be better than either."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Answer:
     | reason, why | in a word (jump, bias, roughness, growth, tails, precision, cost, noise, ...) and in a sentence |
     | change | what would change the answer |
     | needs | what it would take to know; "" if the answer is known |
-    | batches, evidence | what it rests on |
+    | batches, trajectories, evidence | what it rests on |
     """
 
     sigma: float
@@ -90,6 +95,7 @@ class Answer:
     change: tuple[str, ...] = ()
     needs: str = ""
     batches: int = 0
+    trajectories: int = 0
     evidence: Evidence | None = None
 
     @classmethod
@@ -119,10 +125,10 @@ class Answer:
         ]
         if self.rival and math.isfinite(self.ratio.value):
             lines.append(
-                f"  error of {self.rival} / error of pathwise: {self.ratio}"
-                + (f"; at equal seconds, of {self.rival_at_equal_seconds}: {self.ratio_at_equal_seconds}"
+                f"  error of {self.rival} / error of pathwise: {_limits(self.ratio)}"
+                + (f"; at equal seconds, of {self.rival_at_equal_seconds}: {_limits(self.ratio_at_equal_seconds)}"
                    if math.isfinite(self.ratio_at_equal_seconds.value) else "")
-                + f" (95 % intervals, {self.batches} batches)"
+                + f" (95 % intervals, {self.batches} batches of {self.trajectories // max(1, self.batches)})"
             )  # fmt: skip
         lines.append(f"  why ({self.reason}): {self.why}")
         lines += [f"  what would change it: {text}" for text in self.change]
@@ -143,7 +149,7 @@ class Advice:
     | stopped | why it ended early, or "" |
     | answers | one per noise level |
     | noise_crossings | noise levels at which the winner, of pathwise and the best rival, changes, with 95 % limits |
-    | horizon_crossing | likewise the horizon, at the middle noise level, or None |
+    | horizon_crossing, horizon_sigma | likewise the horizon, at the middle noise level, or None; and that level |
     | findings | of the simulator as a whole |
     | model | checksum of the model behind the probabilities |
     | contact | whether it is MuJoCo, whose contacts have a setting for their jump |
@@ -163,6 +169,7 @@ class Advice:
     findings: tuple[Finding, ...]
     model: str
     contact: bool = False
+    horizon_sigma: float = math.nan
 
     def __str__(self) -> str:
         return "\n".join(
@@ -185,9 +192,14 @@ class Advice:
         """What holds of all noise levels."""
         lines = [f"the winner changes at sigma = {each}" for each in self.noise_crossings]
         if self.horizon_crossing:
-            lines.append(f"the winner changes at a horizon of {self.horizon_crossing}")
+            lines.append(
+                f"the winner changes at a horizon of {self.horizon_crossing}, at sigma = {self.horizon_sigma:g}"
+            )
         if self.contact and any(each.reason == "jump" for each in self.answers):
             lines.append("MuJoCo's contacts jump unless solimp_d0=0 (more variance), and so do ends, unless ends=false")
+        if fewest := min((each.trajectories for each in self.answers if math.isfinite(each.ratio.value)), default=0):
+            rare = f"fewer than one in {rarest(fewest):,} of them"
+            lines.append(f"intervals hold what trajectories met: something that {rare} meet may be missing")
         lines.append("this is about the error of gradients; how that turns into learning, docs/advisor.md says")
         return lines
 
@@ -244,7 +256,7 @@ def _plain(value: Any) -> Any:
 
 def answer_of(
     sampled: Sampled, seconds: Mapping[str, float], jump: Jump | None, jumps: bool, moments: SignalMoments | None,
-    slope: float, single: float, model: Forecast,
+    slope: float, single: float, model: Forecast, steep: Tensor | None = None,
 ) -> Answer:  # fmt: skip
     """The answer at one noise level.
 
@@ -257,18 +269,23 @@ def answer_of(
         slope: of the variogram; nan if it was not measured.
         single: what float32 does to pathwise, by its own error; nan if not measured.
         model: what makes probabilities of evidence.
+        steep: pathwise gradients at the steepest places found, (places, P).
     """
     sigma = sampled.simulator.sigma
     rival, cheapest = probes.best_rival(sampled), probes.best_rival(sampled, seconds)
     if PATHWISE not in sampled.moments:
         return _without_pathwise(sampled, seconds)
-    found = probes.compared(sampled, rival)
-    per_second = probes.compared(sampled, cheapest, (1.0, seconds[cheapest] / seconds[PATHWISE]))
+    unmet = 0.0 if steep is None else unmet_share(sampled.moments[PATHWISE], steep)
+    found, per_second = (
+        with_unmet(probes.compared(sampled, name, (1.0, price)), unmet, jump, sampled.budget)
+        for name, price in ((rival, 1.0), (cheapest, seconds[cheapest] / seconds[PATHWISE]))
+    )
     capped = jumps or not sampled.simulator.environment.continuous
-    probability, timed = (model.probability(features_of(each), capped) for each in (found, per_second))
+    probability, timed = (probability_of(each, capped, model) for each in (found, per_second))
     answer = Answer(
         sigma, INSUFFICIENT, False, probability, timed, rival, cheapest, _ratio(found), _ratio(per_second),
-        "leave_one_out", "", "", batches=sampled.batches, evidence=found,
+        "leave_one_out", "", "", batches=sampled.batches, trajectories=sampled.batches * sampled.batch_size,
+        evidence=found,
     )  # fmt: skip
     enough = sampled.batches >= probes.BATCHES
     verdict = _verdict(found, probability, jumps, model) if enough else INSUFFICIENT
@@ -279,11 +296,23 @@ def answer_of(
     lasting = jumps and (jump is None or jump.share == 0)
     clear = verdict != INSUFFICIENT or (enough and lasting and found.lead_low > 0)
     answer = replace(answer, verdict=verdict, clear=clear, recommendation=chosen.get(decided, "leave_one_out"))
-    reason, why = _why(answer, found, jump, moments, slope, single, per_second)
+    reason, why = why_of(rival, found, jump, moments, slope, single, per_second)
     likely = probability >= model.threshold
     needs = "" if verdict != INSUFFICIENT else probes.needs(found, sampled, seconds, jumps, likely)
     answer = replace(answer, reason=reason, why=why, needs=needs)
-    return replace(answer, change=tuple(_changes(answer, found, moments, timed)))
+    weaker = (
+        found.lead < 0 and "leave_one_out" in sampled.moments and probes.compared(sampled, "leave_one_out").lead > 0
+    )
+    meanwhile = changes(verdict, reason, found, jump, moments, sampled.budget, weaker)
+    if verdict == PATHWISE and timed < 0.5:
+        meanwhile.append(f"counting seconds: {cheapest} is the better one then")
+    return replace(answer, change=tuple(meanwhile))
+
+
+def probability_of(found: Evidence, capped: bool, model: Forecast) -> float:
+    """That pathwise has the smaller error; even where one limit is not known and the other does not decide."""
+    open_end = math.inf in (-found.lead_low, found.lead_high) and found.lead_low <= 0 <= found.lead_high
+    return model.probability((0.0, 0.0) if open_end else features_of(found), capped)
 
 
 def _verdict(found: Evidence, probability: float, jumps: bool, model: Forecast) -> str:
@@ -305,6 +334,13 @@ def _ratio(evidence: Evidence) -> Interval:
     return Interval(*(_power(each) for each in (evidence.lead, evidence.lead_low, evidence.lead_high)))
 
 
+def _limits(ratio: Interval) -> str:
+    """A ratio with its limits, or the single limit that it has."""
+    if ratio.low == 0 and math.isfinite(ratio.high):
+        return f"at most {ratio.high:.3g}"
+    return f"at least {ratio.low:.3g}" if ratio.low > 0 and ratio.high == math.inf else str(ratio)
+
+
 def _power(exponent: float) -> float:
     return 10**exponent if exponent < 300 else math.inf
 
@@ -318,6 +354,7 @@ def _without_pathwise(sampled: Sampled, seconds: Mapping[str, float]) -> Answer:
     answer = Answer(
         sigma, NO_PATHWISE, sampled.batches >= probes.BATCHES, 0.0, 0.0, "", best, NOTHING, NOTHING, best,
         "derivatives", f"Pathwise does not exist: {why}.", batches=sampled.batches,
+        trajectories=sampled.batches * sampled.batch_size,
     )  # fmt: skip
     if not environment.differentiable and not environment.discrete_actions:
         answer = replace(answer, change=(SETTABLE,))
@@ -335,66 +372,17 @@ def _without_pathwise(sampled: Sampled, seconds: Mapping[str, float]) -> Answer:
     return answer
 
 
-def _why(
-    answer: Answer, found: Evidence, jump: Jump | None, moments: SignalMoments | None, slope: float, single: float,
-    per_second: Evidence,
-) -> tuple[str, str]:  # fmt: skip
-    """What decides, in a word and a sentence."""
-    missed = f"Its bias makes up {percent(found.bias_share)} of {answer.rival}'s whole error."
-    if jump is not None:
-        what = "jumps" if jump.share == 0 else "changes"
-        text = f"The return {what} by {jump.size:.3g} at step {jump.step}, which pathwise does not see."
-        if jump.share > 0:
-            text = f"{text[:-1]}: within {jump.distance:.1g}, too short a ramp for samples to fall on."
-        return "jump", f"{text} {missed}" if found.bias_share > 0.1 else text
-    if not found.agrees and found.bias_share > 0.1:
-        cause = "a jump that no line met, or a derivative that is wrong, as where something is detached"
-        return "bias", f"Pathwise misses a part of the gradient, as {found.witness} show: {cause}. {missed}"
-    if "finite" in found.reason:
-        return "instability", "Some returns or derivatives are not finite: the simulator makes nan or overflows."
-    if found.reason:
-        word = "signal" if "signal" in found.reason or found.blank else "tails"
-        return word, f"A second moment cannot be measured ({found.reason})."
-    if single >= 1 and found.lead > 0:
-        return "precision", f"In float32 rounding makes up {percent(single)} of pathwise's error: use float64."
-    if (per_second.lead > 0) != (found.lead > 0):
-        return "cost", "At equal samples one is better, at equal seconds the other: what a sample costs decides."
-    if found.lead < 0:
-        if moments is not None and _grown(moments):
-            factor = f"{math.exp(moments.growth_rate / 2):.3g}"
-            return "growth", f"Pathwise's signal grows by a factor {factor} per step backwards in time."
-        text = "The return is rough at the scale of the noise: its derivatives vary more than it does itself"
-        numbers = []
-        if moments is not None and moments.return_variance > 0:
-            numbers.append(f"mean degree {moments.slope / moments.return_variance:.3g}, where a linear return has 1")
-        if math.isfinite(slope):
-            numbers.append(f"variogram slope {slope:.2g}, where a smooth one has 2")
-        return "roughness", f"{text} ({'; '.join(numbers)})." if numbers else f"{text}."
-    return "noise", "Derivatives hold at the scale of the noise, and a rival pays for the noise in every coordinate."
-
-
-def _grown(moments: SignalMoments) -> bool:
-    return moments.growth_rate_low * (moments.steps - 1) / math.log(10) >= GROWN
-
-
-def percent(share: float) -> str:
-    """Of two digits, without powers of ten."""
-    return f"{float(f'{100 * share:.2g}'):g} %"
-
-
-def _changes(answer: Answer, found: Evidence, moments: SignalMoments | None, timed: float) -> list[str]:
-    """What would turn the answer round, of what was measured."""
-    texts = []
-    if moments is not None and answer.reason == "growth" and answer.verdict != PATHWISE:
-        steps = max(1, round(math.log(10) * GROWN / moments.growth_rate))
-        texts.append(f"a shorter window: truncated_pathwise with window {steps} cuts the growth off, at a bias")
-    if found.bias_share > 0 and not found.agrees and found.variance_lead > 0:
-        flip = (1 - 10**-found.variance_lead) / found.bias_share
-        texts.append(f"a batch {'below' if flip < 1 else 'above'} {float(f'{flip:.2g}'):g} times this size")
-    if found.agrees and not found.reason and abs(found.lead) < NEAR:
-        texts.append("a mixture: inverse_variance weighs both by their variances")
-    if answer.verdict == PATHWISE and timed < 0.5:
-        texts.append(f"counting seconds: {answer.rival_at_equal_seconds} is the better one then")
-    if found.rival != "leave_one_out" and found.lead < 0 and answer.verdict == DERIVATIVE_FREE:
-        texts.append(f"without {found.rival}: leave_one_out is a weaker rival")
-    return texts
+def noise_crossings(probed: Sequence[tuple[Sampled, Answer]]) -> list[Interval]:
+    """The noise levels at which the winner changes, between those probed, in rising order."""
+    known = [each for each in probed if each[1].rival and each[1].evidence]
+    if len(known) < 2 or (least := min(sampled.batches for sampled, _ in known)) < FEWEST:
+        return []
+    axis = np.array([sampled.simulator.sigma for sampled, _ in known])
+    numbers = np.stack([probes.errors_of(sampled, answer.rival)[:, :least] for sampled, answer in known])
+    if not np.isfinite(numbers).all():
+        return []
+    found = [Interval(*map(float, each[:3])) for each in measured_crossings(axis, numbers)]
+    # the answers rest on more than these batches: where they see no change there is none
+    ahead = np.array([answer.evidence.lead for _, answer in known if answer.evidence is not None])
+    turns = (ahead[1:] > 0) != (ahead[:-1] > 0)
+    return [each for each in found if turns[np.searchsorted(axis, each.value) - 1]]

@@ -15,11 +15,12 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from scorepath import probes
+from scorepath import probes, unmet
 from scorepath._subject import cut, simulators_of
 from scorepath.adjoint import backpropagate
-from scorepath.advice import Advice, Answer, Finding, answer_of, percent
+from scorepath.advice import FEWEST, Advice, Answer, Finding, answer_of, noise_crossings
 from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
@@ -32,6 +33,7 @@ from scorepath.forecast import Forecast, shipped
 from scorepath.inquiry import Interval
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
+from scorepath.reasons import percent
 from scorepath.references.jumps import Jump
 from scorepath.rollout import Simulator
 from scorepath.signals import SignalMoments, has_signals, signal_moments
@@ -48,8 +50,6 @@ FORWARD, BACKWARD = 8, 3
 """Trajectories, and trajectories with derivatives, that a sample of all contestants takes."""
 LEAST_SAMPLES = 8
 """Trajectories in a batch, however long they take."""
-FEWEST = 3
-"""Batches that have an interval."""
 SIGNAL_SAMPLES = 16
 """Trajectories in each of the batches that growth is measured by."""
 
@@ -65,7 +65,8 @@ class _Level:
     chunk: float = 0.0
     """Seconds that the last batch took, all contestants together."""
     jump: Jump | None = None
-    searched: bool = False
+    steep: Tensor | None = None
+    """Gradients at the steepest places found on lines, (places, P)."""
     moments: SignalMoments | None = None
     slope: float = math.nan
     single: float = math.nan
@@ -154,6 +155,7 @@ class _Inquiry:
     samples: int = 0
     """Trajectories of a batch that is sampled: fewer than an estimate's where these take long."""
     horizon_crossing: Interval | None = None
+    horizon_sigma: float = math.nan
 
     @property
     def environment(self) -> Environment:
@@ -253,7 +255,9 @@ class _Inquiry:
                 continue
             self.progress(f"sigma = {level.simulator.sigma:g}: does the return jump?")
             level.jump = probes.search_jump(level.simulator, self.seed, lines)
-            level.searched = True
+            if has_signals(self.environment) and self._affordable(lines * unmet.PER_LINE, SHARE / len(self.levels)):
+                generator, among = torch.Generator().manual_seed(self.seed), probes.BATCHES * self.samples
+                level.steep = unmet.steep_gradients(level.simulator, lines // 2, among, generator)
 
     def _sample(self) -> None:
         """Paired batches, in chunks that double, where the answer is not clear yet."""
@@ -301,8 +305,9 @@ class _Inquiry:
         missed = level.missed_jump
         jumps = missed is not None or any(each.jump is not None and each.jump.share == 0 for each in self.levels)
         level.answer = answer_of(
-            level.sampled, level.seconds, missed, jumps, level.moments, level.slope, level.single, self.model
-        )
+            level.sampled, level.seconds, missed, jumps, level.moments, level.slope, level.single, self.model,
+            level.steep,
+        )  # fmt: skip
 
     def _explain(self) -> None:
         """Growth, roughness and precision: why the winner wins."""
@@ -340,29 +345,15 @@ class _Inquiry:
         evidence = level.answer.evidence
         # at the whole horizon these few batches have to see what the answer says
         if crossings and evidence is not None and (theirs > ours) == (evidence.lead > 0):
+            self.horizon_sigma = level.simulator.sigma
             self.horizon_crossing = Interval(*(float(each) for each in crossings[0][:3]))
-
-    def noise_crossings(self) -> list[Interval]:
-        """The noise levels at which the winner changes, between those probed."""
-        known = [
-            (level.simulator.sigma, level.sampled, level.answer) for level in self.levels
-            if level.sampled is not None and level.answer is not None and level.answer.rival and level.answer.evidence
-        ]  # fmt: skip
-        if len(known) < 2 or (least := min(sampled.batches for _, sampled, _ in known)) < FEWEST:
-            return []
-        axis = np.array([sigma for sigma, _, _ in known])
-        numbers = np.stack([probes.errors_of(sampled, answer.rival)[:, :least] for _, sampled, answer in known])
-        if not np.isfinite(numbers).all():
-            return []
-        found = [Interval(*map(float, each[:3])) for each in measured_crossings(axis, numbers)]
-        # the answers rest on more than these batches: where they see no change there is none
-        ahead = np.array([answer.evidence.lead for _, _, answer in known if answer.evidence is not None])
-        changes = (ahead[1:] > 0) != (ahead[:-1] > 0)
-        return [each for each in found if changes[np.searchsorted(axis, each.value) - 1]]
 
     def advice(self, stopped: str) -> Advice:
         """What is known so far."""
         known = {level.simulator.sigma: level for level in self.levels}
+        probed = [
+            (each.sampled, each.answer) for each in self.levels if each.sampled is not None and each.answer is not None
+        ]
         broken = any(finding.kind == "unstable" for finding in self.findings)
         answers = []
         for simulator in self.simulators:
@@ -383,8 +374,9 @@ class _Inquiry:
             seconds=self.clock.spent,
             stopped=stopped,
             answers=tuple(answers),
-            noise_crossings=tuple(self.noise_crossings()),
+            noise_crossings=tuple(noise_crossings(probed)),
             horizon_crossing=self.horizon_crossing,
+            horizon_sigma=self.horizon_sigma,
             findings=tuple(self.findings),
             model=self.model.sha256,
             contact="MuJoCo" in {kind.__name__ for kind in type(environment).__mro__},

@@ -34,7 +34,7 @@ def contrast(means: np.ndarray) -> np.ndarray:
     if means.shape[1] == 1:
         return np.asarray(means[:, 0] - 0.5)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.log(means[:, 1]) - np.log(means[:, 0]))
+        return np.asarray(np.log(means[:, 1] / means[:, 0]))  # the ratio has no unit, to the last bit
 
 
 def contrasts(numbers: np.ndarray) -> list[Estimate]:

@@ -36,7 +36,7 @@ def reduce_chunk(gradients: Tensor) -> BatchMoments:
     """Reduce per-trajectory gradients (batches, N, P), on any device, to what is kept of them: float64 on the CPU.
 
     Means are taken twice: what the gradients' own precision loses in the first is found in the mean of the differences,
-    which are small (Neely 1966). Only sums over parameters are left to that precision.
+    which are small (Neely 1966).
     """
     zero = gradients[..., -1] == 0  # few rows end in a zero: only those are looked at whole
     zero[zero.clone()] = (gradients[zero] == 0).all(-1)
@@ -44,7 +44,8 @@ def reduce_chunk(gradients: Tensor) -> BatchMoments:
     differences = gradients - centre[:, None]
     correction = differences.mean(1).double()
     means = centre.double() + correction
-    distances = torch.linalg.vector_norm(differences, dim=-1).double().square()
+    # in float32, squares of numbers beyond 1e19 or below 1e-19 would be none
+    distances = torch.linalg.vector_norm(differences, dim=-1, dtype=torch.float64).square()
     distances -= correction.square().sum(-1, keepdim=True)
     if means.isfinite().all():
         nonfinite = torch.zeros_like(means[:, 0], dtype=torch.long)

@@ -8,15 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from tests.helpers.advised import Arm, LogisticMap, RareJump
 from tests.helpers.problems import ONE_DECISION, estimator, label, matrix_lqr, noise, system
 from torch import Tensor
 
 from scorepath import registry
+from scorepath.advisor import advise
 from scorepath.conformance.problems import altered, earlier
 from scorepath.environments.ball_with_wall import BallWithWall
 from scorepath.environments.base import Environment, make_policy
@@ -29,6 +32,7 @@ from scorepath.estimators.alpha_order import AlphaOrder
 from scorepath.estimators.base import Estimator
 from scorepath.estimators.clipped_pathwise import ClippedPathwise
 from scorepath.measurement import batch_statistics
+from scorepath.moments import reduce_chunk
 from scorepath.noise import Stream
 from scorepath.references.checkpoints import reference_policies
 from scorepath.references.exact import exact_reference
@@ -205,3 +209,43 @@ def test_scores_of_training_runs(unit: float) -> None:
         other = [normalised(each, scale_of(scaled)) for each in scaled]
         assert all(map(np.array_equal, one, other))
         assert compare_scores(one[0], one[1], 6) == compare_scores(other[0], other[1], 6)
+
+
+FAR_UNITS = [2.0**-80, 2.0**80]
+"""Squares of such rewards are beyond float32."""
+
+
+@pytest.mark.parametrize("unit", FAR_UNITS)
+@pytest.mark.parametrize(
+    "environment",
+    [Arm(horizon=8), LogisticMap(), RareJump(), Pendulum(horizon=4, process_noise=0.1), Chain(states=3, horizon=3)],
+    ids=label,
+)
+def test_advice(environment: Environment, unit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it: intervals, probabilities, crossings, reasons; but for sentences that state a return.
+
+    Every trajectory takes the same time here, and alpha-order's threshold, which is a gradient, is in that unit.
+    """
+
+    def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+        return function(), 1e-6
+
+    monkeypatch.setattr("scorepath.advisor.timed", timed)
+    monkeypatch.setattr("scorepath.advisor.MOST_BATCHES", 16)
+    found = []
+    for subject, factor in ((environment, 1.0), (in_unit(environment, unit), unit)):
+        monkeypatch.setattr("scorepath.probes.AlphaOrder", partial(in_reward, AlphaOrder(), factor))
+        advice = advise(subject, noise_levels=[0.03, 0.3], budget=200).to_dict()
+        found.append({key: value for key, value in advice.items() if key not in ("seconds", "environment")})
+        for answer in found[-1]["answers"]:
+            del answer["why"]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("unit", FAR_UNITS)
+def test_moments_of_gradients_in_single_precision(unit: float) -> None:
+    gradients = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0))
+    one, other = reduce_chunk(gradients), reduce_chunk(unit * gradients)
+    assert torch.equal(unit * one.means, other.means)
+    assert torch.equal(unit**2 * one.squared_deviations, other.squared_deviations)
+    assert torch.equal(unit**2 * one.trace_variances, other.trace_variances)
