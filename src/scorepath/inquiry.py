@@ -22,6 +22,7 @@ from scorepath.noise import Stream
 from scorepath.rollout import Simulator
 from scorepath.unbiasedness import both, proved_of, with_room
 from scorepath.verdicts import (
+    NOT_MEASURABLE,
     ErrorComponents,
     Outcome,
     Side,
@@ -297,7 +298,7 @@ def compare(
     verdict, why = "not_applicable", ""
     if settlement[0]:
         verdict, reason = settlement
-        outcome = outcome._replace(reason=reason)
+        outcome = Outcome(reason=reason) if verdict == NOT_MEASURABLE else outcome._replace(reason=reason)
     elif math.isfinite(outcome.p_value):
         low, high, p_value = (np.array([number]) for number in (outcome.low, outcome.high, outcome.p_value))
         ((sign, why),) = decide(low, high, p_value, np.array([""]), FALSE_DISCOVERY_RATE)

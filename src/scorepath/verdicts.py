@@ -350,8 +350,12 @@ def _worth(blank: list[str], error: float, square: float) -> Worth:
 
 
 def settled(outcome: Outcome, found: Worth) -> tuple[str, str]:
-    """The verdict of a comparison in which there is nothing to decide, and why; "" where there is."""
-    if found.verdict == NO_SIGNAL or (found.verdict and outcome.verdict != NOT_MEASURABLE):
+    """The verdict of a comparison in which there is nothing to decide, and why; "" where there is.
+
+    Where a side cannot be measured the smaller error is known only if the other's is surely smaller.
+    """
+    known = outcome.verdict != NOT_MEASURABLE or outcome.low > 0 or outcome.high < 0
+    if found.verdict == NO_SIGNAL or (found.verdict and known):
         return found.verdict, found.reason
     if outcome.verdict == NOT_MEASURABLE and (found.verdict or math.isnan(outcome.p_value)):
         return outcome.verdict, outcome.reason

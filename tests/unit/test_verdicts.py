@@ -230,7 +230,12 @@ def test_what_is_far_below_something_unmeasurable_is_better() -> None:
     # nothing that was seen to vary says nothing
     assert math.isnan(compared(components(0.0), heavy, (1.0, 1.0), 64, EVERY).value)
     # a winner that is no better than zero is no winner
-    assert settled(found, Worth(2.0, NEITHER_USABLE, "why"))[0] == NOT_MEASURABLE
+    assert settled(found, Worth(2.0, NEITHER_USABLE, "why")) == (NEITHER_USABLE, "why")
+    # and where nobody is known to win, nobody knows whose error is the smaller
+    even = compared(replace(heavy, variances=fine.variances), fine, (1.0, 1.0), 64, EVERY)
+    assert even.verdict == NOT_MEASURABLE
+    assert even.high > 0
+    assert settled(even, Worth(2.0, NEITHER_USABLE, "why"))[0] == NOT_MEASURABLE
 
 
 def test_a_sum_that_just_passed_the_gate_may_be_smaller() -> None:

@@ -105,14 +105,16 @@ def described(environment: Environment, jump: Jump, trajectories: int = TRAJECTO
     )
 
 
-def refutation(environment: Environment, jump: Jump) -> str:
-    """What a jump, or a ramp that `TRAJECTORIES` do not meet, says against an environment declared continuous."""
-    return f"declared continuous, but {described(environment, jump)}: declare continuous = False"
+def refutation(environment: Environment, jump: Jump, place: str = "") -> str:
+    """What a jump, found at this place if it is named, says against an environment declared continuous."""
+    return f"declared continuous, but {place}{described(environment, jump)}: declare continuous = False"
 
 
 def finding(environment: Environment, jump: Jump, trajectories: int, place: str = "") -> str:
     """What is said of it: a jump refutes the declaration, a ramp is one to so many trajectories of this place only."""
-    return refutation(environment, jump) if jump.share == 0 else place + described(environment, jump, trajectories)
+    if jump.share == 0:
+        return refutation(environment, jump, place)
+    return place + described(environment, jump, trajectories)
 
 
 def search(

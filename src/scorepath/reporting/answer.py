@@ -113,7 +113,8 @@ def evidence(tables: Tables) -> dict[str, str]:
     verdicts = compared(tables)
     samples = verdicts[(verdicts["criterion"] == "equal_samples") & (verdicts["verdict"] != "not_applicable")]
     if samples.empty:
-        return {"nothing": _nothing(verdicts[verdicts["criterion"] == "equal_samples"])}
+        refuted = tables.read("references")["finding"]
+        return {"nothing": _nothing(verdicts[verdicts["criterion"] == "equal_samples"], refuted)}
     texts = {
         "who": _who(verdicts, samples),
         "where": _where(samples, measured_reasons(tables), with_policies(tables, samples["environment"])),
@@ -124,11 +125,12 @@ def evidence(tables: Tables) -> dict[str, str]:
     return {matter: text for matter, text in texts.items() if text}
 
 
-def _nothing(verdicts: pd.DataFrame) -> str:
-    """Why there is no answer: from verdicts none of which applies."""
+def _nothing(verdicts: pd.DataFrame, refuted: pd.Series) -> str:
+    """Why there is no answer: from verdicts none of which applies. What the data refute is said after it."""
     if verdicts.empty:
         return "No comparison has been computed yet: the tables hold no applicable verdict at equal samples."
-    places = verdicts[verdicts["reason"] != ""].groupby("reason", sort=False)["environment"].nunique()
+    reasons_left = verdicts[(verdicts["reason"] != "") & ~verdicts["reason"].isin(refuted)]
+    places = reasons_left.groupby("reason", sort=False)["environment"].nunique()
     every = verdicts["environment"].nunique()
     reasons = [
         str(reason) if count == every else f"{reason} (in {many(count, 'environment')})"
@@ -157,7 +159,8 @@ def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
         rows = verdicts[(verdicts["criterion"] == criterion) & (verdicts["verdict"] != "not_applicable")]
         if len(rows):
             wins, losses, open_ = counted(rows)
-            others.append(f"{words} in {wins} of {wins + losses} ({open_})")
+            decided = f"{wins} of {wins + losses}" if wins + losses else f"none of {len(rows)}"
+            others.append(f"{words} in {decided} ({open_})")
     return text + (f"; {' and '.join(others)}." if others else ".")
 
 
@@ -188,7 +191,7 @@ def _where(samples: pd.DataFrame, reasons: Mapping[str, Reason], called: Mapping
             where = f"{where} ({reasons[worst].words}, in {called[worst]}) "
         every = [called[name] for name in names if lost[name] == total[name]]
         some = [called[name] for name in names if lost[name] < total[name]]
-        which = [f"{many} in {_list(them)}" for many, them in (("every one", every), ("some", some)) if them]
+        which = [f"{many} in {_list(them)}" for many, them in (("every decided one", every), ("some", some)) if them]
         if which:
             parts.append(where + " and ".join(which))
     if parts:

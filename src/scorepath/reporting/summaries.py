@@ -194,7 +194,8 @@ def _rules(regrets: pd.DataFrame) -> str:
     return (
         "Who follows one rule everywhere has this many times the error of the better of pathwise and the best"
         f" score-function estimator (geometric mean over {many(int(widest['places']), 'place')} where that one is of"
-        f" use, in {many(int(widest['environments']), 'environment')}; in brackets 95 % limits over environments):"
+        f" use, in {many(int(widest['environments']), 'environment')}; in brackets 95 % limits over environments;"
+        " a million at most, place by place):"
         f" {'; '.join(parts)}."
     )
 
@@ -209,7 +210,9 @@ def rule_name(row: Mapping[str, Any]) -> str:
             return f"always {rival}"
         case "pathwise_below_threshold":
             threshold = row["threshold"]
-            where = f"σ < {sigma_token(threshold)}" if math.isfinite(threshold) else "σ is any of this study"
+            if not math.isfinite(threshold):
+                return "pathwise at every σ of this study (no threshold, by the other environments)"
+            where = f"σ < {sigma_token(threshold)}"
             return f"pathwise where {where}, else {rival} (the threshold chosen on the other environments)"
         case mixture:
             return f"the mixture {label(mixture)}"

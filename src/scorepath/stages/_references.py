@@ -56,8 +56,8 @@ class Reference:
     def without_derivatives(self, finding: str) -> Reference:
         """The same, but no derivative certifies anything: this finding of another noise level refutes them."""
         every = zip(self.estimated_by, self.certified, self.certified_by, strict=True)
-        why = f"not certified: a derivative, but the environment is {finding}"
-        found = [(False, why) if by == DERIVATIVE and sure else (sure, how) for by, sure, how in every]
+        why = f"not certified: derivatives are blind to a jump ({finding}); "
+        found = [(False, why + how) if by == DERIVATIVE and sure else (sure, how) for by, sure, how in every]
         return replace(self, certified=[sure for sure, _ in found], certified_by=[how for _, how in found])
 
 

@@ -21,6 +21,7 @@ from scorepath.store.tables import COLUMNS
 from scorepath.study.cells import DERIVATIVE_FREE
 from scorepath.unbiasedness import both, with_room
 from scorepath.verdicts import (
+    NEITHER_USABLE,
     NOT_APPLICABLE,
     NOT_MEASURABLE,
     Outcome,
@@ -186,8 +187,9 @@ def _compare(measurements: Measurements, pairs: list[Pair]) -> None:
 def _judged(outcome: Outcome, found: Worth) -> dict[str, Any]:
     """What a comparison says: its outcome, the relative error, and the verdict where there is nothing to decide."""
     row: dict[str, Any] = {"outcome": outcome}
-    row["relative_error"] = math.nan if outcome.verdict == NOT_MEASURABLE else found.relative_error
     verdict, why = settled(outcome, found)
+    known = outcome.verdict != NOT_MEASURABLE or verdict == NEITHER_USABLE
+    row["relative_error"] = found.relative_error if known else math.nan
     if verdict:
         return row | {"verdict": verdict, "outcome": outcome._replace(reason=why)}
     if math.isnan(found.relative_error):
@@ -274,10 +276,12 @@ def _decided(rows: list[dict[str, Any]], study: Study) -> pd.DataFrame:
         words = ("pathwise", WINNERS[comparison]), outcomes[index].open_word
         word, beside = ruling(sign, low, high, margins.get(statistic, 0.0), *words)
         if word == NOT_MEASURABLE:
-            why, beside, outcomes[index] = "", "", Outcome(reason=outcomes[index].reason)
+            why, beside = "", ""
         decisions[index] = word, beside if statistic in margins else "", why
     for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
         word, beside, why = decisions.get(index, (row.get("verdict", NOT_APPLICABLE), "", ""))
+        if word == NOT_MEASURABLE:  # and so has no value
+            outcome = Outcome(reason=outcome.reason)
         row |= {
             "value": outcome.value, "value_low": outcome.low, "value_high": outcome.high,
             "flip_budget": outcome.flip_budget, "flip_budget_low": outcome.flip_low,

@@ -20,7 +20,7 @@ def test_answer_follows_the_data(tmp_path: Path) -> None:
     assert "2 environments, 0 undecided" in first
     assert where == (
         "On the levels tried it wins every decided comparison in smooth. "
-        "It loses where it is biased (up to 100 % of the gradient, in edge) every one in edge."
+        "It loses where it is biased (up to 100 % of the gradient, in edge) every decided one in edge."
     )
     assert flips == "In no environment does the winner change between the noise levels tried."
     told = evidence(Tables(write_tables(tmp_path / "two", losers=())))
@@ -34,7 +34,7 @@ def test_policies_of_one_environment_are_told_apart(tmp_path: Path) -> None:
     tables = Tables(write_tables(tmp_path), originals={"edge": "smooth"})
     where = evidence(tables)["where"]
     assert "wins every decided comparison in smooth (initial policy 1)." in where
-    assert "every one in smooth (initial policy 2)." in where
+    assert "every decided one in smooth (initial policy 2)." in where
     assert scope(tables).startswith("Scope: 2 environments (2 of them are smooth with as many policies), ")
     assert scope(Tables(tables.folder)).startswith("Scope: 2 environments, ")
 
