@@ -33,6 +33,8 @@ from scorepath.store.files import atomic_write
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
+REFERENCE = re.compile(r"(url\(#|^#)([^)]+)")
+"""To an element, by its name."""
 BEYOND = 7.0
 """So many points beside its axes a mark may still be seen: those that stand at an edge."""
 
@@ -138,29 +140,33 @@ def _place(value: float) -> float | int:
 
 
 def _short(text: str) -> str:
-    """Without what says nothing; coordinates to a hundredth of a point."""
+    """Without what says nothing; coordinates to a tenth of a point (a pixel of the page is 0.75)."""
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<!DOCTYPE[^>]*>", "", text, flags=re.DOTALL)
     text = re.sub(r' (d|x|y)="([^"]*)"', _rounded, text)
     return re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", text)
 
 
 def _rounded(match: re.Match[str]) -> str:
-    numbers = re.sub(r"-?\d+\.\d+", lambda number: format(round(float(number[0]), 2), "g"), match[2])
+    numbers = re.sub(r"-?\d+\.\d+", lambda number: format(round(float(number[0]), 1), "g"), match[2])
     return f' {match[1]}="{" ".join(numbers.split())}"'
 
 
 def _prune(root: ElementTree.Element) -> None:
-    """Drop names that nothing refers to and groups that do nothing; name the elements of the rest."""
-    used = set()
+    """Drop names that nothing refers to, shorten the others, drop groups that do nothing; name elements of the rest."""
+    used: dict[str, str] = {}
     for element in root.iter():
-        for value in element.attrib.values():
-            used.update(re.findall(r"url\(#([^)]*)\)|^#(.*)", value))
-    names = {"".join(each) for each in used}
+        for key, value in element.attrib.items():
+            if "url(#" in value or key.endswith("href"):
+                for reference in REFERENCE.finditer(value):
+                    used.setdefault(reference[2], f"n{len(used)}")
+                element.set(key, REFERENCE.sub(lambda found: f"{found[1]}{used[found[2]]}", value))
     for element in root.iter():
         name = element.attrib.get("id", "")
         if name.startswith("rest "):
             element.set("class", f"rest rest-{name.removeprefix('rest ')}")
-        if name and name not in names:
+        if name in used:
+            element.set("id", used[name])
+        elif name:
             del element.attrib["id"]
         element.text = element.text if element.text and element.text.strip() else None
         element.tail = None

@@ -8,18 +8,18 @@ false-discovery rate, does not decide; others where there is nothing to win.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path as Shape
 
 from scorepath.figures import style
 from scorepath.figures.sheet import Sheet
@@ -29,6 +29,8 @@ from scorepath.store.tables import Tables
 
 TITLE = "Which gradient has the smaller error? Pathwise against its best rivals"
 CLIP = 3.0
+SHADES = 8
+"""Colours of a decade: tiles of one colour are one shape, or each would take a hundred bytes."""
 COLOURS = LinearSegmentedColormap.from_list(
     "score-pathwise", ["#7A3200", "#D55E00", "#F3C9A8", "#F6F6F4", "#B5D6EA", "#0072B2", "#003A5E"]
 )
@@ -171,8 +173,7 @@ def _panel(
     width = 0.94 / max(1, len(checkpoints))
     where = zip(verdicts["environment"], verdicts["sigma"], verdicts["checkpoint"], strict=True)
     found = dict(zip(where, zip(verdicts["value"].tolist(), verdicts["verdict"].tolist(), strict=True), strict=True))
-    boxes: list[list[tuple[float, float]]] = []
-    colours: list[object] = []
+    boxes: dict[Any, list[list[tuple[float, float]]]] = defaultdict(list)  # by colour
     marks: dict[str, list[tuple[float, float]]] = {word: [] for word in MARKS}
     norm = Normalize(-CLIP, CLIP)
     for y, (name, is_group) in enumerate(rows):
@@ -183,23 +184,23 @@ def _panel(
             states = {index: found[key] for index, key in enumerate(keys) if key in found}
             left = column - 0.47
             if states and all(state[1] == "not_applicable" for state in states.values()):
-                boxes.append(_box(left, y, 0.94))
-                colours.append(style.NOT_APPLICABLE)
+                boxes[style.NOT_APPLICABLE].append(_box(left, y, 0.94))
                 axes.text(column, y, "n/a", ha="center", va="center", fontsize=8, color=style.QUIET)
                 continue
             for index, state in states.items():
-                boxes.append(_box(left + index * width, y, width))
                 if state[1] in marks:
                     marks[state[1]].append((left + (index + 0.5) * width, y))
-                if state[1] not in COLOURED or math.isnan(state[0]):
-                    colours.append(style.NOT_APPLICABLE)
-                    continue
-                colours.append(COLOURS(norm(float(np.clip(state[0], -CLIP, CLIP)))))
-    axes.add_collection(PolyCollection(boxes, facecolors=colours, edgecolors="white", linewidths=0.6))
+                coloured = state[1] in COLOURED and not math.isnan(state[0])
+                value = round(float(np.clip(state[0], -CLIP, CLIP)) * SHADES) / SHADES if coloured else 0.0
+                colour = COLOURS(norm(value)) if coloured else style.NOT_APPLICABLE
+                boxes[colour].append(_box(left + index * width, y, width))
+    for shade, own in boxes.items():
+        shape = Shape.make_compound_path_from_polys(np.array(own))
+        axes.add_patch(PathPatch(shape, facecolor=shade, edgecolor="white", linewidth=0.6, clip_on=False))
     for word, places in marks.items():
         if places:
             x, height = zip(*places, strict=True)
-            axes.plot(x, height, **_mark(word))
+            axes.plot(x, height, clip_on=False, **_mark(word))
     axes.set_xlim(-0.6, max(len(sigmas), 1) - 0.4)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xticks(range(len(sigmas)), [sigma_token(sigma) for sigma in sigmas])

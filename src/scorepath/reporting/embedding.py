@@ -30,17 +30,18 @@ def columns(frame: pd.DataFrame, text: tuple[str, ...], numbers: tuple[str, ...]
         codes, names = pd.factorize(frame[name].astype(str))
         found[name] = {"names": names.tolist(), "codes": codes.tolist()}
     for name in numbers:
-        found[name] = [rounded(value) for value in frame[name].tolist()]
+        digits = DIGITS - 1 if name.endswith(("_low", "_high")) else DIGITS  # a limit is but read
+        found[name] = [rounded(value, digits) for value in frame[name].tolist()]
     return found
 
 
-def rounded(value: float | None) -> float | int | str | None:
+def rounded(value: float | None, digits: int = DIGITS) -> float | int | str | None:
     """A number as JSON has it: None for none, and a word for infinity, which JSON lacks."""
     if value is None or math.isnan(value):
         return None
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    short = float(f"{value:.{DIGITS}g}")
+    short = float(f"{value:.{digits}g}")
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
