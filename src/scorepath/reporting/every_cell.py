@@ -21,8 +21,14 @@ PLACE = ["environment", "sigma", "checkpoint"]
 
 
 def embedded_cells(tables: Tables) -> dict[str, Any]:
-    """The columns of `every_cell`, as the page carries them."""
-    return columns(every_cell(tables), TEXT, NUMBERS)
+    """The columns of `every_cell`, as the page carries them: commands have placeholders for the names in their rows."""
+    rows = every_cell(tables)
+    names = zip(rows["command"], rows["environment"], rows["estimator"], strict=True)
+    short = [
+        command.replace(f" {environment} {estimator} ", " {environment} {estimator} ", 1)
+        for command, environment, estimator in names
+    ]
+    return columns(rows.assign(command=short), TEXT, NUMBERS)
 
 
 def every_cell(tables: Tables) -> pd.DataFrame:

@@ -14,6 +14,11 @@ function rowsOf(columns) {
   })));
 }
 
+/** Every cell; its command is put together here, for the page carries what commands share once. */
+const cellsOf = () => rowsOf(study.cells).map((row) => ({
+  ...row, command: row.command.replace(/\{(\w+)\}/g, (_, name) => row[name]),
+}));
+
 const SUPERSCRIPTS = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 
 /** A number as the page's tables have it: three digits, a true minus, powers of ten as such, a dash for none. */

@@ -1,7 +1,7 @@
 // The table of cells, a page of it at a time: filtered, sorted, and linked to, as #cells?environment=step&status=failed
 (() => {
   const PAGE = 40;
-  const rows = rowsOf(study.cells);
+  const rows = cellsOf();
   const form = document.getElementById("cell-filters");
   const table = document.getElementById("cell-table");
   const count = document.getElementById("cell-count");

@@ -23,7 +23,7 @@
   const keyOf = (...parts) => parts.join("|");
   const byPlace = new Map(verdicts.map((row) => [
     keyOf(row.comparison, row.criterion, row.environment, row.sigma, row.checkpoint ?? ""), row]));
-  const measured = rowsOf(study.cells).filter((row) => row.stage === "gradients");
+  const measured = cellsOf().filter((row) => row.stage === "gradients");
   const cellsAt = Map.groupBy
     ? Map.groupBy(measured, (row) => keyOf(row.environment, row.sigma, row.checkpoint ?? ""))
     : measured.reduce((found, row) => {
