@@ -181,7 +181,7 @@ def test_a_tile_opens_its_card_from_the_address_and_arrow_keys_move_between_tile
     assert len(re.findall(r'class="line (?:own|other|still)"', card)) == len(SIGMAS)
     assert 'class="band"' in card
     assert "Coordinates in their order: solid, dashed." in card
-    assert "scorepath gradients smooth pathwise 1" in card or "measure" in card
+    assert "scorepath gradients smooth pathwise 1" in card
 
 
 def test_a_larger_batch_weighs_bias_more(browser: str, report: Path, tmp_path: Path) -> None:

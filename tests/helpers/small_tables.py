@@ -42,7 +42,8 @@ def write_tables(
                         "environment": environment, "estimator": estimator, "family": FAMILIES[estimator],
                         "sigma": sigma, "stage": "gradients",
                         "status": state, "reason": reason if special else "" if runs_here else "sigma is 0",
-                        "log": f"results/logs/{environment}.log", "command": f"scorepath gradients {environment}",
+                        "log": f"results/logs/{environment}.log",
+                        "command": f"scorepath gradients {environment} {estimator} {sigma:g}",
                     }
                 )  # fmt: skip
                 if state != "run":

@@ -18,6 +18,7 @@ from scorepath.reporting.bibliography import WORKS
 from scorepath.reporting.cards import cards, described
 from scorepath.reporting.coverage import coverage_rows
 from scorepath.reporting.embedding import columns, downloads, rounded, script_data
+from scorepath.reporting.every_cell import TEXT, embedded_cells, every_cell
 from scorepath.reporting.learning import learning_rows
 from scorepath.reporting.ledger import ledger_sentence
 from scorepath.stages.plan import make_plan
@@ -108,3 +109,13 @@ def test_works_have_keys_of_their_own_and_links() -> None:
     assert all(work.link.startswith("https://") and str(work.year) in work.key for work in WORKS)
     assert WORKS[0].bibtex.startswith("@misc{agarwal2021,\n  author = {Agarwal, Rishabh and ")
     assert next(work for work in WORKS if work.key == "weaver2001").names == "Weaver & Tao"
+
+
+def test_commands_travel_without_the_names_in_their_rows(tmp_path: Path) -> None:
+    """And are the table's when these are put in, as the page's script does."""
+    tables = Tables(write_tables(tmp_path))
+    expected, carried = every_cell(tables), embedded_cells(tables)
+    texts = {name: [carried[name]["names"][code] for code in carried[name]["codes"]] for name in TEXT}
+    named = zip(texts["command"], texts["environment"], texts["estimator"], strict=True)
+    assert [short.format(environment=one, estimator=other) for short, one, other in named] == list(expected["command"])
+    assert len(carried["command"]["names"]) == expected["sigma"].nunique()
