@@ -21,8 +21,10 @@ CRITERION_WORDS = CRITERIA | {
     "equal_compute_saturated": "equal seconds, many batches at a time",
     "training_equal_steps": "training, at equal environment steps",
 }
-ERROR = re.compile(r"at most some ([\d.]+(?:e[-+]?\d+)?)")
-"""In a quadrature's certificate."""
+AGREES = "agrees with "
+NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+SMALL = 0.01
+"""A quadrature's error is below it."""
 MISSED = 0.1  # share of the exact gradient from which on a pathwise shortfall is listed as a boundary term
 
 
@@ -225,14 +227,32 @@ def judged_by(tables: Tables) -> str:
 
 
 def _certificates(texts: Iterable[str]) -> str:
-    """Certificates without the numbers in which checkpoints differ, which the table of references has.
+    """Certificates in short: what agrees with any of the references, and each reason against some, with its numbers.
 
-    Of a quadrature's errors it is the largest.
+    Of a quadrature's errors it is the largest. The table of references has them one by one.
 
-    >>> agreed = "agrees with branches (-3 % of the limit); a bias of 2 % would show"
-    >>> _certificates([agreed, *(f"a quadrature, its error at most some {error}" for error in ("2e-10", "9e-11"))])
-    'agrees with branches; a quadrature, its error at most some 2e-10'
+    >>> agreed = [f"agrees with {name} (-3 % of the limit)" for name in ("branches", "score function and branches")]
+    >>> _certificates([*agreed, *(f"a quadrature, its error at most some {error}" for error in ("2e-10", "9e-11"))])
+    'agrees with branches, score function; a quadrature, its error at most some 2e-10'
+    >>> _certificates(f"not certified: its error rests on {n} of 64 batches; agrees with branches" for n in (7.5, 1.2))
+    'not certified: its error rests on 1.2 to 7.5 of 64 batches (2)'
     """
-    short = [re.sub(r" \((-?\d+ % of the limit|not finite)\)|; a bias of [^;]*$", "", text) for text in texts if text]
-    errors = [float(number) for text in short for number in ERROR.findall(text)]
-    return "; ".join(dict.fromkeys(ERROR.sub(f"at most some {max(errors, default=0.0):.2g}", text) for text in short))
+    witnesses: dict[str, None] = {}
+    others: dict[str, list[list[str]]] = {}
+    for text in filter(None, texts):
+        first = re.sub(r" \((-?\d+ % of the limit|not finite)\)", "", text).split("; ")[0]
+        if first.startswith(AGREES):
+            witnesses |= dict.fromkeys(first.removeprefix(AGREES).split(" and "))
+        else:
+            others.setdefault(NUMBER.sub("{}", first), []).append(NUMBER.findall(first))
+    parts = [AGREES + ", ".join(witnesses)] if witnesses else []
+    for words, numbers in others.items():
+        count = f" ({len(numbers)})" if words.startswith("not certified") and len(numbers) > 1 else ""
+        parts.append(words.format(*map(_span, zip(*numbers, strict=True))) + count)
+    return "; ".join(parts)
+
+
+def _span(numbers: tuple[str, ...]) -> str:
+    """Numbers from the least to the largest; of errors, which are far below 1, the largest."""
+    least, most = (choose(numbers, key=float) for choose in (min, max))
+    return most if least == most or float(most) < SMALL else f"{least} to {most}"
