@@ -23,8 +23,6 @@ CRITERION_WORDS = CRITERIA | {
 }
 AGREES = "agrees with "
 NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-SMALL = 0.01
-"""A quadrature's error is below it."""
 MISSED = 0.1  # share of the exact gradient from which on a pathwise shortfall is listed as a boundary term
 
 
@@ -248,11 +246,8 @@ def _certificates(texts: Iterable[str]) -> str:
     parts = [AGREES + ", ".join(witnesses)] if witnesses else []
     for words, numbers in others.items():
         count = f" ({len(numbers)})" if words.startswith("not certified") and len(numbers) > 1 else ""
-        parts.append(words.format(*map(_span, zip(*numbers, strict=True))) + count)
+        ends = [(min(each, key=float), max(each, key=float)) for each in zip(*numbers, strict=True)]
+        one = "at most" in words
+        spans = [most if one or least == most else f"{least} to {most}" for least, most in ends]
+        parts.append(words.format(*spans) + count)
     return "; ".join(parts)
-
-
-def _span(numbers: tuple[str, ...]) -> str:
-    """Numbers from the least to the largest; of errors, which are far below 1, the largest."""
-    least, most = (choose(numbers, key=float) for choose in (min, max))
-    return most if least == most or float(most) < SMALL else f"{least} to {most}"

@@ -102,21 +102,24 @@ class Measurements:
 
     @cached_property
     def references(self) -> dict[tuple[str, str], Reference]:
-        """By environment and noise level."""
+        """By environment and noise level; where a jump was found anywhere, no derivative certifies any of them."""
+        return {
+            (name, token): each.without_derivatives(finding) if finding else each
+            for (name, token), each in self._stored.items()
+            for finding in [self._refutations.get(self.study.original(name), "")]
+        }
+
+    @cached_property
+    def _stored(self) -> dict[tuple[str, str], Reference]:
         keys = [
             (name, sigma)
             for name in with_policies(self.study.environments)
             for sigma in self.study.noise_levels_of(name)
         ]
-        found = {
+        return {
             (name, sigma_token(sigma)): load_reference(name, sigma)
             for name, sigma in keys
             if reference_path(name, sigma).exists()
-        }
-        refuted = self._refuted(found)
-        return {
-            (name, token): each.without_derivatives(why) if (why := refuted.get(self.study.original(name))) else each
-            for (name, token), each in found.items()
         }
 
     @cached_property
@@ -187,12 +190,9 @@ class Measurements:
 
     @cached_property
     def _refutations(self) -> dict[str, str]:
-        return self._refuted(self.references)
-
-    def _refuted(self, references: Mapping[tuple[str, str], Reference]) -> dict[str, str]:
         """By environment, whatever its policy, the first jump that refutes its declared continuity."""
         found: dict[str, str] = {}
-        for (name, _), reference in references.items():
+        for (name, _), reference in self._stored.items():
             for finding, share in zip(reference.findings, reference.jump_shares, strict=True):
                 if finding and share == 0:
                     found.setdefault(self.study.original(name), finding)

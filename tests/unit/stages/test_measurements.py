@@ -125,7 +125,7 @@ def test_a_jump_refutes_an_environment_whatever_its_policy_and_a_ramp_its_own_pl
 
     def said(found: Place, share: float) -> list[Place]:
         measurements = Measurements(plan)
-        measurements.__dict__["references"] = {
+        measurements.__dict__["_stored"] = {
             (name, token): Reference(
                 torch.zeros(2, 1, 1), np.zeros(2), "closed_form", [True] * 2, ["exact"] * 2, ["closed_form"] * 2,
                 np.zeros(2), True, ["found" if found == (name, token, gap) else "" for gap in (0.0, 0.5)],
