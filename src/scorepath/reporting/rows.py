@@ -236,18 +236,18 @@ def _certificates(texts: Iterable[str]) -> str:
     'not certified: its error rests on 1.2 to 7.5 of 64 batches (2)'
     """
     witnesses: dict[str, None] = {}
-    others: dict[str, list[list[str]]] = {}
+    others: dict[tuple[str, ...], list[list[str]]] = {}  # by the words between numbers
     for text in filter(None, texts):
         first = re.sub(r" \((-?\d+ % of the limit|not finite)\)", "", text).split("; ")[0]
         if first.startswith(AGREES):
             witnesses |= dict.fromkeys(first.removeprefix(AGREES).split(" and "))
         else:
-            others.setdefault(NUMBER.sub("{}", first), []).append(NUMBER.findall(first))
+            others.setdefault(tuple(NUMBER.split(first)), []).append(NUMBER.findall(first))
     parts = [AGREES + ", ".join(witnesses)] if witnesses else []
     for words, numbers in others.items():
-        count = f" ({len(numbers)})" if words.startswith("not certified") and len(numbers) > 1 else ""
+        count = f" ({len(numbers)})" if words[0].startswith("not certified") and len(numbers) > 1 else ""
         ends = [(min(each, key=float), max(each, key=float)) for each in zip(*numbers, strict=True)]
-        one = "at most" in words
+        one = any("at most" in word for word in words)
         spans = [most if one or least == most else f"{least} to {most}" for least, most in ends]
-        parts.append(words.format(*spans) + count)
+        parts.append("".join(word + span for word, span in zip(words, [*spans, count], strict=True)))
     return "; ".join(parts)
