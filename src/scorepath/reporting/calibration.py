@@ -16,8 +16,9 @@ COVERAGE = 0.93, 0.97
 LIMIT = 0.95, 1.0
 WRONG = 0.0, 0.05
 WRONG_SIGNS = 0.0, 0.01
+NO_VARIANCE = 0.0, 0.05
 """The aims: shares of intervals, and of single limits, that hold the truth; of verdicts at equal error, and of decided
-signs, that are wrong."""
+signs, that are wrong; of samples without a variance that are let through."""
 
 
 class Entry(NamedTuple):
@@ -43,7 +44,7 @@ def recorded() -> Mapping[str, Any]:
 
 
 def tables(data: Mapping[str, Any]) -> list[Table]:
-    """The three tables of such data."""
+    """The four tables of such data."""
     aims = {"limit": LIMIT, "bare": (0.0, 1.0)}
     coverage = {
         "variance": "variance", "bare": "variance, nothing allowed for",
@@ -56,7 +57,7 @@ def tables(data: Mapping[str, Any]) -> list[Table]:
         "wrong_heavy": "against Student's t, 3 degrees of freedom",
     }  # fmt: skip
     of_cells = {"variance": "variance", "bias": "squared bias", "projection": "projection", "ratio": "ratio of errors"}
-    samples, cells = data["simulated"], data["cells"]
+    samples, cells, gate = data["simulated"], data["cells"], data["gate"]
     return [
         Table(
             "Simulated samples: how often 95 % intervals hold the truth",
@@ -78,6 +79,13 @@ def tables(data: Mapping[str, Any]) -> list[Table]:
               *(_judged(row[name], COVERAGE) for name in of_cells), _share(row["undecided"]),
               _judged(row["wrong"], WRONG_SIGNS, f" of {row['decided']}")]
              for row in cells],
+        ),
+        Table(
+            "Simulated samples: how often the gate lets them through, per cent, by how many there are",
+            ["samples", *(f"{int(number):,}" for number in gate[0]["passed"])],
+            [[Entry(row["name"]),
+              *(_share(found) if row["variance"] else _judged(found, NO_VARIANCE) for found in row["passed"].values())]
+             for row in gate],
         ),
     ]  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.calibration.__main__ import page
 from benchmarks.calibration.cells import CELLS
+from benchmarks.calibration.gate import NAMES
 from benchmarks.calibration.simulated import CART_POLE, CLASSES
 from tests.helpers.places import ROOT
 
@@ -13,11 +14,12 @@ from scorepath.reporting.calibration import Entry, recorded, tables
 
 
 def test_every_class_and_environment_is_recorded() -> None:
-    samples, verdicts, cells = tables(recorded())
+    samples, verdicts, cells, gate = tables(recorded())
     for table in (samples, verdicts):
         assert [row[0].text for row in table.rows] == [*(each.name for each in CLASSES), CART_POLE]
     assert [row[0].text for row in cells.rows] == [*CELLS, "all one-step cells"]
-    for table in (samples, verdicts, cells):
+    assert [row[0].text for row in gate.rows] == list(NAMES)
+    for table in (samples, verdicts, cells, gate):
         assert {len(row) for row in table.rows} == {len(table.head)}
 
 
@@ -44,7 +46,11 @@ def test_what_misses_its_aim_by_two_standard_errors_is_marked() -> None:
         name: [0.95, 0.01] for name in ("passed", "variance", "bias", "projection", "ratio", "undecided")
     }
     cell |= {"name": "there", "cells": 2, "wrong": [0.05, 0.01], "decided": 40}
-    samples, verdicts, cells = tables({"simulated": [row], "cells": [cell]})
+    gates = [
+        {"name": "light", "variance": True, "passed": {"1024": [0.8, 0.01], "4096": [1.0, 0.01]}},
+        {"name": "without", "variance": False, "passed": {"1024": [0.08, 0.01], "4096": [0.06, 0.01]}},
+    ]
+    samples, verdicts, cells, gate = tables({"simulated": [row], "cells": [cell], "gate": gates})
     assert samples.rows[0] == [
         Entry("it"), Entry("95"), Entry("90.0 ± 1.0", True), Entry("80.0 ± 1.0"), Entry("95.0 ± 1.0"), Entry("–"),
         Entry("95.0 ± 1.0"),
@@ -52,3 +58,8 @@ def test_what_misses_its_aim_by_two_standard_errors_is_marked() -> None:
     ]  # fmt: skip
     assert verdicts.rows[0][1:] == [Entry("8.0 ± 1.0", True), Entry("6.0 ± 1.0"), Entry("1.0 ± 1.0")]
     assert cells.rows[0][-1] == Entry("5.0 ± 1.0 of 40", True)
+    assert gate.head == ["samples", "1,024", "4,096"]
+    assert [row[1:] for row in gate.rows] == [
+        [Entry("80"), Entry("100")],
+        [Entry("8.0 ± 1.0", True), Entry("6.0 ± 1.0")],
+    ]
