@@ -27,7 +27,7 @@ WITHOUT = (
         "Student's t, 2 degrees of freedom: no variance",
         lambda generator, shape: generator.standard_t(2, shape), 0.0, math.inf,
     ),
-    Class("slope of |a|^0.4 at a normal a: no variance", cusp(0.4), math.nan, math.inf),
+    Class("slope of abs(a)^0.4 at a normal a: no variance", cusp(0.4), math.nan, math.inf),
 )  # fmt: skip
 NAMES = *(each.name for each in (*CLASSES, *WITHOUT)), CART_POLE
 
