@@ -16,20 +16,14 @@ TEXTS = {
     "binary data": ("partial: false\nextra: !!binary aGk=\n", "extra is"),
     "a list that contains itself": ("extra: &a [*a]\n", "extra contains itself"),
     "a name with a command": ('environments: [{name: "$(touch sprung)", family: lqr}]\n', "becomes a file name"),
-    "a horizon of a billion": ("environments: [{name: lqr, horizon: 1000000000}]\n", "fit in memory"),
     "a trillion samples": ("gradients: {samples: 1e12}\n", "must be at most 100000000"),
-    "a module to import": (
-        "environments: [{name: lqr, family: gymnasium, id: 'os:Thing-v0'}]\n",
-        "would import a module",
-    ),
     "a key with an escape sequence": ('"\\e[31mseed\\n": 1\n', "is not a key of the configuration"),
     "a tag": ("extra: !!python/object/apply:os.system [touch sprung]\n", "YAML"),
 }
 OPTIONS = {
     "partial=maybe": "partial must be true or false",
     "partial=[true]": "partial must be true or false",
-    "seed=abc": 'seed must be a whole number, not a string: "abc"',
-    "seed=1;rm -rf": "seed must be a whole number",
+    "seed=1;rm -rf": 'seed must be a whole number, not a string: "1;rm -rf"',
     "seed=$(touch sprung)": "seed must be a whole number",
 }
 

@@ -79,10 +79,10 @@ def test_a_figure_reads_the_tables_that_it_names_and_no_others(
 
 
 @pytest.mark.parametrize("missing", sorted(set(COLUMNS) - {"cells"}))  # without which there is no study
-def test_a_missing_table_stops_no_figure(missing: str, tmp_path: Path) -> None:
+def test_a_missing_table_stops_no_figure_that_reads_it(missing: str, tmp_path: Path) -> None:
     tables = write_tables(tmp_path / "tables", ("smooth",), losers=())
     (tables / f"{missing}.csv").unlink()
-    for name in FIGURES:
+    for name in (name for name, figure in FIGURES.items() if missing in figure.reads):
         FIGURES[name].draw(Tables(tables), tmp_path / f"{name}.svg")
         assert (tmp_path / f"{name}.svg").is_file()
 
