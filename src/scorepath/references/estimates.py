@@ -24,6 +24,8 @@ LONGEST_STEP = 0.1
 PERTURBATION = 0.01
 """Standard deviation of each parameter's perturbation where returns may jump or are only known in float32; length of a
 finite-difference step without action noise."""
+NUDGE = 1e-5
+"""How far actions are moved to see a derivative, in units of their noise."""
 
 
 def reverse_mode(
@@ -203,6 +205,34 @@ def missed(simulator: Simulator, stream: Stream, batches: int, samples: int) -> 
             signal = signal + side * moved.returns(end)[..., None, None] - distance * slope
         weight = entries / (scale * math.sqrt(2 * math.pi))
         trajectories, signal = moved.rollout(drawn), weight * chosen * signal
+        if trajectories.stds is not None:  # by the mean alone
+            signal = torch.cat([signal / trajectories.stds, torch.zeros_like(signal)], -1)
+        results.append(pullback.mean_gradients(trajectories, signal))
+    return torch.cat(results)
+
+
+def mistaken(simulator: Simulator, stream: Stream, batches: int, samples: int) -> Tensor:
+    """By how much derivatives are wrong where trajectories go, (batches, P), float64: of mean 0 if they are right.
+
+    All actions of a trajectory are nudged at once, each up or down at random: the difference of the returns, less the
+    derivative along it, times the signs, is what the derivative by every action lacks (Hutchinson 1989). It sees every
+    step of a trajectory, where `missed` sees one, and jumps only where an action is that close to one.
+    """
+    environment, scale = simulator.environment, simulator.sigma or PERTURBATION
+    moved = simulator.with_sigma(scale)
+    results = []
+    for part in _parts(batches, samples):
+        noise = Noise(environment, stream, part, samples, torch.float64)
+        drawn = noise.rollout
+        if simulator.sigma == 0:
+            drawn = drawn._replace(action=torch.zeros_like(drawn.action))
+        signs = noise.draw("signs", (environment.horizon, environment.action_dim)).sign()
+        nudge = torch.zeros(*signs.shape[:2], 1, 1, dtype=torch.float64, requires_grad=True)
+        nudged = drawn._replace(action=drawn.action + nudge * signs)
+        (slope,) = gradients(moved.rollout(nudged, differentiable=True, keep_hidden=False).returns.sum(), (nudge,))
+        above, below = (moved.returns(drawn._replace(action=drawn.action + side * NUDGE * signs)) for side in (1, -1))
+        trajectories = moved.rollout(drawn)
+        signal = ((above - below)[..., None, None] / (2 * NUDGE) - slope) * signs / scale
         if trajectories.stds is not None:  # by the mean alone
             signal = torch.cat([signal / trajectories.stds, torch.zeros_like(signal)], -1)
         results.append(pullback.mean_gradients(trajectories, signal))

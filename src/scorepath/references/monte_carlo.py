@@ -16,7 +16,9 @@ The sharpest witness against a derivative that is blind to jumps is a difference
 trajectory, less the mean derivative along the way from one to the other: both by the same random numbers, so that
 smooth returns leave hardly anything, and in every direction of the parameters. Where much would still go unnoticed, the
 same is done with a step of the parameters in that direction in which the most precise witness differs most from the
-estimate, and in any case along the estimate.
+estimate, and in any case along the estimate. A branch is one step of a trajectory: a derivative that is wrong at a few
+places, as after `detach`, would pass. So all actions of a trajectory are nudged as well, and a bias counts as noticed
+if both would notice it.
 
 Without action noise there is no score function. Where steps cannot be differentiated either, differences between
 perturbed parameters are all there is, nothing tells whether they are right, and the reference stays uncertified.
@@ -60,6 +62,8 @@ BRANCHES = 24
 """Part of them that are compared with their derivatives where they branch ..."""
 DIFFERENCES = 24
 """... and where the policy's parameters are moved."""
+DERIVATIVES_OFF = 1e-6
+"""Error granted to derivatives, as a part of the gradient: Jacobians may be differences themselves."""
 LINES = 24
 """Straight lines of action noise on which a jump is searched for."""
 A_LITTLE = 0.1
@@ -119,32 +123,32 @@ def certified_reference(
     jump = None if jumps else found_jump(simulator, own("lines"), judged)
     blind = jumps or not environment.differentiable or not environment.continuous or jump is not None
     witnesses: list[Witness] = []
-    rounding: Witness | None = None
+    ties: list[Witness] = []
     estimated_by = "differences"
     if blind and not _has_score(simulator):
         gradients = estimates.random_differences(simulator, own("differences"), batches, max(1, per_batch // 2))
     else:
         # without noise rounding is all that differs
         precision = torch.float32 if simulator.sigma > 0 else torch.float64
-        estimated_by, gradients, witnesses, rounding = _estimated(
+        estimated_by, gradients, witnesses, ties = _estimated(
             simulator, own, batches, per_batch, blind, error_budget, precision
         )
     variance = gradients.var(0).sum() / batches
     standard_error = variance.sqrt().item()
     norm = (gradients.mean(0).square().sum() - variance).clamp_min(0).sqrt().item()
-    noticeable = _noticeable(witnesses, rounding)
-    if witnesses and rounding is not None:
-        witnesses = [*witnesses, rounding]
+    noticeable = _noticeable(witnesses, ties)
+    if witnesses:
+        witnesses = [*witnesses, *ties]
     tail = tail_of((gradients - gradients.mean(0)).square().sum(-1))
     certified, why = _verdict(witnesses, noticeable, standard_error, norm, error_budget, tail)
     relative = noticeable / norm if norm > 0 else 0.0 if noticeable == 0 else math.inf
     return MonteCarloReference(gradients, standard_error, certified, why, estimated_by, relative, jump)
 
 
-def _noticeable(witnesses: Sequence[Witness], rounding: Witness | None) -> float:
-    """The smallest bias that would have been noticed: by some witness, and by what ties the estimate to it."""
+def _noticeable(witnesses: Sequence[Witness], ties: Sequence[Witness]) -> float:
+    """The smallest bias that would have been noticed: by some witness, and by all that the estimate hangs on."""
     noticed = min((each.noticeable for each in witnesses), default=math.nan)
-    return noticed if rounding is None else max(noticed, rounding.noticeable)
+    return max([noticed, *(each.noticeable for each in ties)])
 
 
 def _has_score(simulator: Simulator) -> bool:
@@ -172,13 +176,13 @@ def _estimated(
     blind: bool,
     error_budget: float,
     precision: torch.dtype,
-) -> tuple[str, Tensor, list[Witness], Witness | None]:
-    """The name of what has least variance for equally many trajectories, the estimate by it, its witnesses, and that of
-    single precision.
+) -> tuple[str, Tensor, list[Witness], list[Witness]]:
+    """The name of what has least variance for equally many trajectories, the estimate by it, its witnesses, and those
+    of what it hangs on: single precision, and derivatives that are right wherever trajectories go.
 
     Derivatives are preferred, for there is a sharper witness for them; unless they would be `blind`. Where single
-    precision does not do, all of it is in double, and the last is None. A witness disagrees only if it does in double
-    precision: rewards may cancel in its differences.
+    precision does not do, all of it is in double. A witness disagrees only if it does in double precision: rewards may
+    cancel in its differences.
     """
     methods: dict[str, tuple[Estimate, float]] = {}  # and the price of a sample
     if not blind:
@@ -203,12 +207,13 @@ def _estimated(
     taken = {name: (", pilot", max(2, per_batch // PILOT)) for name in methods}
     found = {name: estimate(name, *taken[name]) for name in methods}
     best, *others = sorted(methods, key=price)
-    rounding = None
+    ties = []
     if precision != torch.float64:
         rounding = _of_precision(methods[best][0], simulator, own(best + ", rounding"), batches, per_batch, precision)
         error = (found[best].var(0).sum() / (batches * PILOT)).sqrt().item()
         if not (rounding.agrees and rounding.noticeable <= error):
             return _estimated(simulator, own, batches, per_batch, blind, error_budget, torch.float64)
+        ties.append(rounding)
     gradients = estimate(best, "", affordable(best, per_batch))
     lacking = (relative_error(gradients) / error_budget) ** 2 - 1
     if 0 < lacking <= EXTENSION:
@@ -229,8 +234,9 @@ def _estimated(
     witnesses = list(map(beside, others))
     if best == DERIVATIVE:
         guesses = [found[name] - gradients for name in others]
-        witnesses += _of_derivatives(simulator, own, gradients, guesses, per_batch)
-    return best, gradients, witnesses, rounding
+        sharp, nudges = _of_derivatives(simulator, own, gradients, guesses, per_batch)
+        witnesses, ties = witnesses + sharp, ties + nudges
+    return best, gradients, witnesses, ties
 
 
 def _of_precision(
@@ -250,16 +256,17 @@ def _size(gradients: Tensor) -> float:
 
 def _of_derivatives(
     simulator: Simulator, own: Callable[[str], Stream], gradients: Tensor, errors: list[Tensor], per_batch: int
-) -> list[Witness]:
+) -> tuple[list[Witness], list[Witness]]:
     """Witnesses for derivatives: differences beside derivatives, by the same random numbers.
 
     Where trajectories branch; along the estimate; and, if that leaves much unnoticed, where the most precise of all
-    `errors`, each (batches, P), sees a bias.
+    `errors`, each (batches, P), sees a bias. On its own: where all actions of a trajectory are nudged.
     """
     environment, batches = simulator.environment, len(gradients)
+    scale = simulator.sigma or estimates.PERTURBATION
     size = _size(gradients)
     returns = simulator.returns(Noise(environment, own("steps"), range(1), 64).rollout).abs().mean().item()
-    found = []
+    found, nudges = [], []
 
     def floor(step: float) -> float:
         return ROUNDING[torch.float64] * size + 1e-14 * returns / step
@@ -275,8 +282,10 @@ def _of_derivatives(
     if not (environment.discrete_actions or environment.moving_support):
         few = max(2, per_batch // BRANCHES)
         errors = [*errors, estimates.missed(simulator, own("branches"), batches, few)]
-        branches = witness("branches", errors[-1], floor(simulator.sigma or estimates.PERTURBATION))
-        found.append(replace(branches, trajectories=batches * few))
+        found.append(replace(witness("branches", errors[-1], floor(scale)), trajectories=batches * few))
+        wrong = estimates.mistaken(simulator, own("nudges"), batches, few)
+        nudged = witness("nudges of every action", wrong, floor(estimates.NUDGE * scale) + DERIVATIVES_OFF * size)
+        nudges.append(replace(nudged, trajectories=batches * few))
     one = along(gradients.mean(0), "finite differences", "differences")
     # of several parameters it sees one direction only
     found.append(one if gradients.shape[1] == 1 else replace(one, noticeable=math.inf))
@@ -285,7 +294,7 @@ def _of_derivatives(
         error = (guess.var(0).sum() / batches).sqrt().item()
         other = along(guess.mean(0), "finite differences along another's distance", "differences, guessed")
         found.append(replace(other, noticeable=along_a_guess(other.noticeable, error)))
-    return found
+    return found, nudges
 
 
 def relative_error(gradients: Tensor) -> float:
