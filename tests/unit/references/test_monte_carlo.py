@@ -134,22 +134,18 @@ class Detached(Environment):
         return moved, -((moved[..., 0] - 1) ** 2)
 
 
-@pytest.mark.parametrize(
-    ("horizon", "cut", "amount"), [(40, 3.5, 344.0), (5, 3.2, 111.0)], ids=["one in 108", "one in 291"]
-)
-def test_derivatives_wrong_in_few_trajectories_leave_room_for_their_bias(
-    horizon: int, cut: float, amount: float
-) -> None:
-    """It is 5 %. A branch sees one step of a trajectory, a nudge all: without, 19 and 11 of 20 seeds are certified.
+def test_derivatives_wrong_in_few_trajectories_leave_room_for_their_bias() -> None:
+    """In one of 291, by 5 % on average. A branch sees one step of a trajectory, a nudge sees all.
 
-    The seeds are fixed; with them no certificate's smallest noticeable bias is below two thirds of the bias.
+    The seeds are fixed. Without nudges certificates state a bias that is far below that of their reference.
     """
+    horizon, cut, amount = 5, 3.2, 111.0
     truth = 2.0 * torch.arange(horizon, 0, -1, dtype=torch.float64)
     for wrong in (amount, 0.0):
         simulator = Simulator(Detached(horizon=horizon, cut=cut, amount=wrong), sigma=0.1)
         for seed in range(20 if wrong else 1):
             found = certified_reference(simulator, Stream(seed, "test", ""), 40960, 64, BUDGET)
-            error = (found.gradients.mean(0) - truth).norm().item() - 5 * found.standard_error
+            error = (found.gradients.mean(0) - truth).norm().item() - 3 * found.standard_error
             noticeable = found.noticeable * truth.norm().item()
             assert not found.certified or error < 1.5 * noticeable, (seed, error, found.certified_by)
     assert found.certified
