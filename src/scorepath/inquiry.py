@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 
 from scorepath._notebook import bar, html, small_figure
+from scorepath.environments.base import require_instance
 from scorepath.estimators.base import Estimator
 from scorepath.intervals import mean_estimates, positive_mean_estimates, squared_norm_limits
 from scorepath.judge import Judge, judge_of
@@ -43,6 +44,8 @@ FALSE_DISCOVERY_RATE = 0.05
 """As in the default study: of a single comparison it is the significance level."""
 ERROR_MARGIN = 1.1
 """Likewise: the smallest ratio of two errors that matters."""
+Criterion = Literal["equal_samples", "equal_steps"]
+CRITERIA = get_args(Criterion)
 
 
 class Interval(NamedTuple):
@@ -53,7 +56,9 @@ class Interval(NamedTuple):
     high: Any
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        """One in a row for each entry."""
+        columns = (np.atleast_1d(part).ravel().tolist() for part in self)
+        return "\n".join(f"{value:.3g} [{low:.3g}, {high:.3g}]" for value, low, high in zip(*columns, strict=True))
 
 
 @dataclass(frozen=True, repr=False)
@@ -233,9 +238,9 @@ def measure(
     >>> list(found.to_frame()["quantity"])
     ['mean[0]', 'projection', 'squared_bias', 'variance', 'error']
     """
-    return _measure(
-        estimator, simulator, judge_of(simulator, batches, batch_size, seed), batches, batch_size, seed, dtype
-    )
+    require_instance("estimator", estimator, Estimator)
+    judge = judge_of(simulator, batches, batch_size, seed)
+    return _measure(estimator, simulator, judge, batches, batch_size, seed, dtype)
 
 
 def compare(
@@ -243,7 +248,7 @@ def compare(
     second: Estimator,
     simulator: Simulator,
     *,
-    criterion: Literal["equal_samples", "equal_steps"] = "equal_samples",
+    criterion: Criterion = "equal_samples",
     batches: int = 64,
     batch_size: int = 64,
     seed: int = 0,
@@ -266,15 +271,20 @@ def compare(
         dtype: of the rollouts.
 
     Raises:
-        ValueError: where one of them does not exist, with the reason; or for too few batches or samples.
+        ValueError: where one of them does not exist, with the reason; for too few batches or samples, or another
+            criterion.
 
     >>> import scorepath as sp
     >>> simulator = sp.Simulator(sp.environments.Quadratic(dimension=1, offset=1.0), sigma=0.1)
     >>> sp.compare(sp.estimators.Pathwise(), sp.estimators.LeaveOneOut(), simulator).verdict
     'Pathwise'
     """
-    judge = judge_of(simulator, batches, batch_size, seed)
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be {' or '.join(map(repr, CRITERIA))}, got {criterion!r}")
     methods = first, second
+    for name, method in zip(("first", "second"), methods, strict=True):
+        require_instance(name, method, Estimator)
+    judge = judge_of(simulator, batches, batch_size, seed)
     ours, theirs = (_measure(each, simulator, judge, batches, batch_size, seed, dtype) for each in methods)
     pairs = zip(methods, (ours, theirs), strict=True)
     one, other = (_components(each, measured.statistics, judge, simulator) for each, measured in pairs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from scorepath.environments.base import require_whole
+from scorepath.environments.base import require_instance, require_whole
 from scorepath.noise import Stream
 from scorepath.references.exact import exact_reference, reference_class
 from scorepath.references.jumps import finding
@@ -52,9 +52,12 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
     """The exact gradient, or where there is none a Monte Carlo estimate, certified if it can be.
 
     Raises:
-        TypeError: for a number of them that is not whole.
-        ValueError: for too few batches or samples.
+        TypeError: for a number of them that is not whole, or no simulator.
+        ValueError: for too few batches or samples, or parameters that are not finite.
     """
+    require_instance("simulator", simulator, Simulator)
+    if not simulator.parameters.isfinite().all():
+        raise ValueError("the simulator's parameters are not finite")
     require_whole("batches", batches, 3)
     require_whole("batch_size", batch_size, 2)
     if reference_class(simulator.environment, simulator.policy) != "certified_monte_carlo":

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from torch import Tensor
 from scorepath.dynamics import dynamics
 from scorepath.engine import Answer, Engine, engine
 from scorepath.environments._jacobians import gradients
-from scorepath.environments.base import Environment, make_policy
+from scorepath.environments.base import Environment, make_policy, require_instance
 from scorepath.noise import RolloutNoise
 from scorepath.policies import Policy
 
@@ -152,6 +153,7 @@ class Simulator:
 
     Raises:
         ValueError: if sigma is not given, negative or not finite, or parameters are not those of the policy.
+        TypeError: if one of them is of another kind.
 
     >>> import scorepath as sp
     >>> simulator = sp.Simulator(sp.environments.Cosine(frequency=10.0, phase=1.0), sigma=0.1)
@@ -171,6 +173,8 @@ class Simulator:
         parameters: Tensor | None = None,
         sigma: float = math.nan,
     ) -> None:
+        require_instance("environment", environment, Environment)
+        require_instance("sigma", sigma, Real)
         if not 0 <= sigma < math.inf:
             raise ValueError(
                 f"sigma, the standard deviation of the action noise, must be given, finite and at least 0: {sigma}"
@@ -178,6 +182,7 @@ class Simulator:
         policy = make_policy(environment) if policy is None else policy
         if parameters is None:
             parameters = policy.initial_parameters(np.random.default_rng(0))
+        require_instance("parameters", parameters, Tensor)
         if parameters.dim() not in (1, 2) or parameters.shape[-1] != policy.parameter_count:
             raise ValueError(
                 f"parameters have shape {tuple(parameters.shape)}, but must have ({policy.parameter_count},), or "

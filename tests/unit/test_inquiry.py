@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from xml.etree import ElementTree
 
 import numpy as np
@@ -296,3 +297,34 @@ def test_the_derivative_of_a_return_without_a_graph_is_zero(horizon: int) -> Non
     assert sp.measure(pathwise, simulator, batches=4).mean == (0, 0, 0)
     assert sp.measure(score, simulator, batches=4).mean.value.item() != 0
     assert sp.compare(pathwise, score, simulator, batches=4).verdict != "Pathwise"
+
+
+def test_what_is_no_argument_is_named() -> None:
+    anything: Any = sp  # calls that a type checker would refuse
+    environment, estimators = anything.environments.Quadratic(), anything.estimators
+    simulator = sp.Simulator(environment, sigma=0.1)
+    lost = sp.Simulator(environment, None, simulator.parameters * math.nan, 0.1)
+    pair = estimators.Pathwise(), estimators.LeaveOneOut()
+    wrong = {
+        "environment must be an Environment, got the class itself; write Quadratic(...)": lambda: anything.Simulator(
+            type(environment), sigma=0.1
+        ),
+        "sigma must be a Real, got '0.1'": lambda: anything.Simulator(environment, sigma="0.1"),
+        "parameters must be a Tensor, got [0.0]": lambda: anything.Simulator(environment, None, [0.0], 0.1),
+        "the class itself; write Pathwise(...)": lambda: anything.measure(estimators.Pathwise, simulator),
+        "simulator must be a Simulator, got Quadratic(": lambda: anything.measure(pair[0], environment),
+        "'equal_samples' or 'equal_steps', got 'seconds'": lambda: anything.compare(
+            *pair, simulator, criterion="seconds"
+        ),
+        "the simulator's parameters are not finite": lambda: sp.measure(pair[0], lost),
+    }
+    for sentence, call in wrong.items():
+        with pytest.raises((TypeError, ValueError), match=re.escape(sentence)):
+            call()
+
+
+def test_an_interval_of_each_entry_prints_in_rows() -> None:
+    simulator = sp.Simulator(sp.environments.Quadratic(dimension=2), sigma=0.1)
+    found = sp.measure(sp.estimators.Pathwise(), simulator, batches=8)
+    assert str(found.mean).count("\n") == 1
+    assert re.fullmatch(r"(\S+ \[\S+, \S+\]\n?){2}", str(found.mean))

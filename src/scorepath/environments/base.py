@@ -304,6 +304,15 @@ def require_whole(name: str, value: object, least: int) -> None:
         raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
+def require_instance(name: str, value: object, kind: type[Any]) -> None:
+    """Raises TypeError where a value is of another kind, with its name and what was meant perhaps."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        of_class = isinstance(value, type) and issubclass(value, kind)
+        hint = f"the class itself; write {getattr(value, '__name__', '')}(...)" if of_class else repr(value)
+        raise TypeError(f"{name} must be {article} {kind.__name__}, got {hint}")
+
+
 StandardDeviation = Literal["fixed", "learned", "state_dependent"]
 """Of a policy, in units of the noise level: 1, a parameter per action coordinate, or an output of the network."""
 
