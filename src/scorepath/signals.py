@@ -48,6 +48,7 @@ class SignalMoments:
     | residual | `E (R - R_0)^2`, R_0 the return without action noise, all other noise being the same |
     | cross | `sigma sum_t E[(R - E R) eps_t . delta_t]` |
     | growth_rate | of `log E abs(delta_t)^2` per step backwards in time; `_low` and `_high` are 95 % limits |
+    | growth_steps | from the first to the last step with a signal, which the rate is of; 0 without a rate |
     """
 
     steps: int
@@ -62,6 +63,7 @@ class SignalMoments:
     growth_rate: float
     growth_rate_low: float
     growth_rate_high: float
+    growth_steps: int
 
 
 def has_signals(environment: Environment) -> bool:
@@ -83,7 +85,8 @@ def signal_moments(simulator: Simulator, noise: Noise) -> SignalMoments:
     returns = trajectories.returns.flatten()
     centred = returns - returns.mean()
     along = (trajectories.action_noise * signal).sum((-1, -2)).flatten()
-    rate = growth_rate(signal.square().sum(-1).mean(1))
+    squares = signal.square().sum(-1).mean(1)
+    rate = growth_rate(squares)
     return SignalMoments(
         steps=signal.shape[2],
         coordinates=signal.shape[2] * dimension,
@@ -97,6 +100,7 @@ def signal_moments(simulator: Simulator, noise: Noise) -> SignalMoments:
         growth_rate=rate[0],
         growth_rate_low=rate[1],
         growth_rate_high=rate[2],
+        growth_steps=_span(squares),
     )
 
 
@@ -105,7 +109,7 @@ def growth_rate(squares: Tensor) -> tuple[float, float, float]:
 
     By least squares over the steps where every batch has a signal; nan where fewer than three have.
     """
-    seen = (squares > 0).all(0) & squares.isfinite().all(0)
+    seen = _seen(squares)
     if seen.sum() < 3:
         return math.nan, math.nan, math.nan
     back = -torch.arange(len(seen), dtype=torch.float64)[seen]
@@ -114,3 +118,14 @@ def growth_rate(squares: Tensor) -> tuple[float, float, float]:
     mean, count = slopes.mean().item(), len(slopes)
     half = float(stdtrit(count - 1, 0.975)) * slopes.std().item() / math.sqrt(count)
     return mean, mean - half, mean + half
+
+
+def _seen(squares: Tensor) -> Tensor:
+    """The steps where every batch has a signal."""
+    return (squares > 0).all(0) & squares.isfinite().all(0)
+
+
+def _span(squares: Tensor) -> int:
+    """How many steps a growth rate is of."""
+    steps = _seen(squares).nonzero()
+    return int(steps[-1] - steps[0]) + 1 if len(steps) >= 3 else 0

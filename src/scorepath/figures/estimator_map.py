@@ -17,6 +17,7 @@ from scorepath.figures.wording import in_order, label, number, why_empty
 from scorepath.store.tables import Tables
 
 TITLE = "Every estimator everywhere: mean squared error against the best one's, at equal environment steps"
+PLACE = ["environment", "sigma", "checkpoint"]
 CLIP = 3.0
 COLOURS = LinearSegmentedColormap.from_list("distance", ["#FFFFFF", "#F3DDB3", "#D98F4E", "#9A3B26", "#3D0F1B"])
 
@@ -25,11 +26,13 @@ def distances(tables: Tables) -> pd.DataFrame:
     """`distance`, the median of log10(error / best error there), and `biased`, by estimator and environment.
 
     The median is over noise levels above 0 and checkpoints. Errors below 1e-12 of the largest one of their place, that
-    of an exact estimator among them, count as that.
+    of an exact estimator among them, count as that. A place has no best error where a smaller one may be among those
+    that are not known.
     """
     rows = relative_bias(tables)
-    rows = rows[(rows["sigma"] > 0) & np.isfinite(rows["mse_equal_steps"])]
-    places = rows.groupby(["environment", "sigma", "checkpoint"])["mse_equal_steps"]
+    rows = rows[rows["sigma"] > 0]
+    rows = rows[np.isfinite(rows["mse_equal_steps"]) & ~_open(rows)]
+    places = rows.groupby(PLACE)["mse_equal_steps"]
     error = np.maximum(rows["mse_equal_steps"], 1e-12 * places.transform("max"))
     best = np.maximum(places.transform("min"), 1e-12 * places.transform("max"))
     rows = rows.assign(
@@ -38,6 +41,15 @@ def distances(tables: Tables) -> pd.DataFrame:
     ).dropna(subset=["distance"])
     medians: pd.DataFrame = rows.groupby(["estimator", "environment"])[["distance", "biased"]].median()
     return medians
+
+
+def _open(rows: pd.DataFrame) -> pd.Series:
+    """Whether an estimator whose error is not known, for want of a certified reference, has a smaller variance than the
+    best of the others there has an error."""
+    price = rows["environment_steps_per_sample"] / rows.groupby(PLACE)["environment_steps_per_sample"].transform("min")
+    least = (rows["variance"] * price / rows["budget"]).where(rows["mse_equal_steps"].isna())
+    places = [rows[name] for name in PLACE]
+    return least.groupby(places).transform("min") < rows["mse_equal_steps"].groupby(places).transform("min")
 
 
 def draw(tables: Tables, output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +72,13 @@ def draw(tables: Tables, output: Path) -> None:
 
 
 def describe(rows: pd.DataFrame, words: str) -> str:
-    """The first series in a sentence."""
+    """The first series in a sentence: shares with limits, and counts where there are too few environments for any."""
+    bare = rows["share_low"].isna()
     parts = [
-        f"{100 * row.share:.0f} % [{100 * row.share_low:.0f}, {100 * row.share_high:.0f}] at σ = {row.level}"
+        f"{row.pathwise_wins:.0f} of {row.pathwise_wins + row.rival_wins:.0f} at σ = {row.level}"
+        if math.isnan(row.share_low)
+        else f"{100 * row.share:.0f} % [{100 * row.share_low:.0f}, {100 * row.share_high:.0f}] at σ = {row.level}"
         for row in rows.assign(sigma=rows["level"].astype(float)).sort_values("sigma").itertuples()
     ]
-    return f"Against the {words}, pathwise wins of the decided comparisons {', '.join(parts)}."
+    few = f"; too few environments for limits{'' if bare.all() else ' where none stand'}" if bare.any() else ""
+    return f"Against the {words}, pathwise wins of the decided comparisons {', '.join(parts)}{few}."

@@ -18,6 +18,7 @@ from scorepath.store.tables import Tables
 
 TITLE = "Who wins, predicted: log₁₀ of the rival’s error over pathwise’s, measured against a roughness number"
 NOT_PREDICTED = "no place has both a measured ratio of errors and action signals to predict it by"
+TOO_FEW = "too few places to choose a measure of roughness by which to predict it"
 LOOKS = {
     "chosen on": ("o", "#9bb8cc", "families that the number was chosen on"),
     "held out": ("o", "#0072B2", "other families"),
@@ -44,6 +45,11 @@ def places(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows.assign(kind=kind), roughness
 
 
+def unchosen(rows: pd.DataFrame, roughness: pd.DataFrame) -> bool:
+    """Whether signals were measured at some of these places, but there are too few to choose a number on."""
+    return bool(rows["mean_degree"].notna().any() and not (roughness["choice"] == 1).any())
+
+
 def holds(roughness: pd.DataFrame) -> bool:
     """Whether one number does it, on the families that it was not chosen on."""
     best = verdict_row(roughness, 1)
@@ -60,7 +66,7 @@ def verdict_row(roughness: pd.DataFrame, choice: int) -> pd.Series | None:
 def draw(tables: Tables, output: Path) -> None:
     """Draw the figure."""
     rows, roughness = places(tables)
-    nothing = why_empty(tables, NOT_PREDICTED)
+    nothing = why_empty(tables, TOO_FEW if unchosen(rows, roughness) else NOT_PREDICTED)
     columns = {1: "predicted"} if holds(roughness) else {1: "predicted", 2: "predicted_second"}
     shown = {choice: rows.dropna(subset=[column]) for choice, column in columns.items()}
     shown = {choice: own for choice, own in shown.items() if len(own) and verdict_row(roughness, choice) is not None}

@@ -159,8 +159,8 @@ def _who(verdicts: pd.DataFrame, samples: pd.DataFrame) -> str:
         rows = verdicts[(verdicts["criterion"] == criterion) & (verdicts["verdict"] != "not_applicable")]
         if len(rows):
             wins, losses, open_ = counted(rows)
-            decided = f"{wins} of {wins + losses}" if wins + losses else f"none of {len(rows)}"
-            others.append(f"{words} in {decided} ({open_})")
+            decided = f"in {wins} of {wins + losses}" if wins + losses else "none is decided"
+            others.append(f"{words} {decided} ({open_})")
     return text + (f"; {' and '.join(others)}." if others else ".")
 
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from scorepath.figures.why import unchosen
 from scorepath.figures.wording import label
 from scorepath.reporting.rule import CLEARLY, EVEN, JUMP, ROUGH, SMOOTH, classified, count, in_doubt
 from scorepath.reporting.summaries import BEST, many
 from scorepath.store.tables import Tables
+
+NO_PLACE = "This study has no such place."
+NO_NUMBER = "This study has too few places to choose a measure of roughness."
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,9 @@ class Question:
 def questions(tables: Tables) -> list[Question]:
     """The tree, in the order in which one asks."""
     places = classified(tables)
-    of = {line: _came_to(places[places["line"] == line]) for line in (SMOOTH, ROUGH, EVEN, JUMP)}
+    none = NO_NUMBER if unchosen(places, tables.read("roughness")) else NO_PLACE
+    of = {line: _came_to(places[places["line"] == line], none) for line in (SMOOTH, ROUGH, EVEN)}
+    of[JUMP] = _came_to(places[places["line"] == JUMP])
     seconds = tables.read("verdicts_compute")
     seconds = seconds[(seconds["comparison"] == BEST) & (seconds["criterion"] == "equal_compute")]
     return [
@@ -74,11 +80,11 @@ def questions(tables: Tables) -> list[Question]:
     ]  # fmt: skip
 
 
-def _came_to(places: pd.DataFrame) -> str:
-    """How pathwise fared at some places."""
+def _came_to(places: pd.DataFrame, none: str = NO_PLACE) -> str:
+    """How pathwise fared at some places, or that there are none."""
     found = count(places)
     if not len(places):
-        return "This study has no such place."
+        return none
     return (
         f"Here: pathwise has the smaller error in {found.pathwise} of {found.decided} decided comparisons"
         f" ({many(found.environments, 'environment')}, {found.open} open)."

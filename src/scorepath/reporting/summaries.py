@@ -66,21 +66,25 @@ def summary_sentences(tables: Tables) -> dict[str, str]:
 
 
 def scope(tables: Tables) -> str:
-    """What was compared: environments, noise levels, checkpoints, budget; "" where nothing was."""
+    """What was measured: environments, noise levels, checkpoints, cells, budget; "" where nothing was compared.
+
+    Places that are not compared, as for want of a certified reference, are counted as their cells are.
+    """
     rows = _measured(tables.read("verdicts"), BEST, "equal_samples")
-    if rows.empty:
-        return ""
-    levels = sorted(rows["sigma"].unique())
-    ends = dict.fromkeys(map(sigma_token, (levels[0], levels[-1])))
-    spread = f"from {' to '.join(ends)}" if len(ends) > 1 else f"= {levels[0]:g}"
     cells = tables.read("cells")
     ran = cells[(cells["stage"] == "gradients") & (cells["status"] == "run")]
+    if rows.empty or ran.empty:
+        return ""
+    levels = sorted(ran["sigma"].unique())
+    ends = dict.fromkeys(map(sigma_token, (levels[0], levels[-1])))
+    spread = f"from {' to '.join(ends)}" if len(ends) > 1 else f"= {levels[0]:g}"
+    stages = tables.read("gradient_statistics")["checkpoint"].nunique()
     budget = rows["budget"].dropna()
     at = f" at a budget of B = {budget.iloc[0]:,.0f} samples" if len(budget) else ""
     return (
-        f"Scope: {many(rows['environment'].nunique(), 'environment')}{_alike(tables, rows['environment'])},"
+        f"Scope: {many(ran['environment'].nunique(), 'environment')}{_alike(tables, ran['environment'])},"
         f" {many(len(levels), 'noise level')} (σ"
-        f" {spread}), {many(rows['checkpoint'].nunique(), 'stage')} of training,"
+        f" {spread}), {many(stages, 'stage')} of training,"
         f" {many(ran['estimator'].nunique(), 'estimator')}; {len(ran):,} cells; errors{at}. In"
         f" {int((rows['verdict'] == 'pathwise').sum() + rows['verdict'].isin(RIVALS).sum())} of {len(rows)} comparisons"
         " with the best score function at equal samples the winner is decided."

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from scorepath.store.files import remedy
 
@@ -40,6 +43,8 @@ TRACEBACK_LINE = re.compile(r'^  File ".*", line \d+, in ')
 SYSTEM_ERROR = re.compile(r"^\w+: \[Errno (\d+)\] [^:]*(?:: '(.*)')?$", re.MULTILINE)
 NOTES_READER = os.path.join("snakemake", "persistence", "file.py")
 CACHE = os.path.join("snakemake", "sourcecache.py")
+NO_YAML = "Config file is not valid JSON or YAML."
+"""How Snakemake says it: without the file and the line."""
 PLAIN_ERRORS = {"WorkflowError", "ConfigError", "CliException", "ApiError"}
 
 
@@ -64,8 +69,10 @@ def plain_error(message: str, exception: str | None) -> str:
     if exception == "LockException":
         return (
             "Another run is at work in this folder, or one was killed (kill -9, a power cut) and left its lock. "
-            f"If no other is running: `{snakemake_command()} --unlock`, then the same command again."
+            f"If no other is running: `{snakemake_command()} --unlock{_same_study()}`, then the same command again."
         )
+    if NO_YAML in message and (found := syntax_error(configfiles(sys.argv) or ["config.yaml"])):
+        return found
     if exception == "UnicodeDecodeError" and NOTES_READER in message:
         return (
             "What Snakemake noted of an earlier job in .snakemake/metadata is damaged. `scorepath repair` empties such "
@@ -93,6 +100,40 @@ def snakemake_command() -> str:
     """How a person in this folder calls the Snakemake that runs."""
     command = Path(sys.executable).with_name("snakemake")
     return str(command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command)
+
+
+def configfiles(arguments: Sequence[str]) -> list[str]:
+    """The files that a Snakemake of these arguments has for its configuration in the place of config.yaml."""
+    files: list[str] = []
+    taking = False
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        if option.startswith("-"):
+            taking = option in ("--configfile", "--configfiles") and not equals
+            files += [value] if equals and option in ("--configfile", "--configfiles") else []
+        elif taking:
+            files.append(argument)
+    return files
+
+
+def _same_study() -> str:
+    """The arguments without which Snakemake would look for config.yaml instead, as a shell reads them."""
+    files = configfiles(sys.argv)
+    return f" --configfile {shlex.join(files)}" if files else ""
+
+
+def syntax_error(paths: Iterable[str]) -> str | None:
+    """Where the first of these files that is no YAML goes wrong, in a sentence."""
+    for path in paths:
+        try:
+            yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f", line {mark.line + 1}" if mark else ""
+            return f"{path}{where} is not valid YAML: {error.problem or error.context}."
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+    return None
 
 
 def full_disk() -> str | None:

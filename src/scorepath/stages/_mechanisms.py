@@ -104,8 +104,11 @@ def _numbers(rows: pd.DataFrame) -> dict[str, Any]:
         "noise_term": rows["coordinates"] * rows["return_variance"] / rows["signal_variance"],
         "slope_term": rows["slope"] / rows["signal_variance"],
         "curvature_term": 2 * (rows["cross"] - rows["slope"]) / rows["signal_variance"],
-        "growth_decades": rows["growth_rate"] * (rows["steps"] - 1) / math.log(10),
-        "growth_decades_low": rows["growth_rate_low"] * (rows["steps"] - 1) / math.log(10),
+        # over the steps that have a signal: a delay leaves the last ones without, and what is not there does not grow
+        "growth_decades": rows["growth_rate"] * (rows["growth_steps"] - 1) / math.log(10),
+        "growth_decades_low": rows["growth_rate_low"] * (rows["growth_steps"] - 1) / math.log(10),
+        "expansion_decades": rows["expansion_rate"] * (rows["steps"] - 1) / math.log(10),
+        "expansion_decades_low": rows["expansion_rate_low"] * (rows["steps"] - 1) / math.log(10),
         "baseline_gain": (rows["value"] - rows["best_value"]).where(rows["comparison"] == REINFORCE),
         # the relative error of a batch's mean, squared, in units of the error that the estimate has anyway
         "single_precision": rows["float32_relative_error"] ** 2 * batch_square / rows["mse_equal_samples"],
@@ -156,6 +159,16 @@ def _difference(row: Row) -> float:
     return float(row["noise_term"] + row["slope_term"] + row["curvature_term"])
 
 
+def _grown(row: Row) -> bool:
+    """Whether signals surely grow by a decade over the horizon: dynamics that expand do it, sums of rewards as well."""
+    return bool(row["growth_decades_low"] >= 1)
+
+
+def _expands(row: Row) -> bool:
+    """Whether the dynamics surely do, by a decade over the horizon."""
+    return bool(row["expansion_decades_low"] >= 1)
+
+
 MECHANISMS: dict[str, Callable[[Row], bool]] = {
     MISSING: _blind,
     TAILS: _heavy,
@@ -166,7 +179,7 @@ MECHANISMS: dict[str, Callable[[Row], bool]] = {
         row["verdict_at_equal_seconds"] in DECIDED and _won(row) != (row["verdict_at_equal_seconds"] == "pathwise")
     ),
     PRECISION: lambda row: row["dtype"] == "float32" and row["single_precision"] >= 1,
-    GROWTH: lambda row: _lost(row) and row["growth_decades_low"] >= 1 and _rough(row),
+    GROWTH: lambda row: _lost(row) and _grown(row) and _expands(row) and _rough(row),
     ROUGHNESS: lambda row: _lost(row) and _rough(row),
     BASELINE: lambda row: _won(row) and row["comparison"] == REINFORCE and row["best_verdict"] not in ("", "pathwise"),
     RIVALS_BIAS: lambda row: _won(row) and row["rival_bias_of_error"] >= MOST,
@@ -267,9 +280,12 @@ def _remarks(word: str, row: Row) -> str:
     found = ""
     if word == MISSING and row["corrected_bias_share"] < row["bias_share"]:
         found += f" With the boundary term {_number(100 * row['corrected_bias_share'])} % remain."
-    if word in (SCORE_NOISE, BOTH_NOISY) and row["growth_decades_low"] >= 1:
+    if word in (SCORE_NOISE, BOTH_NOISY) and _grown(row):
         found += f" Pathwise’s signals grow by {_number(row['growth_decades'])} decades over the horizon"
-        found += ": chaos." if _rough(row) else ", the score function’s noise with them: unstable, not chaotic."
+        if _expands(row):
+            found += ": chaos." if _rough(row) else ", the score function’s noise with them: unstable, not chaotic."
+        else:
+            found += "."
     if word != PRECISION and row["single_precision"] >= 1:
         found += f" In single precision rounding alone would have {_number(row['single_precision'])} times this error."
     return found

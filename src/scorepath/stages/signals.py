@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from scorepath.expansion import expansion_rate
 from scorepath.noise import Noise, Stream
 from scorepath.rollout import Simulator
 from scorepath.signals import has_signals, signal_moments
@@ -19,6 +20,7 @@ from scorepath.store.tables import COLUMNS
 if TYPE_CHECKING:
     from scorepath.study.cells import Plan
 
+EXPANSION = "expansion_rate", "expansion_rate_low", "expansion_rate_high"
 BATCHES, MOST_SAMPLES = 8, 64
 """Trajectories at a place; fewer where the study measures gradients with fewer."""
 
@@ -26,7 +28,7 @@ BATCHES, MOST_SAMPLES = 8, 64
 def signals(plan: Plan, environment: str) -> None:
     """Measure how rough the return is under the action noise, and how action signals grow.
 
-    No rows where the return cannot be differentiated, or the noise is not normal.
+    Also whether the dynamics expand. No rows where the return cannot be differentiated, or the noise is not normal.
     """
     study = plan.study
     instance, policy = make_environment(study.environments[environment])
@@ -36,7 +38,9 @@ def signals(plan: Plan, environment: str) -> None:
         for index, parameters in enumerate(load_policies(environment).parameters if sigma > 0 else ()):
             stream = Stream(study.seed, environment, f"signals/{index}")
             noise = Noise(instance, stream, range(BATCHES), samples, torch.float64)
-            found = signal_moments(Simulator(instance, policy, parameters, sigma), noise)
+            simulator = Simulator(instance, policy, parameters, sigma)
+            found = asdict(signal_moments(simulator, noise))
+            found |= dict(zip(EXPANSION, expansion_rate(simulator, noise.rollout), strict=True))
             checkpoint = study.references.return_gaps[index]
-            rows.append({"environment": environment, "sigma": sigma, "checkpoint": checkpoint, **asdict(found)})
+            rows.append({"environment": environment, "sigma": sigma, "checkpoint": checkpoint, **found})
     write_rows(signals_path(environment), rows, COLUMNS["signals"])

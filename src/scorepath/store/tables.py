@@ -71,14 +71,15 @@ COLUMNS: dict[str, list[str]] = {
         "exact_curves": "environment estimator quantity sigma value",
         "signals": (
             "environment sigma checkpoint steps coordinates return_variance to_go_variance slope signal_variance"
-            " coherent_variance residual cross growth_rate growth_rate_low growth_rate_high"
+            " coherent_variance residual cross growth_rate growth_rate_low growth_rate_high growth_steps"
+            " expansion_rate expansion_rate_low expansion_rate_high"
         ),
         "mechanisms": (
             "environment family sigma checkpoint comparison rival verdict value mechanism bias_share bias_share_low"
             " bias_of_error corrected_bias_share rival_bias_of_error mean_degree noise_term slope_term curvature_term"
-            " growth_rate growth_rate_low growth_decades tail_share rival_tail_share baseline_gain single_precision"
-            " verdict_at_equal_seconds seconds_shift predicted predicted_second"
-            " sentence"
+            " growth_rate growth_rate_low growth_decades expansion_decades expansion_decades_low"
+            " tail_share rival_tail_share baseline_gain single_precision verdict_at_equal_seconds seconds_shift"
+            " predicted predicted_second sentence"
         ),
         "roughness": (
             "number part scope rank_correlation rank_correlation_low rank_correlation_high distance places"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.helpers.cut_tables import ABSENT, tables_without
 from tests.helpers.small_tables import write_tables
 
 from scorepath.figures import FIGURES
+from scorepath.figures.why import NOT_PREDICTED, TOO_FEW
 from scorepath.figures.wording import NO_DATA, NOTHING_MEASURED, NOTHING_TRAINED
 from scorepath.store.tables import Tables
 
@@ -77,3 +79,43 @@ def test_a_comparison_that_meets_nowhere_is_told_so(tmp_path: Path) -> None:
     rows[rows["estimator"] == side].to_csv(tables / "gradient_statistics.csv", index=False)
     words, _ = drawn("variance", tables, tmp_path / "out.svg")
     assert words == "2 environments; pathwise and REINFORCE meet in none of them."
+
+
+def changed(tables: Path, name: str, **columns: object) -> None:
+    pd.read_csv(tables / f"{name}.csv").assign(**columns).to_csv(tables / f"{name}.csv", index=False)
+
+
+def test_counts_stand_where_there_are_too_few_environments_for_limits(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables")
+    few = "4 of 5 at σ = 0.1, 4 of 5 at σ = 1; too few environments for limits."
+    changed(tables, "wins", level=["", "0.1", "1"], share_low=math.nan, share_high=math.nan)
+    assert drawn("headline", tables, tmp_path / "out.svg")[0].endswith(f"wins of the decided comparisons {few}")
+    limits = {"share_low": [0.3, math.nan, 0.3], "share_high": [0.99, math.nan, 0.99]}
+    changed(tables, "wins", level=["", "0.1", "1"], **limits)
+    some = "4 of 5 at σ = 0.1, 80 % [30, 99] at σ = 1; too few environments for limits where none stand."
+    assert drawn("headline", tables, tmp_path / "out.svg")[0].endswith(some)
+
+
+def test_too_few_places_to_choose_a_number_are_no_lack_of_signals(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables")
+    changed(tables, "mechanisms", mean_degree=1.0, predicted=math.nan, predicted_second=math.nan)
+    changed(tables, "roughness", choice=math.nan)
+    assert drawn("why", tables, tmp_path / "out.svg")[0].startswith(TOO_FEW[0].upper() + TOO_FEW[1:])
+    changed(tables, "mechanisms", mean_degree=math.nan)
+    assert drawn("why", tables, tmp_path / "out.svg")[0].startswith(NOT_PREDICTED[0].upper() + NOT_PREDICTED[1:])
+
+
+def test_no_best_estimator_is_named_where_one_without_a_known_error_may_be_better(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables", losers=())
+    assert "edge: pathwise" in drawn("estimator_map", tables, tmp_path / "out.svg")[0]
+    statistics = pd.read_csv(tables / "gradient_statistics.csv")
+    own = (statistics["environment"] == "edge") & (statistics["estimator"] == "pathwise")
+    error = statistics["mse_equal_steps"].mask(own)
+    changed(tables, "gradient_statistics", mse_equal_steps=error)
+    words, _ = drawn("estimator_map", tables, tmp_path / "out.svg")
+    assert "edge:" not in words
+    assert "pathwise in 1 of 1" in words
+    # a variance that is the larger, or not to be measured, says nothing for it
+    for variance in (1e9, math.nan):
+        changed(tables, "gradient_statistics", variance=statistics["variance"].mask(own, variance))
+        assert "edge: measure valued" in drawn("estimator_map", tables, tmp_path / "out.svg")[0]

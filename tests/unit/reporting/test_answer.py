@@ -29,6 +29,12 @@ def test_answer_follows_the_data(tmp_path: Path) -> None:
     assert "in 0 of 4 decided" in evidence(Tables(write_tables(tmp_path / "three", ("edge",))))["who"]
 
 
+def test_whatever_is_decided_is_counted_of_what_is_decided(tmp_path: Path) -> None:
+    who = evidence(Tables(write_tables(tmp_path)))["who"]
+    assert who.endswith("; at equal measured seconds in 4 of 8 (0 undecided) and in training none is decided"
+                        " (2 undecided).")  # fmt: skip
+
+
 def test_policies_of_one_environment_are_told_apart(tmp_path: Path) -> None:
     """Where it wins with one initial policy and loses with another; and the scope counts them as what they are."""
     tables = Tables(write_tables(tmp_path), originals={"edge": "smooth"})
@@ -37,6 +43,18 @@ def test_policies_of_one_environment_are_told_apart(tmp_path: Path) -> None:
     assert "every decided one in smooth (initial policy 2)." in where
     assert scope(tables).startswith("Scope: 2 environments (2 of them are smooth with as many policies), ")
     assert scope(Tables(tables.folder)).startswith("Scope: 2 environments, ")
+
+
+def test_the_scope_counts_what_was_measured_compared_or_not(tmp_path: Path) -> None:
+    """Two environments of 7 cells each, at a noise level of 0 too; one has no reference, so nothing is compared."""
+    tables = write_tables(tmp_path)
+    expected = "Scope: 2 environments, 3 noise levels (σ from 0 to 1), 2 stages of training, 3 estimators; 14 cells; "
+    assert scope(Tables(tables)).startswith(expected)
+    verdicts = pd.read_csv(tables / "verdicts.csv", keep_default_na=False)
+    verdicts.loc[verdicts["environment"] == "edge", "verdict"] = "not_applicable"
+    verdicts.to_csv(tables / "verdicts.csv", index=False)
+    assert scope(Tables(tables)).startswith(expected)
+    assert "In 4 of 4 comparisons" in scope(Tables(tables))
 
 
 def lose_edge_at_large_noise(tables: Path) -> None:

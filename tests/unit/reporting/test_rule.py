@@ -107,3 +107,17 @@ def test_a_cure_stands_beside_the_bias(tmp_path: Path) -> None:
     assert f"of {len(rows)} places" in said
     assert "is still seen in 1; the largest estimate of what is left is 20 % [16, 22] instead of 100 %" in said
     assert said.endswith("(edge, σ = 1).")
+
+
+def test_too_few_places_to_sort_them_are_said_to_be_so(tmp_path: Path) -> None:
+    """They are not said to be absent, but where the return jumps, which is known without a measure of roughness."""
+    folder = write_tables(tmp_path, ("smooth",), losers=())
+    tables = Tables(folder)
+    for name, columns in {
+        "mechanisms": {"mean_degree": 1.0, "predicted": math.nan}, "roughness": {"choice": math.nan},
+    }.items():  # fmt: skip
+        tables.read(name).assign(**columns).to_csv(folder / f"{name}.csv", index=False)
+    jump, smooth = questions(Tables(folder))[:2]
+    too_few = "This study has too few places to choose a measure of roughness."
+    assert [branch.evidence for branch in smooth.branches] == [too_few] * 3
+    assert jump.branches[0].evidence == "This study has no such place."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scorepath.running.errors import LOG_LINES, TRACEBACK, log_tail, plain_error
+from scorepath.running.errors import LOG_LINES, NO_YAML, TRACEBACK, configfiles, log_tail, plain_error
 
 SENTENCE = "scorepath: a fault in Scorepath, not in your study: KeyError: 'reinforce'"
 
@@ -36,3 +36,38 @@ def test_a_home_folder_that_takes_no_cache_is_told_with_the_remedy() -> None:
     assert "/home/me/.cache cannot be made" in told
     assert "XDG_CACHE_HOME" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files"),
+    [
+        (["snakemake", "--cores", "2"], []),
+        (["snakemake", "--configfile", "mine.yaml", "--cores", "2"], ["mine.yaml"]),
+        (["snakemake", "--cores=2", "--configfile=my study.yaml", "all"], ["my study.yaml"]),
+        (["snakemake", "--configfiles", "one.yaml", "two.yaml", "-n", "all"], ["one.yaml", "two.yaml"]),
+    ],
+)
+def test_the_configuration_files_that_were_given(arguments: list[str], files: list[str]) -> None:
+    assert configfiles(arguments) == files
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [([], "--unlock`,"), (["--configfile=my study.yaml"], "--unlock --configfile 'my study.yaml'`,")]
+)
+def test_a_lock_is_opened_for_the_same_study(given: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its configuration Snakemake would look for config.yaml, and may find none."""
+    monkeypatch.setattr("sys.argv", ["snakemake", "--cores", "2", *given])
+    assert told in plain_error("Error: Directory cannot be locked.", "LockException")
+
+
+def test_no_yaml_is_told_with_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = f"{NO_YAML} In case of YAML, make sure to not mix whitespace and tab indentation."
+    monkeypatch.setattr("sys.argv", ["snakemake", "--configfile", "good.yaml", "bad.yaml"])
+    assert plain_error(message, "WorkflowError") == message  # of files that are not there there is nothing to say
+    Path("good.yaml").write_text("seed: 5\n")
+    Path("bad.yaml").write_text("seed: 5\nplugins: [a\nnoise: 3\n")
+    assert plain_error(message, "WorkflowError").startswith("bad.yaml, line 3 is not valid YAML: expected ',' or ']'")
+    monkeypatch.setattr("sys.argv", ["snakemake", "--cores", "2"])
+    Path("config.yaml").write_text("\tseed: 5\n")
+    assert plain_error(message, "WorkflowError").startswith("config.yaml, line 1 is not valid YAML: ")

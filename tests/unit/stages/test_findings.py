@@ -197,6 +197,24 @@ def test_a_sentence_per_environment_and_a_jump_before_ramps(folder: Path) -> Non
     ]
 
 
+def test_environments_that_are_not_finite_are_named_with_the_remedy(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the end of a run and in the answer; once each, with the largest share."""
+    TABLES.mkdir(parents=True)
+    (TABLES / "gradient_statistics.csv").write_text(
+        "environment,estimator,nonfinite_fraction\nflag,leave_one_out,0.5\nflag,pathwise,1\ndial,pathwise,0\n"
+    )
+    sentence = (
+        "flag: up to 100 % of an estimator's samples are not finite, where it wins nothing."
+        " `scorepath check` on the environment's file says where nan or an overflow comes from."
+    )
+    assert sentences() == [sentence]
+    print_findings()
+    assert capsys.readouterr().err == f"{sentence}\n"
+    assert answer_sentences(Tables(TABLES))[-1] == readable(sentence)
+
+
 def test_without_a_table_nothing_is_refuted(folder: Path) -> None:
     assert sentences() == []
     assert sentences(folder) == []

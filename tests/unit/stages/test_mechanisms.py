@@ -18,10 +18,13 @@ from scorepath.store.tables import COLUMNS, Tables
 SMOOTH: dict[str, Any] = {
     "steps": 20, "coordinates": 20, "return_variance": 1.0, "to_go_variance": 20.0, "slope": 1.0,
     "signal_variance": 0.5, "coherent_variance": 0.5, "residual": 1.0, "cross": 1.0,
-    "growth_rate": 0.0, "growth_rate_low": -0.1, "growth_rate_high": 0.1,
+    "growth_rate": 0.0, "growth_rate_low": -0.1, "growth_rate_high": 0.1, "growth_steps": 20,
+    "expansion_rate": 0.0, "expansion_rate_low": -0.1, "expansion_rate_high": 0.1,
 }  # fmt: skip
 ROUGH = SMOOTH | {"slope": 1e4, "signal_variance": 1e4, "coherent_variance": 1e4, "cross": 10.0}
-CHAOTIC = ROUGH | {"growth_rate": 0.5, "growth_rate_low": 0.4, "growth_rate_high": 0.6}
+GROWING = {"growth_rate": 0.5, "growth_rate_low": 0.4, "growth_rate_high": 0.6}
+EXPANDING = GROWING | {"expansion_rate": 0.5, "expansion_rate_low": 0.4, "expansion_rate_high": 0.6}
+CHAOTIC = ROUGH | EXPANDING
 SEEN = {
     "proved_unbiased": True, "squared_bias": 0.0, "squared_bias_low": 0.0, "zero_fraction": 0.0, "variance": 400.0,
     "mse_equal_samples": 6.0,
@@ -65,13 +68,14 @@ def named(
         ("missing boundary term", CHAOTIC, True, {"pathwise": {"zero_fraction": 0.0, "variance": 3.0}}),
         ("roughness", ROUGH, True, {"pathwise": SEEN}),
         ("growth", CHAOTIC, True, {"pathwise": SEEN}),
+        ("roughness", ROUGH | GROWING, True, {"pathwise": SEEN}),
         ("tails", CHAOTIC, True, {"pathwise": SEEN | {"tail_share": 0.8}}),
         ("tails", SMOOTH, False, {"rival": {"tail_share": 0.8}}),
         ("tails", SMOOTH, True, {"pathwise": SEEN, "verdict": {"verdict": "not_measurable"}}),
         ("precision", ROUGH, True, {"pathwise": SEEN | {"dtype": "float32", "float32_relative_error": 1.0}}),
         ("cost", ROUGH, True, {"pathwise": SEEN, "verdict": {"equal_compute/verdict": "pathwise"}}),
         ("score noise", SMOOTH, False, {}),
-        ("score noise", SMOOTH | {"growth_rate": 0.5, "growth_rate_low": 0.4}, False, {}),
+        ("score noise", SMOOTH | EXPANDING, False, {}),
         ("rival's bias", SMOOTH, False, {"rival": {"proved_unbiased": False, "squared_bias": 6.0}}),
         ("both too noisy", SMOOTH, False, {"verdict": {"verdict": "neither_usable"}}),
         ("balance", SMOOTH, False, {"verdict": {"verdict": "undecided"}}),
@@ -98,6 +102,22 @@ def test_a_win_over_reinforce_alone_is_its_missing_baseline(tmp_path: Path) -> N
 def test_a_bias_that_chance_could_give_is_no_boundary_term(tmp_path: Path) -> None:
     shown = {"zero_fraction": 0.0, "variance": 3.0, "bias_p_value": 0.02}
     assert named(tmp_path, ROUGH, True, pathwise=shown)["mechanism"] == "roughness"
+
+
+@pytest.mark.parametrize(
+    ("moments", "told"),
+    [
+        (SMOOTH, ""),
+        (SMOOTH | EXPANDING, " Pathwise’s signals grow by 4.1 decades over the horizon, the score function’s noise with"
+                             " them: unstable, not chaotic."),
+        # of sums of rewards, as of an integrator, and of a state that decays
+        (SMOOTH | GROWING, " Pathwise’s signals grow by 4.1 decades over the horizon."),
+        # of a delay of 15 steps, whose last signals are exactly 0: the rate is that of 5 steps
+        (SMOOTH | GROWING | {"growth_steps": 5}, ""),
+    ],
+)  # fmt: skip
+def test_only_dynamics_that_expand_are_called_unstable(moments: dict[str, Any], told: str, tmp_path: Path) -> None:
+    assert named(tmp_path, moments, False)["sentence"].rpartition("by the curvature.")[2] == told
 
 
 def test_every_mechanism_has_a_sentence() -> None:
