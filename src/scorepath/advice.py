@@ -57,6 +57,7 @@ class Answer:
     | reason, why | in a word (jump, bias, roughness, growth, tails, precision, cost, noise, ...) and in a sentence |
     | change | what would change the answer |
     | needs | what it would take to know; "" if the answer is known |
+    | useless | that no estimate of this batch size is of use, if the batches show it, or "" |
     | batches, trajectories, evidence | what it rests on |
     """
 
@@ -74,6 +75,7 @@ class Answer:
     why: str
     change: tuple[str, ...] = ()
     needs: str = ""
+    useless: str = ""
     batches: int = 0
     trajectories: int = 0
     evidence: Evidence | None = None
@@ -122,6 +124,7 @@ class Answer:
                 + f" (95 % intervals, {self.batches} batches of {self.trajectories // max(1, self.batches)})"
             )  # fmt: skip
         lines.append(f"  why ({self.reason}): {self.why}")
+        lines += [f"  {self.useless}"] if self.useless else []
         lines += [f"  what would change it: {text}" for text in self.change]
         if self.needs:
             lines.append(f"  to know, it takes {self.needs}")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 import torch
 
-from scorepath import broken, probes, unmet
+from scorepath import broken, probes, unmet, usefulness
 from scorepath._level import Level
 from scorepath._subject import cut, simulators_of
 from scorepath.adjoint import backpropagate
@@ -32,6 +32,7 @@ from scorepath.conformance.trajectories import CUT_OFF
 from scorepath.environments._squashed import Squashed
 from scorepath.environments.base import Environment, require_number, require_whole
 from scorepath.forecast import Forecast, shipped
+from scorepath.growth import exponential_growth
 from scorepath.inquiry import Interval
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
@@ -303,18 +304,27 @@ class _Inquiry:
         for level in self.levels:
             if level.sampled is None or level.answer is None or level.answer.evidence is None:
                 continue
-            if not has_signals(self.environment):
-                continue
-            if not self._affordable(6 * probes.BATCHES * SIGNAL_SAMPLES + 64 * probes.SCALES):
-                continue
-            sigma = level.simulator.sigma
-            self.progress(f"sigma = {sigma:g}: growth over time, roughness over scales")
-            stream = Stream(self.seed, "", "advice/signals")
-            noise = Noise(self.environment, stream, range(probes.BATCHES), SIGNAL_SAMPLES, torch.float64)
-            level.moments = signal_moments(level.simulator, noise)
-            level.slope = probes.variogram_slope(level.simulator, stream)
-            level.single = probes.single_precision_error(level.simulator, level.sampled, self.stream)
-            self._answer(level)
+            if has_signals(self.environment):
+                self._explain_by_signals(level)
+            more = usefulness.MORE if self._affordable(usefulness.MORE * FORWARD * self.samples, SHARE) else 0
+            stream = Stream(self.seed, "", "advice/usefulness")
+            level.answer = usefulness.judged(level.answer, level.sampled, stream, more)
+
+    def _explain_by_signals(self, level: Level) -> None:
+        assert level.sampled is not None
+        if not self._affordable(9 * probes.BATCHES * SIGNAL_SAMPLES + 64 * probes.SCALES):
+            return
+        sigma = level.simulator.sigma
+        self.progress(f"sigma = {sigma:g}: growth over time, roughness over scales")
+        stream = Stream(self.seed, "", "advice/signals")
+        noise = Noise(self.environment, stream, range(probes.BATCHES), SIGNAL_SAMPLES, torch.float64)
+        rate, low, high = exponential_growth(level.simulator, noise)
+        level.moments = replace(
+            signal_moments(level.simulator, noise), growth_rate=rate, growth_rate_low=low, growth_rate_high=high
+        )
+        level.slope = probes.variogram_slope(level.simulator, stream)
+        level.single = probes.single_precision_error(level.simulator, level.sampled, self.stream)
+        self._answer(level)
 
     def _shorten(self) -> None:
         """The horizon at which the winner changes, at the middle noise level."""
