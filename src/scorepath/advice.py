@@ -216,7 +216,10 @@ class Advice:
 
     def to_html(self) -> str:
         """A page that needs nothing else."""
-        head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Advice</title>'
+        head = (
+            '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
+            'content="width=device-width, initial-scale=1"><title>Advice</title>'
+        )
         return f"{head}\n{self._repr_html_()}\n</html>\n"
 
     def _repr_html_(self) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 import scorepath as sp
 from scorepath import advisor, forecast, probes
+from scorepath._notebook import WRAPPED
 from scorepath.advice import DERIVATIVE_FREE, INSUFFICIENT, NO_PATHWISE
 from scorepath.answers import answer_of
 from scorepath.clock import Clock
@@ -130,7 +131,8 @@ def test_the_json_holds_everything_and_nothing_that_json_has_not() -> None:
     assert (first["verdict"], second["verdict"]) == (INSUFFICIENT, DERIVATIVE_FREE)
     assert second["ratio"]["low"] <= second["ratio"]["value"] <= second["ratio"]["high"] < 1
     assert list(advice.to_frame()["sigma"]) == [0.01, 0.3]
-    assert "<pre>sigma = 0.3" in advice.to_html()
+    assert f'<pre style="{WRAPPED}">sigma = 0.3' in advice.to_html()
+    assert "pre-wrap" in WRAPPED, "whatever the window's width, all of a line is seen"
 
 
 def test_the_same_seed_gives_the_same_evidence() -> None:
