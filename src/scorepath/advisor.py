@@ -193,6 +193,8 @@ class _Inquiry:
                 noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
                 returns, seconds = timed(partial(level.simulator.returns, noise.rollout))
                 self.trajectory = seconds / count
+                if text := broken.too_large(returns, level.simulator.sigma):
+                    raise ValueError(text)
             if lost := 1 - returns.isfinite().double().mean().item():
                 sigma, share = level.simulator.sigma, percent(lost)
                 self.findings.append(Finding("unstable", f"{share} of the returns are not finite at sigma = {sigma:g}"))

@@ -21,8 +21,8 @@ IMPURE = (
     "use the standard normals that step() is given, and declare how many in process_noise_dim; `scorepath check` names "
     "the method"
 )
-LARGEST = 1e70
-"""Of a return's deviation over the noise level: its fourth power is about what float64 holds."""
+LARGEST = 1e50
+"""Of a return's deviation over the noise level: intervals are made of its sixth power, which float64 has to hold."""
 
 
 def distrust(found: Audit) -> Fault | None:
@@ -94,6 +94,6 @@ def too_large(returns: torch.Tensor, sigma: float) -> str:
     if not math.isfinite(spread) or spread / min(sigma, 1.0) < LARGEST:
         return ""
     return (
-        f"returns differ by {spread:.1g} at sigma = {sigma:g}: squared errors of their gradients, and the squares of "
-        "those, are beyond what float64 holds; measure rewards in a larger unit"
+        f"returns differ by {spread:.1g} at sigma = {sigma:g}: powers of their gradients, which intervals need, are "
+        "beyond what float64 holds; measure rewards in a larger unit"
     )

@@ -109,3 +109,39 @@ def test_rewards_that_are_not_finite_leave_no_estimator_to_recommend() -> None:
         assert "No estimator is of use" in str(answer)
         assert "unbiased whatever" not in str(answer)
     assert json.loads(json.dumps(advice.to_dict(), allow_nan=False))["answers"][0]["recommendation"] == ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit(sp.Environment):
+    """A quadratic in units."""
+
+    horizon: int = 5
+    unit: float = 1e150
+    source = "test"
+    reference_class = "certified_monte_carlo"
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        state = state + action
+        return state, -self.unit * (state[..., 0] - 1) ** 2
+
+
+@pytest.mark.parametrize("unit", [1e150, 1e160])
+def test_returns_that_are_too_large_for_their_squares_are_refused_in_a_sentence(unit: float) -> None:
+    simulator, pathwise, score = (
+        sp.Simulator(Unit(unit=unit), sigma=0.1),
+        sp.estimators.Pathwise(),
+        sp.estimators.LeaveOneOut(),
+    )
+    for ask in (
+        lambda: sp.advise(simulator, budget=5),
+        lambda: sp.measure(pathwise, simulator),
+        lambda: sp.compare(pathwise, score, simulator),
+    ):
+        with pytest.raises(ValueError, match="measure rewards in a larger unit"):
+            ask()
+
+
+@pytest.mark.parametrize("unit", [1e-40, 1e40])
+def test_a_unit_that_float64_holds_changes_no_answer(unit: float) -> None:
+    (answer,) = sp.advise(Unit(unit=unit), noise_levels=[0.1], budget=5).answers
+    assert answer.verdict == "pathwise"
