@@ -142,7 +142,7 @@ def _without_pathwise(sampled: Sampled, seconds: Mapping[str, float], fault: Fau
         trajectories=sampled.batches * sampled.batch_size,
     )  # fmt: skip
     if fault is not None:
-        answer = replace(answer, change=(f"mending that: {fault.remedy}",))
+        answer = replace(answer, change=(f"mending that: {fault.remedy} (`scorepath check` examines the simulator)",))
     elif not environment.differentiable and not environment.discrete_actions:
         answer = replace(answer, change=(SETTABLE,))
     if not any(moments.trace_variances.any() or moments.means.any() for moments in sampled.moments.values()):

@@ -17,10 +17,7 @@ from scorepath.noise import Noise, Stream
 from scorepath.reasons import percent
 from scorepath.rollout import Simulator
 
-IMPURE = (
-    "use the standard normals that step() is given, and declare how many in process_noise_dim; `scorepath check` names "
-    "the method"
-)
+IMPURE = "use the standard normals that step() is given, and declare how many in process_noise_dim"
 LARGEST = 1e50
 """Of a return's deviation over the noise level: intervals are made of its sixth power, which float64 has to hold."""
 
@@ -49,7 +46,7 @@ def bad_derivatives(sampled: probes.Sampled, stream: Stream) -> Fault | None:
     try:
         return Fault(what, breaking_operations(simulator.environment, returns))
     except RuntimeError:  # where torch has no graph of its own
-        return Fault(what, "`scorepath check` looks for the operation")
+        return Fault(what, "look for sqrt, norm, acos or 0/0 at 0")
 
 
 def bad_rewards(sampled: probes.Sampled, stream: Stream) -> str:

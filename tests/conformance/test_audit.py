@@ -145,7 +145,7 @@ def test_a_wrong_derivative_of_few_steps_is_named_with_its_place() -> None:
     assert "next state of step() by the action is 345 times what central differences" in fault.what
     low, high = (float(each) for each in fault.what.partition("an action from ")[2].split(" (")[0].split(" to "))
     assert 0.345 < low < high < 0.55
-    assert "is something detached" in fault.remedy
+    assert "look for what is detached" in fault.remedy
     assert audit(Band(amount=0.0)).fault is None
 
 

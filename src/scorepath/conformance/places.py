@@ -138,7 +138,7 @@ def _fault(
     if environment.brings_jacobians:
         whose = "the derivative by step_jacobians()"
     elif math.isfinite(found):
-        advice = "is something detached there, or computed outside torch? Or declare differentiable = False"
+        advice = "look for what is detached there, or computed outside torch, or declare differentiable = False"
     else:
         advice = breaking_operations(environment, partial(_total, environment, points, name, what))
     beside = _beside(found, expected).format(f"central differences of every size from {scales[0]:g} to {scales[-1]:g}")
