@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+WRAPPED = "white-space:pre-wrap;overflow-wrap:anywhere"
+"""Lines as they are, but for those that are wider than the window."""
+
+
 def small_figure() -> tuple[Figure, Axes]:
     """A figure for one line of marks."""
     from matplotlib.figure import Figure
@@ -39,5 +43,5 @@ def html(sentence: str, figure: Figure) -> str:
 def page(head: str, parts: Sequence[tuple[str, str]], lines: Sequence[str]) -> str:
     """A head, parts of a title and preformatted text each, and closing lines."""
     body = [f"<h1>{escape(head)}</h1>"]
-    body += [f"<h2>{escape(title)}</h2><pre>{escape(text)}</pre>" for title, text in parts]
+    body += [f'<h2>{escape(title)}</h2><pre style="{WRAPPED}">{escape(text)}</pre>' for title, text in parts]
     return "\n".join([*body, *(f"<p>{escape(line)}</p>" for line in lines)])

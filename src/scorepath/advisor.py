@@ -10,33 +10,35 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from scorepath import probes, unmet
+from scorepath import broken, probes, unmet, usefulness
+from scorepath._level import Level
 from scorepath._subject import cut, simulators_of
 from scorepath.adjoint import backpropagate
-from scorepath.advice import FEWEST, Advice, Answer, Finding, answer_of, noise_crossings
+from scorepath.advice import STABLE, Advice, Answer, Finding
+from scorepath.answers import FEWEST, answer_of, noise_crossings
 from scorepath.boundaries import measured_crossings
 from scorepath.clock import Clock, TimeIsUp, alarm, timed
 from scorepath.conformance.audit import audit, auditable
 from scorepath.conformance.environments import first_calls
 from scorepath.conformance.findings import describe
+from scorepath.conformance.places import Fault
 from scorepath.conformance.trajectories import CUT_OFF
 from scorepath.environments._squashed import Squashed
 from scorepath.environments.base import Environment, require_number, require_whole
 from scorepath.forecast import Forecast, shipped
+from scorepath.growth import exponential_growth
 from scorepath.inquiry import Interval
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
 from scorepath.reasons import percent
-from scorepath.references.jumps import Jump
 from scorepath.rollout import Simulator
-from scorepath.signals import SignalMoments, has_signals, signal_moments
+from scorepath.signals import has_signals, signal_moments
 
 BUDGET = 60.0
 """Seconds."""
@@ -52,32 +54,6 @@ LEAST_SAMPLES = 8
 """Trajectories in a batch, however long they take."""
 SIGNAL_SAMPLES = 16
 """Trajectories in each of the batches that growth is measured by."""
-
-
-@dataclass
-class _Level:
-    """What is known at one noise level."""
-
-    simulator: Simulator
-    sampled: probes.Sampled | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Of one sample, the least seen, by contestant."""
-    chunk: float = 0.0
-    """Seconds that the last batch took, all contestants together."""
-    jump: Jump | None = None
-    steep: Tensor | None = None
-    """Gradients at the steepest places found on lines, (places, P)."""
-    moments: SignalMoments | None = None
-    slope: float = math.nan
-    single: float = math.nan
-    """Relative error of pathwise's first batch in float32."""
-    answer: Answer | None = None
-
-    @property
-    def missed_jump(self) -> Jump | None:
-        """A jump, or a ramp that what was sampled so far does not meet."""
-        taken = self.sampled.batches * self.sampled.batch_size if self.sampled else 0
-        return None if self.jump is None or self.jump.is_met(taken) else self.jump
 
 
 def advise(
@@ -146,7 +122,7 @@ class _Inquiry:
     model: Forecast
     clock: Clock
     progress: Callable[[str], None]
-    levels: list[_Level] = field(default_factory=list)
+    levels: list[Level] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     trajectory: float = 0.0
     """Seconds of one trajectory among many."""
@@ -154,6 +130,10 @@ class _Inquiry:
     """Seconds of a sample of all contestants, as expected."""
     samples: int = 0
     """Trajectories of a batch that is sampled: fewer than an estimate's where these take long."""
+    fault: Fault | None = None
+    """Why derivatives must not be used, whatever their samples look like."""
+    lost: list[Answer] = field(default_factory=list)
+    """At noise levels under which a simulation breaks."""
     horizon_crossing: Interval | None = None
     horizon_sigma: float = math.nan
 
@@ -168,7 +148,7 @@ class _Inquiry:
     def run(self) -> None:
         """All stages, in order."""
         self._call_once()
-        self.levels = [_Level(each) for each in self.simulators]
+        self.levels = [Level(each) for each in self.simulators]
         for name, reason in probes.kept_out(self.simulators[0]).items():
             self.findings.append(Finding("rivals", f"{name} does not exist here: {reason}"))
         self.progress(f"{type(self.environment).__name__}: how long does a trajectory take?")
@@ -213,10 +193,14 @@ class _Inquiry:
                 noise = Noise(self.environment, self.stream, range(1), count, torch.float64)
                 returns, seconds = timed(partial(level.simulator.returns, noise.rollout))
                 self.trajectory = seconds / count
+                if text := broken.too_large(returns, level.simulator.sigma):
+                    raise ValueError(text)
             if lost := 1 - returns.isfinite().double().mean().item():
                 sigma, share = level.simulator.sigma, percent(lost)
                 self.findings.append(Finding("unstable", f"{share} of the returns are not finite at sigma = {sigma:g}"))
-                self.levels.remove(level)
+                self.levels = [each for each in self.levels if each is not level]
+                text = broken.where_not_finite(level.simulator, self.stream, [0], count, 1)
+                self.lost.append(Answer.broken(sigma, text or f"{share} of the returns are not finite"))
         if not self.levels:
             return
         most = self.levels[-1].simulator
@@ -240,9 +224,12 @@ class _Inquiry:
         with suppress(RuntimeError):  # what breaks here is heard of where batches are sampled
             found = audit(self.environment)
             self.findings.append(Finding("audit", found.verdict))
-            if found.unrepeatable > 0:
-                text = f"equal steps have different results, by {found.unrepeatable:.1e}: no step is pure"
-                self.findings.append(Finding("impure", text))
+            self.fault = broken.distrust(found)
+            if self.fault is not None and found.impure:
+                self.findings.append(Finding("impure", self.fault.what))
+            elif found.unrepeatable > 0:
+                text = f"equal steps have results that differ by {found.unrepeatable:.1e}, as by rounding"
+                self.findings.append(Finding("rounding", text))
 
     def _search_jumps(self) -> None:
         if probes.PATHWISE not in probes.contestants(self.simulators[0]):
@@ -280,7 +267,7 @@ class _Inquiry:
             if not begun:
                 break
 
-    def _take(self, level: _Level, count: int) -> None:
+    def _take(self, level: Level, count: int) -> None:
         """So many more batches."""
         start = 0 if level.sampled is None else level.sampled.batches
         batches, simulator = range(start, start + count), level.simulator
@@ -300,36 +287,52 @@ class _Inquiry:
         new = probes.Sampled(simulator, self.samples, self.batch_size, moments, missed)
         level.sampled = new if level.sampled is None else level.sampled.and_more(new)
 
-    def _answer(self, level: _Level) -> None:
+    def _answer(self, level: Level) -> None:
         assert level.sampled is not None
+        if text := broken.bad_rewards(level.sampled, self.stream):
+            level.answer = Answer.broken(level.simulator.sigma, text)
+            return
+        if level.fault is None:
+            level.fault = self.fault or broken.bad_derivatives(level.sampled, self.stream)
         missed = level.missed_jump
         jumps = missed is not None or any(each.jump is not None and each.jump.share == 0 for each in self.levels)
         level.answer = answer_of(
             level.sampled, level.seconds, missed, jumps, level.moments, level.slope, level.single, self.model,
-            level.steep,
+            level.steep, level.fault,
         )  # fmt: skip
 
     def _explain(self) -> None:
         """Growth, roughness and precision: why the winner wins."""
         for level in self.levels:
-            if level.sampled is None or level.answer is None or not has_signals(self.environment):
+            if level.sampled is None or level.answer is None or level.answer.evidence is None:
                 continue
-            if not self._affordable(6 * probes.BATCHES * SIGNAL_SAMPLES + 64 * probes.SCALES):
-                continue
-            sigma = level.simulator.sigma
-            self.progress(f"sigma = {sigma:g}: growth over time, roughness over scales")
-            stream = Stream(self.seed, "", "advice/signals")
-            noise = Noise(self.environment, stream, range(probes.BATCHES), SIGNAL_SAMPLES, torch.float64)
-            level.moments = signal_moments(level.simulator, noise)
-            level.slope = probes.variogram_slope(level.simulator, stream)
-            level.single = probes.single_precision_error(level.simulator, level.sampled, self.stream)
-            self._answer(level)
+            if has_signals(self.environment):
+                self._explain_by_signals(level)
+            more = usefulness.MORE if self._affordable(usefulness.MORE * FORWARD * self.samples, SHARE) else 0
+            stream = Stream(self.seed, "", "advice/usefulness")
+            level.answer = usefulness.judged(level.answer, level.sampled, stream, more)
+
+    def _explain_by_signals(self, level: Level) -> None:
+        assert level.sampled is not None
+        if not self._affordable(9 * probes.BATCHES * SIGNAL_SAMPLES + 64 * probes.SCALES):
+            return
+        sigma = level.simulator.sigma
+        self.progress(f"sigma = {sigma:g}: growth over time, roughness over scales")
+        stream = Stream(self.seed, "", "advice/signals")
+        noise = Noise(self.environment, stream, range(probes.BATCHES), SIGNAL_SAMPLES, torch.float64)
+        rate, low, high = exponential_growth(level.simulator, noise)
+        level.moments = replace(
+            signal_moments(level.simulator, noise), growth_rate=rate, growth_rate_low=low, growth_rate_high=high
+        )
+        level.slope = probes.variogram_slope(level.simulator, stream)
+        level.single = probes.single_precision_error(level.simulator, level.sampled, self.stream)
+        self._answer(level)
 
     def _shorten(self) -> None:
         """The horizon at which the winner changes, at the middle noise level."""
         level = self.levels[len(self.levels) // 2]
         steps = probes.horizons(self.environment)
-        if not steps or level.answer is None or level.sampled is None or probes.PATHWISE not in level.sampled.moments:
+        if not steps or level.answer is None or level.answer.evidence is None or level.sampled is None:
             return
         if level.chunk * probes.BATCHES * 2 > self.clock.left or not level.answer.rival:
             return
@@ -351,18 +354,20 @@ class _Inquiry:
     def advice(self, stopped: str) -> Advice:
         """What is known so far."""
         known = {level.simulator.sigma: level for level in self.levels}
+        lost = {answer.sigma: answer for answer in self.lost}
         probed = [
             (each.sampled, each.answer) for each in self.levels if each.sampled is not None and each.answer is not None
         ]
-        broken = any(finding.kind == "unstable" for finding in self.findings)
+        unstable = any(finding.kind == "unstable" for finding in self.findings)
         answers = []
         for simulator in self.simulators:
             level = known.get(simulator.sigma)
             if level and level.answer is None and level.sampled is not None and level.sampled.batches >= FEWEST:
                 with suppress(ValueError):
                     self._answer(level)
-            needs = "a simulation that is stable under this noise" if broken else self._needed()
-            answers.append((level and level.answer) or Answer.nothing(simulator.sigma, needs))
+            needs = STABLE if unstable else self._needed()
+            answer = (level and level.answer) or lost.get(simulator.sigma)
+            answers.append(answer or Answer.nothing(simulator.sigma, needs))
         environment = self.environment
         return Advice(
             environment=type(environment).__name__,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from scorepath.environments.base import require_instance, require_whole
@@ -18,6 +19,11 @@ REFERENCE_SAMPLES = 10
 """A certified Monte Carlo reference has so many times the trajectories of what it judges."""
 ERROR_BUDGET = 0.25
 """Its largest standard error, as a fraction of the gradient's length."""
+
+TOO_LARGE = (
+    "gradients are not finite, or so large that the squares of their squared errors are beyond what float64 holds: "
+    "measure rewards in a larger unit"
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
 
     Raises:
         TypeError: for a number of them that is not whole, or no simulator.
-        ValueError: for too few batches or samples, or parameters that are not finite.
+        ValueError: for too few batches or samples, parameters that are not finite, or where float64 cannot hold the
+            squares.
     """
     require_instance("simulator", simulator, Simulator)
     if not simulator.parameters.isfinite().all():
@@ -66,6 +73,9 @@ def judge_of(simulator: Simulator, batches: int, batch_size: int, seed: int) -> 
         return Judge(exact.gradient[None], True, "exact", noticeable=exact.error / norm if norm > 0 else 0.0)
     stream = Stream(seed, "", "reference")
     judged = batches * batch_size
-    found = certified_reference(simulator, stream, REFERENCE_SAMPLES * judged, batches, ERROR_BUDGET, judged)
+    try:
+        found = certified_reference(simulator, stream, REFERENCE_SAMPLES * judged, batches, ERROR_BUDGET, judged)
+    except (OverflowError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
+        raise ValueError(TOO_LARGE) from error
     said = "" if found.jump is None else finding(simulator.environment, found.jump, judged)
     return Judge(found.gradients, found.certified, found.certified_by, said, found.noticeable)

@@ -232,6 +232,8 @@ def _reason(outcome: Outcome) -> str:
 
 
 def _log_ratio(above: float, below: float) -> float:
+    if math.isnan(above) or math.isnan(below):
+        return math.nan
     if above == below:
         return 0.0
     return math.log10(above / below) if above > 0 and below > 0 else math.copysign(math.inf, above - below)

@@ -23,7 +23,7 @@ def why_of(
     rival: str, found: Evidence, jump: Jump | None, moments: SignalMoments | None, slope: float, single: float,
     per_second: Evidence,
 ) -> tuple[str, str]:  # fmt: skip
-    """What decides, in a word and a sentence; the arguments are those of `scorepath.advice.answer_of`."""
+    """What decides, in a word and a sentence; the arguments are those of `scorepath.answers.answer_of`."""
     missed = f"Its squared bias is {share_of(found.bias_share)} {rival}'s whole error."
     if jump is not None:
         if jump.share > 0:

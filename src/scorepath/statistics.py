@@ -76,7 +76,7 @@ def _spread(errors: Tensor) -> tuple[float, float, float]:
     # products of different batches have mean -trace / M, for their mean was subtracted, and carry no fourth moments
     squares = (products + trace / batches).square()
     roundness = ((squares.sum() - squares.trace()) / (batches * (batches - 1)) * (1 + 2 / batches)).item()
-    return trace / batches, along / batches, min(roundness, trace**2) / batches**2
+    return trace / batches, along / batches, min(roundness, trace * trace) / batches**2
 
 
 def limits(draws: np.ndarray) -> tuple[Any, Any]:

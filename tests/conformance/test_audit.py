@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -12,10 +14,12 @@ from torch import Tensor
 from scorepath.cli.check import check_and_report
 from scorepath.conformance.audit import SCALES, audit, auditable
 from scorepath.environments._jacobians import StepJacobians
+from scorepath.environments.angle_doubling import AngleDoubling
 from scorepath.environments.base import Environment
 from scorepath.environments.cosine import Cosine
 from scorepath.environments.lqr import LQR
 from scorepath.environments.pendulum import Pendulum
+from scorepath.environments.random_walk_digital import RandomWalkDigital
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,3 +114,69 @@ def test_check_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[:2] for line in lines if line.startswith("  float")] == [
         [dtype, steps] for dtype in ("float64", "float32") for steps in ("1", "2", "4")
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band(Environment):
+    """`s' = s + a`; where `0.345 < a < 0.55` the derivative by the action is `1 + amount` times too large."""
+
+    horizon: int = 40
+    amount: float = 344.0
+    source = "test"
+    reference_class = "certified_monte_carlo"
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        band = ((action > 0.345) & (action < 0.55)).to(action)
+        following = state + action + self.amount * band * (action - action.detach())
+        return following, -((following[..., 0] - 1) ** 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Random(Band):
+    """Draws a random number of its own in every step."""
+
+    def step(self, state: Tensor, action: Tensor, process_noise: Tensor) -> tuple[Tensor, Tensor]:
+        return super().step(state, action + 0.1 * torch.randn_like(state), process_noise)
+
+
+def test_a_wrong_derivative_of_few_steps_is_named_with_its_place() -> None:
+    fault = audit(Band()).fault
+    assert fault is not None
+    assert "next state of step() by the action is 345 times what central differences" in fault.what
+    low, high = (float(each) for each in fault.what.partition("an action from ")[2].split(" (")[0].split(" to "))
+    assert 0.345 < low < high < 0.55
+    assert "look for what is detached" in fault.remedy
+    assert audit(Band(amount=0.0)).fault is None
+
+
+def test_jacobians_that_are_wrong_are_named_as_such() -> None:
+    fault = audit(Wrong(horizon=9)).fault
+    assert fault is not None
+    assert "by step_jacobians()" in fault.what
+    assert "is 1.3 times" in fault.what
+    assert fault.remedy == "correct step_jacobians()"
+
+
+def test_chaos_roughness_and_a_jump_are_no_wrong_derivatives() -> None:
+    """Where rounding alone keeps differences from agreeing over all steps, those of single steps do."""
+    found = audit(Bent(horizon=40))
+    assert (found.errors[0, -1] > 0.1).all()
+    assert found.off > 16
+    assert found.fault is None
+    for environment in (Wavy(horizon=9), RandomWalkDigital(), AngleDoubling(), Pendulum(), Drifting(horizon=4)):
+        found = audit(environment)
+        assert (found.fault, found.impure) == (None, False)
+
+
+def test_steps_with_random_numbers_of_their_own_are_impure() -> None:
+    assert audit(Random(horizon=4, amount=0.0)).impure
+
+
+def test_check_finds_a_derivative_wrong_that_differs_at_every_scale(tmp_path: Path) -> None:
+    """In a band that the check of single steps meets too seldom to mind."""
+    source = inspect.getsource(Band).replace("Environment", "sp.Environment").replace(": Tensor", "")
+    head = "from dataclasses import dataclass\nimport scorepath as sp\n"
+    file = tmp_path / "band.py"
+    file.write_text(head + source.replace(" -> tuple[Tensor, Tensor]", ""), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"1 thing is wrong with .*band\.py: derivatives differ from differences"):
+        check_and_report(str(file))

@@ -273,3 +273,12 @@ def test_an_xml_model_is_checked_as_an_entry_of_the_family_mujoco(
     assert "Nothing is wrong." in capsys.readouterr().out
     assert cli.run_here(["check", str(tmp_path / "absent.xml")]) != 0
     assert "there is no file" in capsys.readouterr().err
+
+
+def test_rewards_that_are_nan_are_found_and_break_no_other_check(tmp_path: Path) -> None:
+    file = tmp_path / "rooted.py"
+    file.write_text(ENVIRONMENT.replace("-state.square().sum(-1)", "torch.sqrt(1 - next_state[..., 0])"))
+    _, kind = load_plugin(file)
+    findings = quick_findings(kind())
+    assert any(each.startswith("the reward of step() is not finite at ") for each in findings)
+    assert not any("atol" in each or "using it ended in" in each for each in findings)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import scorepath as sp
 from scorepath import probes
-from scorepath.advice import probability_of
+from scorepath.answers import probability_of
 from scorepath.forecast import shipped
 from scorepath.moments import reduce_chunk
 from scorepath.references.jumps import Jump

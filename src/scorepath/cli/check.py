@@ -13,11 +13,13 @@ from scorepath import plugins, registry
 from scorepath.conformance import examine_class
 from scorepath.conformance.audit import audit, auditable
 from scorepath.conformance.findings import faults
+from scorepath.conformance.places import Fault
 from scorepath.environments.base import Environment
 from scorepath.study.numbers import knob
 from scorepath.study.validation import check_finite
 from scorepath.study.wording import ConfigError, suggestion, unknown_key
 
+AUDITED = "The derivatives of the steps of whole trajectories are central differences of some size."
 WORDS = {registry.ENVIRONMENTS: ("environment", "family"), registry.ESTIMATORS: ("estimator", "method")}
 
 
@@ -63,8 +65,9 @@ def check_and_report(name: str, given: Sequence[str] = ()) -> None:
     if wrong:
         what = "1 thing is" if wrong == 1 else f"{wrong} things are"
         raise ValueError(f"{what} wrong with {name}; checks that build on what is wrong were left out")
-    if package == registry.ENVIRONMENTS:
-        _audit(kind, given)
+    if package == registry.ENVIRONMENTS and (fault := _audit(kind, given)) is not None:
+        print(f"  wrong  {AUDITED}\n         - {fault}")
+        raise ValueError(f"1 thing is wrong with {name}: derivatives differ from differences of every size")
     print("Nothing is wrong.")
     if name.endswith(".py"):
         print(f"To use it, add to config.yaml `plugins: [{name}]` and an entry with `{key}: {Path(name).stem}`.")
@@ -95,13 +98,16 @@ def _entry(name: str, kind: type[Environment], given: Sequence[str]) -> str:
     return f"The policy has {policy.parameter_count} parameters; the standard deviation of an action is {std}."
 
 
-def _audit(kind: type[Environment], given: Sequence[str]) -> None:
-    """Print the audit of the instance with these knobs, or of the first that the class lists."""
+def _audit(kind: type[Environment], given: Sequence[str]) -> Fault | None:
+    """Print the audit of the instance with these knobs, or of the first that the class lists; what it finds wrong."""
     required = MISSING in registry.knobs(kind).values()
     environment = kind(**(knobs_of(kind, given) if given else kind.variants[0] if required else {}))
-    if auditable(environment):
-        for line in audit(environment).lines():
-            print(line)
+    if not auditable(environment):
+        return None
+    found = audit(environment)
+    for line in found.lines():
+        print(line)
+    return found.fault
 
 
 def _find(name: str) -> tuple[str, type[Any]] | None:

@@ -87,7 +87,7 @@ def precision(environment: Environment) -> Iterator[str]:
         double = outputs(environment, method, {name: value.double() for name, value in points.items()})
         for what, value in outputs(environment, method, points).items():
             exact = double[what]
-            scale = exact.double().abs().max().item() if exact.numel() else 0.0
+            scale = _largest(exact)
             if agree(value, exact, 1e-3, 1e-4 * scale).double().mean() < NEARLY_ALL:
                 yield f"{what} differs between float32 and float64 by more than rounding: compute in the inputs' dtype"
 
@@ -216,8 +216,13 @@ def _is_slope(slope: Tensor, weights: Tensor, plus: Tensor, minus: Tensor, scale
     """Whether a slope is the weighted values' central difference, in each row: (rows,) of bool."""
     difference = weights * (plus - minus) / (2 * scale)
     expected = difference.reshape(len(difference), -1).sum(-1)
-    size = max(end.abs().max().item() for end in (plus, minus))  # of what is rounded before it is divided
-    return agree(slope, expected, 1e-4, 1e-5 * expected.abs().max().item() + 1e-7 * size)
+    size = max(map(_largest, (plus, minus)))  # of what is rounded before it is divided
+    return agree(slope, expected, 1e-4, 1e-5 * _largest(expected) + 1e-7 * size)
+
+
+def _largest(values: Tensor) -> float:
+    """The largest size of those that are finite; `finiteness` speaks of the others."""
+    return torch.where(values.isfinite(), values, 0.0).double().abs().max().item() if values.numel() else 0.0
 
 
 def devices(environment: Environment) -> Iterator[str]:
