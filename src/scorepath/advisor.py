@@ -31,8 +31,8 @@ from scorepath.conformance.places import Fault
 from scorepath.conformance.trajectories import CUT_OFF
 from scorepath.environments._squashed import Squashed
 from scorepath.environments.base import Environment, require_number, require_whole
+from scorepath.expansion import expansion_rate
 from scorepath.forecast import Forecast, shipped
-from scorepath.growth import exponential_growth
 from scorepath.inquiry import Interval
 from scorepath.noise import Noise, Stream
 from scorepath.policies import Policy
@@ -320,10 +320,10 @@ class _Inquiry:
         self.progress(f"sigma = {sigma:g}: growth over time, roughness over scales")
         stream = Stream(self.seed, "", "advice/signals")
         noise = Noise(self.environment, stream, range(probes.BATCHES), SIGNAL_SAMPLES, torch.float64)
-        rate, low, high = exponential_growth(level.simulator, noise)
-        level.moments = replace(
-            signal_moments(level.simulator, noise), growth_rate=rate, growth_rate_low=low, growth_rate_high=high
-        )
+        rate, low, high = expansion_rate(level.simulator, noise.rollout)
+        moments = signal_moments(level.simulator, noise)
+        low = min(low, moments.growth_rate_low)  # neither sums of rewards nor what no reward sees
+        level.moments = replace(moments, growth_rate=rate, growth_rate_low=low, growth_rate_high=high)
         level.slope = probes.variogram_slope(level.simulator, stream)
         level.single = probes.single_precision_error(level.simulator, level.sampled, self.stream)
         self._answer(level)

@@ -47,7 +47,7 @@ def why_of(
     if found.lead < 0:
         if moments is not None and _grown(moments):
             factor = f"{math.exp(moments.growth_rate / 2):.3g}"
-            return "growth", f"Pathwise's signal grows by a factor {factor} per step backwards in time."
+            return "growth", f"The dynamics expand: an action's effect grows by a factor {factor} per step."
         text = "The return is rough at the scale of the noise: its derivatives vary more than it does itself"
         numbers = []
         if moments is not None and moments.return_variance > 0:

@@ -1,4 +1,4 @@
-"""Exponential growth of pathwise's signal, beside what summing rewards makes of it. Random numbers are of one seed."""
+"""Growth as advice names it: of what expands, not of sums of rewards. Random numbers are of one seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.helpers.advised import LogisticMap
 from torch import Tensor
 
 import scorepath as sp
-from scorepath.growth import exponential_growth, exponential_rate
+from scorepath.expansion import expansion_rate
 from scorepath.noise import Noise, Stream
 from scorepath.reasons import GROWN
 from scorepath.signals import signal_moments
@@ -32,17 +32,17 @@ class Linear(sp.Environment):
 
 
 def decades(environment: sp.Environment, sigma: float) -> tuple[float, float]:
-    """Lower limits over the horizon: beside a power, and of the plain slope."""
+    """Lower limits over the horizon: of an action's effect, and of the signals' plain slope."""
     noise = Noise(environment, Stream(0, "", "advice/signals"), range(8), 16, torch.float64)
     simulator = sp.Simulator(environment, sigma=sigma)
-    both = exponential_growth(simulator, noise)[1], signal_moments(simulator, noise).growth_rate_low
+    both = expansion_rate(simulator, noise.rollout)[1], signal_moments(simulator, noise).growth_rate_low
     first, second = (each * (environment.horizon - 1) / math.log(10) for each in both)
     return first, second
 
 
 @pytest.mark.parametrize("sigma", [0.1, 1.0])
 def test_an_integrator_and_a_contraction_do_not_grow(sigma: float) -> None:
-    """The plain slope takes an integrator's power of the steps to go for growth."""
+    """The plain slope takes an integrator's sum of rewards for growth."""
     beside, plain = decades(Linear(), sigma)
     assert beside < 0.3 < GROWN < plain
     assert decades(Linear(factor=0.9), sigma)[0] < 0.3
@@ -51,15 +51,6 @@ def test_an_integrator_and_a_contraction_do_not_grow(sigma: float) -> None:
 @pytest.mark.parametrize("environment", [Linear(factor=1.5), LogisticMap(), sp.environments.AngleDoubling()])
 def test_what_expands_grows(environment: sp.Environment) -> None:
     assert decades(environment, 0.1)[0] > GROWN
-
-
-def test_powers_have_no_rate_and_exponentials_their_own() -> None:
-    to_go = torch.arange(20, 0, -1, dtype=torch.float64)
-    for power in (0, 2, 4):
-        squares = (to_go**power * torch.exp(0.3 * to_go)).expand(8, -1)
-        assert exponential_rate(squares)[0] == pytest.approx(0.3, abs=1e-9)
-        assert exponential_rate((to_go**power).expand(8, -1))[0] == pytest.approx(0.0, abs=1e-9)
-    assert math.isnan(exponential_rate(squares[:, :3])[0])
 
 
 def test_advice_does_not_blame_an_integrator_nor_cut_it_off() -> None:
