@@ -12,8 +12,8 @@ from torch import Tensor
 
 from scorepath import pullback
 from scorepath.environments._jacobians import gradients
-from scorepath.noise import Noise, Stream
-from scorepath.rollout import Simulator
+from scorepath.noise import Noise, RolloutNoise, Stream
+from scorepath.rollout import Simulator, Trajectories
 
 TRAJECTORIES_AT_ONCE = 4096
 """Trajectories simulated at a time."""
@@ -190,9 +190,7 @@ def missed(simulator: Simulator, stream: Stream, batches: int, samples: int) -> 
     results = []
     for part in _parts(batches, samples):
         noise = Noise(environment, stream, part, samples, torch.float64)
-        drawn = noise.rollout
-        if simulator.sigma == 0:
-            drawn = drawn._replace(action=torch.zeros_like(drawn.action))
+        drawn = _drawn(simulator, noise)
         (chosen, entries), distance = _branches(noise), _distance(noise)
         place = distance * noise.draw("branch place", (1, 1), "uniform")
         signal = torch.zeros_like(distance)
@@ -204,10 +202,7 @@ def missed(simulator: Simulator, stream: Stream, batches: int, samples: int) -> 
             (slope,) = gradients(total, (within,))
             signal = signal + side * moved.returns(end)[..., None, None] - distance * slope
         weight = entries / (scale * math.sqrt(2 * math.pi))
-        trajectories, signal = moved.rollout(drawn), weight * chosen * signal
-        if trajectories.stds is not None:  # by the mean alone
-            signal = torch.cat([signal / trajectories.stds, torch.zeros_like(signal)], -1)
-        results.append(pullback.mean_gradients(trajectories, signal))
+        results.append(_by_the_mean(moved.rollout(drawn), weight * chosen * signal))
     return torch.cat(results)
 
 
@@ -223,20 +218,28 @@ def mistaken(simulator: Simulator, stream: Stream, batches: int, samples: int) -
     results = []
     for part in _parts(batches, samples):
         noise = Noise(environment, stream, part, samples, torch.float64)
-        drawn = noise.rollout
-        if simulator.sigma == 0:
-            drawn = drawn._replace(action=torch.zeros_like(drawn.action))
+        drawn = _drawn(simulator, noise)
         signs = noise.draw("signs", (environment.horizon, environment.action_dim)).sign()
         nudge = torch.zeros(*signs.shape[:2], 1, 1, dtype=torch.float64, requires_grad=True)
         nudged = drawn._replace(action=drawn.action + nudge * signs)
         (slope,) = gradients(moved.rollout(nudged, differentiable=True, keep_hidden=False).returns.sum(), (nudge,))
         above, below = (moved.returns(drawn._replace(action=drawn.action + side * NUDGE * signs)) for side in (1, -1))
-        trajectories = moved.rollout(drawn)
         signal = ((above - below)[..., None, None] / (2 * NUDGE) - slope) * signs / scale
-        if trajectories.stds is not None:  # by the mean alone
-            signal = torch.cat([signal / trajectories.stds, torch.zeros_like(signal)], -1)
-        results.append(pullback.mean_gradients(trajectories, signal))
+        results.append(_by_the_mean(moved.rollout(drawn), signal))
     return torch.cat(results)
+
+
+def _drawn(simulator: Simulator, noise: Noise) -> RolloutNoise:
+    """The noise of trajectories that are moved from where the policy goes: without action noise, from its means."""
+    drawn = noise.rollout
+    return drawn if simulator.sigma > 0 else drawn._replace(action=torch.zeros_like(drawn.action))
+
+
+def _by_the_mean(trajectories: Trajectories, signal: Tensor) -> Tensor:
+    """Gradients of the batches, (batches, P), of a signal by the actions' means; a standard deviation has none."""
+    if trajectories.stds is not None:
+        signal = torch.cat([signal / trajectories.stds, torch.zeros_like(signal)], -1)
+    return pullback.mean_gradients(trajectories, signal)
 
 
 def _branches(noise: Noise) -> tuple[Tensor, int]:
